@@ -1,0 +1,70 @@
+"""Typed readers for environment variables: a bad value stops the start and is named."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def text(name: str, default: str) -> str:
+    """Return the variable, or `default` where it is unset or empty."""
+    return os.environ.get(name) or default
+
+
+def integer(name: str, default: int, *, at_least: int = 0) -> int:
+    """Return the variable as a whole number not below `at_least`."""
+    raw = os.environ.get(name) or str(default)
+    try:
+        value = int(raw)
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name}={raw!r} is not a whole number; set it to {at_least} or more."
+        ) from error
+    if value < at_least:
+        raise ImproperlyConfigured(f"{name}={raw!r} is too small; the least is {at_least}.")
+    return value
+
+
+def number(name: str, default: float) -> float:
+    """Return the variable as a number above zero (seconds, say)."""
+    raw = os.environ.get(name) or str(default)
+    try:
+        value = float(raw)
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name}={raw!r} is not a number; set it to a number above 0."
+        ) from error
+    if not 0 < value < float("inf"):
+        raise ImproperlyConfigured(f"{name}={raw!r} must be above 0 and finite.")
+    return value
+
+
+def flag(name: str, default: bool) -> bool:
+    """Return the variable as a claim: 1/true/yes/on or 0/false/no/off."""
+    raw = (os.environ.get(name) or str(default)).lower()
+    if raw in {"1", "true", "yes", "on"}:
+        return True
+    if raw in {"0", "false", "no", "off"}:
+        return False
+    raise ImproperlyConfigured(f"{name}={raw!r} is not a yes or no; use 1 or 0.")
+
+
+def names(name: str, default: str) -> list[str]:
+    """Return a comma-separated variable as a list without empty items."""
+    return [item.strip() for item in text(name, default).split(",") if item.strip()]
+
+
+def running_service(data_dir: Path) -> dict[str, Any]:
+    """Return what `make run` wrote about itself, or nothing where it is not running.
+
+    With it, `manage.py` finds the embedded servers without any variable set.
+    """
+    try:
+        described: dict[str, Any] = json.loads((data_dir / "run.json").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return described

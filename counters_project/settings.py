@@ -1,0 +1,247 @@
+"""Settings of the counter service.
+
+Every value that an operator may set is an environment variable, read here and nowhere
+else; each stands with its unit, default and meaning. `docs/operations.md` lists them.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+from counters_project import embedded, env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- Where things are ---------------------------------------------------------------
+# DATA_DIR (default .local): what the embedded servers keep, and run.json.
+DATA_DIR = Path(env.text("DATA_DIR", str(BASE_DIR / ".local"))).resolve()
+RUNNING = env.running_service(DATA_DIR)
+
+# COUNTERS_ROLE: what this process is; it decides pools and time-outs.
+ROLE = env.text("COUNTERS_ROLE", "command")
+if ROLE not in {"web", "worker", "beat", "command"}:
+    raise ImproperlyConfigured(
+        f"COUNTERS_ROLE={ROLE!r} is unknown; use web, worker, beat or command."
+    )
+
+# --- Django -------------------------------------------------------------------------
+DEBUG = env.flag("DEBUG", False)
+# SECRET_KEY signs sessions. Unset, the embedded service makes one of its own and keeps
+# it in DATA_DIR, readable by its owner only.
+SECRET_KEY = env.text("SECRET_KEY", "") or embedded.secret_key(DATA_DIR)
+ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "knox",
+    "counters",
+    "rollups",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "counters.api.paths.CounterNameInPath",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+ROOT_URLCONF = "counters_project.urls"
+WSGI_APPLICATION = "counters_project.wsgi.application"
+APPEND_SLASH = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+WHITENOISE_USE_FINDERS = True
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+# 10,000 events of a batch with long names fit; a larger body is refused unread.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+
+# --- PostgreSQL ---------------------------------------------------------------------
+# DATABASE_URL: postgresql://user:password@host:port/name. Unset: the embedded server.
+DATABASE_URL = env.text(
+    "DATABASE_URL", RUNNING.get("database_url") or embedded.database_url(DATA_DIR)
+)
+# WEB_THREADS: requests that one web process answers at once; each may hold a connection.
+WEB_THREADS = env.integer("WEB_THREADS", 16, at_least=1)
+# STATEMENT_TIMEOUT_SECONDS / LOCK_TIMEOUT_SECONDS: no request waits longer for PostgreSQL.
+STATEMENT_TIMEOUT_SECONDS = env.number("STATEMENT_TIMEOUT_SECONDS", 30)
+LOCK_TIMEOUT_SECONDS = env.number("LOCK_TIMEOUT_SECONDS", 5)
+
+_database: dict[str, Any] = dict(dj_database_url.parse(DATABASE_URL))
+if _database["ENGINE"] != "django.db.backends.postgresql":
+    raise ImproperlyConfigured(
+        f"DATABASE_URL names {_database['ENGINE']}; the service needs PostgreSQL 15 or"
+        " newer: postgresql://user:password@host:port/name."
+    )
+_options: dict[str, Any] = _database.setdefault("OPTIONS", {})
+# Prepared statements need server-side binding; both together took a third off the time
+# of a one-row write. The threshold is psycopg's: prepared from the sixth use on.
+_options |= {"server_side_binding": True, "prepare_threshold": 5}
+_options.setdefault("connect_timeout", 5)
+_options.setdefault("application_name", f"counters-{ROLE}")
+if ROLE != "command":
+    # Commands may run for hours (an import, a recount); services may not.
+    _options["options"] = (
+        f"-c statement_timeout={round(STATEMENT_TIMEOUT_SECONDS * 1000)}"
+        f" -c lock_timeout={round(LOCK_TIMEOUT_SECONDS * 1000)}"
+    )
+if ROLE == "web":
+    # A request waits at most `timeout` seconds for a connection, then fails; two spare
+    # ones serve the moments when a thread needs a second connection (a new counter).
+    _options["pool"] = {"min_size": 1, "max_size": WEB_THREADS + 2, "timeout": 5}
+else:
+    _database["CONN_MAX_AGE"] = None
+    _database["CONN_HEALTH_CHECKS"] = True
+DATABASES = {"default": _database}
+# Celery's Django fix-up closes the connection around every task unless this is set.
+CELERY_DB_REUSE_MAX = 1000
+
+# --- Cache --------------------------------------------------------------------------
+# CACHE_URL: redis://host:port/db. Unset: the embedded Valkey, or this process's memory.
+CACHE_URL = env.text("CACHE_URL", RUNNING.get("cache_url", ""))
+CACHES: dict[str, Any] = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}
+    if CACHE_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
+# --- The write side -----------------------------------------------------------------
+COUNTERS_PARTITION_DAYS_AHEAD = env.integer("COUNTERS_PARTITION_DAYS_AHEAD", 7, at_least=1)
+
+# --- The trigger and the sweep --------------------------------------------------------
+# ROLLUPS_SWEEP_PERIOD_SECONDS: how often beat looks for pending counters.
+ROLLUPS_SWEEP_PERIOD_SECONDS = env.number("ROLLUPS_SWEEP_PERIOD_SECONDS", 5)
+# ROLLUPS_SWEEP_GRACE_SECONDS: a counter pending for less is left to its own trigger.
+ROLLUPS_SWEEP_GRACE_SECONDS = env.number("ROLLUPS_SWEEP_GRACE_SECONDS", 1)
+
+# --- Celery -------------------------------------------------------------------------
+# CELERY_BROKER_URL: redis://host:port/db or amqp://user:password@host:port/vhost.
+CELERY_BROKER_URL = env.text(
+    "CELERY_BROKER_URL", RUNNING.get("broker_url") or "redis://127.0.0.1:6379/0"
+)
+# TRIGGER_TIMEOUT_SECONDS: the longest that one step of a publish may take (connect, write,
+# answer). Celery's own defaults hang for seconds or for ever when a broker is sick.
+TRIGGER_TIMEOUT_SECONDS = env.number("TRIGGER_TIMEOUT_SECONDS", 0.1)
+
+CELERY_TASK_SERIALIZER = "json"
+CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "rollups"
+CELERY_TASK_DEFAULT_DELIVERY_MODE = "transient"
+CELERY_TASK_SEND_SENT_EVENT = False
+CELERY_TASK_PUBLISH_RETRY = False
+# Early acknowledgement: a killed worker loses its messages, the sweep finds the counters.
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 10_000
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_POOL_LIMIT = WEB_THREADS + 2
+CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = TRIGGER_TIMEOUT_SECONDS
+_publishes_for_users = ROLE in {"web", "command"}
+if _publishes_for_users:
+    CELERY_BROKER_CONNECTION_TIMEOUT = TRIGGER_TIMEOUT_SECONDS
+if CELERY_BROKER_URL.startswith(("amqp", "pyamqp")):
+    # Without a read time-out py-amqp waits for ever on a broker that went silent. A worker
+    # must be able to wait for its next message, so the limits are for publishers only.
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+        {
+            "max_retries": 0,
+            "read_timeout": TRIGGER_TIMEOUT_SECONDS,
+            "write_timeout": TRIGGER_TIMEOUT_SECONDS,
+        }
+        if _publishes_for_users
+        else {}
+    )
+else:
+    CELERY_BROKER_TRANSPORT_OPTIONS = (
+        {
+            "max_retries": 0,
+            "interval_start": 0,
+            "interval_step": 0,
+            "interval_max": 0,
+            "socket_timeout": TRIGGER_TIMEOUT_SECONDS,
+            "socket_connect_timeout": TRIGGER_TIMEOUT_SECONDS,
+            "retry_on_timeout": False,
+        }
+        if _publishes_for_users
+        else {"socket_keepalive": True}
+    )
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {
+        "task": "sweep",
+        "schedule": timedelta(seconds=ROLLUPS_SWEEP_PERIOD_SECONDS),
+        # A sweep that waited for a whole period is worth nothing: the next one is due.
+        "options": {"expires": ROLLUPS_SWEEP_PERIOD_SECONDS, "ignore_result": True},
+    },
+    "make-partitions": {
+        "task": "make_partitions",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 3600, "ignore_result": True},
+    },
+}
+# Beat keeps its clock here; it only says when each entry ran last.
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
+
+# --- REST API -----------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "knox.auth.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["counters.api.parsers.StrictJSONParser"],
+    "EXCEPTION_HANDLER": "counters.api.problems.answer_problem",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+REST_KNOX = {"AUTO_REFRESH": False, "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Token"}
+
+# --- Logging ------------------------------------------------------------------------
+LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+}

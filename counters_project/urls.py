@@ -1,0 +1,13 @@
+"""Where the pages and the API live."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("api/v1/", include("counters.api.urls")),
+    path("api/v1/", include("rollups.api.urls")),
+    path("", include("rollups.api.health_urls")),
+    path("admin/", admin.site.urls),
+]
