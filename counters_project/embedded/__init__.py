@@ -1,0 +1,12 @@
+"""PostgreSQL and Valkey from Python wheels, for one machine with nothing installed.
+
+Only what settings need is exported here: it must import where the wheels are missing.
+"""
+
+from __future__ import annotations
+
+from counters_project.embedded.errors import EmbeddedError
+from counters_project.embedded.places import database_url
+from counters_project.embedded.private import secret_key
+
+__all__ = ["EmbeddedError", "database_url", "secret_key"]

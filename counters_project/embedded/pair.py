@@ -1,0 +1,64 @@
+"""Both embedded servers for the length of a `with` block: tests and benchmarks."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from counters_project import processes
+from counters_project.embedded import postgres, valkey
+from counters_project.embedded.places import database_url
+from counters_project.embedded.private import make_private_dir
+
+
+@dataclass(frozen=True)
+class Urls:
+    """Where the servers are."""
+
+    database_url: str
+    broker_url: str
+    cache_url: str
+
+
+@contextmanager
+def running(data_dir: Path) -> Iterator[Urls]:
+    """Start both servers, wait until they answer, and stop them at the end."""
+    make_private_dir(data_dir)
+    postgres.prepare(data_dir)
+    valkey.prepare(data_dir)
+    with ExitStack() as stack:
+        running = {
+            program.name: stack.enter_context(_started(program))
+            for program in (
+                postgres.program(data_dir, log=data_dir / "postgres.log"),
+                valkey.program(data_dir, log=data_dir / "valkey.log"),
+            )
+        }
+        valkey.wait_until_ready(
+            data_dir, is_running=lambda: processes.reap(running["valkey"]) is None
+        )
+        postgres.wait_until_ready(
+            data_dir, is_running=lambda: processes.reap(running["postgres"]) is None
+        )
+        postgres.ensure_database(data_dir)
+        yield Urls(
+            database_url(data_dir),
+            valkey.broker_url(data_dir),
+            valkey.cache_url(data_dir),
+        )
+
+
+@contextmanager
+def _started(program: processes.Program) -> Iterator[subprocess.Popen[bytes]]:
+    process = processes.start(program)
+    try:
+        yield process
+    finally:
+        processes.end(
+            process,
+            with_signal=program.stop_signal,
+            within_seconds=program.stop_within_seconds,
+        )
