@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+# What a process gets to obey a signal that it cannot put off.
+_LAST_PATIENCE_SECONDS = 10.0
 # Loaded before any fork: the child may not take the locks that loading needs.
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -90,21 +92,27 @@ def reap(process: subprocess.Popen[bytes]) -> int | None:
 
 def end(
     process: subprocess.Popen[bytes],
+    program: Program,
     *,
-    with_signal: signal.Signals,
-    within_seconds: float,
     in_a_hurry: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Ask the process to stop and wait; past the time, or in a hurry, kill its group."""
-    deadline = time.monotonic() + within_seconds
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(with_signal)
-    while reap(process) is None:
-        if time.monotonic() > deadline or in_a_hurry():
-            _kill_group(process.pid)
-            process.wait()
+    """Ask the process to stop and wait; late or in a hurry, leave it no choice."""
+    for way, patience_seconds in (
+        (program.stop_signal, program.stop_within_seconds),
+        (program.hurry_signal, _LAST_PATIENCE_SECONDS),
+        (signal.SIGKILL, _LAST_PATIENCE_SECONDS),
+    ):
+        deadline = time.monotonic() + patience_seconds
+        if way == program.stop_signal and in_a_hurry():
+            continue
+        if reap(process) is None:
+            process.send_signal(way)
+        while reap(process) is None and time.monotonic() < deadline:
+            if way == program.stop_signal and in_a_hurry():
+                break
+            time.sleep(0.02)
+        if process.returncode is not None:
             return
-        time.sleep(0.02)
 
 
 def tail(log: Path, *, lines: int = 15) -> str:

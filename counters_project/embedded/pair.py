@@ -57,8 +57,4 @@ def _started(program: processes.Program) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield process
     finally:
-        processes.end(
-            process,
-            with_signal=program.stop_signal,
-            within_seconds=program.stop_within_seconds,
-        )
+        processes.end(process, program)
