@@ -8,10 +8,10 @@ from importlib.resources import files
 
 @cache
 def load(app: str, name: str) -> str:
-    """Return the statement in `<app>/sql/<name>.sql`, without its comment header.
+    """Return the statement in `<app>/sql/<name>.sql` without its comment lines.
 
-    The header's comments stay out of the statement, so that they cost nothing on the
-    wire and a `%` in prose is not taken for a parameter.
+    The comments stay out, so that they cost nothing on the wire and a `%` in prose is
+    not taken for a parameter.
     """
     lines = files(app).joinpath("sql", f"{name}.sql").read_text().splitlines()
     return "\n".join(line for line in lines if not line.lstrip().startswith("--"))

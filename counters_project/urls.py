@@ -11,3 +11,5 @@ urlpatterns = [
     path("", include("rollups.api.health_urls")),
     path("admin/", admin.site.urls),
 ]
+handler404 = "counters.api.problems.not_found"
+handler500 = "counters.api.problems.server_error"

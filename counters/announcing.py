@@ -1,0 +1,51 @@
+"""Says after a commit, once per transaction, which counters were written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from counters.signals import events_committed
+
+
+class Announcement:
+    """The post-commit hook of one transaction: sends `events_committed` once."""
+
+    # Django logs a robust hook's failure under this name.
+    __qualname__ = "Announcement"
+
+    def __init__(self) -> None:
+        self.counter_ids: set[int] = set()
+
+    def __call__(self) -> None:
+        # send_robust: the events are committed; no receiver's trouble is the writer's.
+        events_committed.send_robust(sender=None, counter_ids=frozenset(self.counter_ids))
+
+
+def after_commit(connection: BaseDatabaseWrapper, counter_ids: Iterable[int]) -> None:
+    """Announce the counters once the connection's transaction has committed.
+
+    In autocommit mode that is now. A transaction that rolls back announces nothing.
+    """
+    announcement = _registered(connection)
+    announcement.counter_ids.update(counter_ids)
+    if not connection.in_atomic_block:
+        announcement()
+
+
+def _registered(connection: BaseDatabaseWrapper) -> Announcement:
+    """Return the transaction's announcement; register it on the first add.
+
+    It is registered under no savepoint: were it bound to the savepoint of the first add,
+    rolling that back would also silence the adds that joined it later. The price is that
+    an add which was rolled back with its savepoint is announced, and folded to no effect.
+    """
+    if not connection.in_atomic_block:
+        return Announcement()
+    for _, hook, _ in connection.run_on_commit:
+        if isinstance(hook, Announcement):
+            return hook
+    announcement = Announcement()
+    connection.run_on_commit.append((set(), announcement, True))
+    return announcement

@@ -1,0 +1,15 @@
+"""The write side."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from django.apps import AppConfig
+
+
+class CountersConfig(AppConfig):
+    name = "counters"
+    verbose_name = "Counters"
+
+    def ready(self) -> None:
+        import_module("counters.receivers")

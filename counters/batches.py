@@ -1,0 +1,141 @@
+"""Recording many events at once: all of them or none, in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import psycopg
+from django.db import DatabaseError, connection
+
+from counters.announcing import after_commit
+from counters.checking import CheckedEvent
+from counters.creating import create_counters
+from counters.errors import BatchRefused, CounterNotFound, TokenConflict
+from counters.repeats import Recorded, find_first_events
+from counters.statements import load
+
+BATCH_EVENTS = 10_000
+# What the SQL function counters_check_repeat raises.
+CONFLICT_SQLSTATE = "CN409"
+
+
+def add_all(events: Sequence[CheckedEvent]) -> list[Recorded]:
+    """Record the events in one statement and return an answer for each, in order.
+
+    Raises BatchRefused with the index of a conflicting event; then nothing was added, and
+    inside the caller's `atomic()` the transaction is to be rolled back.
+    """
+    first_of = list(_first_uses(events))
+    indexes = [index for index, first in enumerate(first_of) if index == first]
+    if not indexes:
+        return []
+    answers = dict(zip(indexes, _record([events[i] for i in indexes], events), strict=True))
+    after_commit(
+        connection, {answer.counter_id for answer in answers.values() if not answer.duplicate}
+    )
+    return [
+        answers[first]
+        if first == index
+        else Recorded(
+            answers[first].counter_id,
+            events[index].token.text,
+            answers[first].event_time,
+            duplicate=True,
+        )
+        for index, first in enumerate(first_of)
+    ]
+
+
+def _first_uses(events: Sequence[CheckedEvent]) -> Iterator[int]:
+    """Yield for each event the index of the one in the batch that it repeats, or its own.
+
+    A token without a time repeats any use before it; one with a time, the same time.
+    """
+    seen: dict[tuple[Any, ...], int] = {}
+    for index, event in enumerate(events):
+        use = (event.namespace.pk, event.name, event.token.uuid)
+        any_first = seen.setdefault(use, index)
+        first = seen.setdefault((*use, event.token.event_time), index)
+        if event.untimed:
+            first = any_first
+        if events[first].delta != event.delta:
+            conflict = TokenConflict(
+                event.token.text, kept=events[first].delta, offered=event.delta
+            )
+            raise BatchRefused(index, conflict)
+        yield first
+
+
+def _record(
+    events: Sequence[CheckedEvent], batch: Sequence[CheckedEvent]
+) -> list[Recorded]:
+    """Record events of which none repeats another."""
+    rows = _insert(events, batch)
+    missing = [event for event, (counter_id, _) in zip(events, rows, strict=True) if not counter_id]
+    if missing:
+        create_counters(connection, missing)
+        rows = _insert(events, batch)
+    # A timed repeat is the first event: its time is in its key, and the statement has
+    # checked its delta. Only a token without a time must be looked up.
+    lookups = [
+        (event, counter_id)
+        for event, (counter_id, is_new) in zip(events, rows, strict=True)
+        if counter_id and event.untimed and not is_new
+    ]
+    first_times = iter(find_first_events(lookups))
+    recorded = []
+    for event, (counter_id, is_new) in zip(events, rows, strict=True):
+        if not counter_id:
+            unknown = CounterNotFound(event.namespace.name, event.name)
+            raise BatchRefused(batch.index(event), unknown)
+        event_time = event.event_time
+        if event.untimed and not is_new:
+            event_time, _ = next(first_times)
+        recorded.append(
+            Recorded(counter_id, event.token.text, event_time, duplicate=not is_new)
+        )
+    return recorded
+
+
+def _insert(
+    events: Sequence[CheckedEvent], batch: Sequence[CheckedEvent]
+) -> list[tuple[int | None, bool]]:
+    """Run the one statement; return counter id (None: unknown) and is-new of each event."""
+    parameters = {
+        "namespace_ids": [event.namespace.pk for event in events],
+        "names": [event.name for event in events],
+        "tokens": [event.token.uuid for event in events],
+        "event_times": [event.event_time for event in events],
+        "deltas": [event.delta for event in events],
+        "accept_pasts": [
+            event.namespace.accept_past if event.untimed else None for event in events
+        ],
+    }
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(load("counters", "add_events"), parameters)
+            rows: list[tuple[int | None, bool]] = cursor.fetchall()
+    except DatabaseError as error:
+        cause = error.__cause__
+        if isinstance(cause, psycopg.Error) and cause.sqlstate == CONFLICT_SQLSTATE:
+            raise _conflict(cause, batch) from error
+        raise
+    return rows
+
+
+def _conflict(cause: psycopg.Error, batch: Sequence[CheckedEvent]) -> BatchRefused:
+    """Find the event that the database refused: counters_check_repeat's detail names it.
+
+    The detail is namespace id, token, kept delta, offered delta, and last the counter's
+    name, which may hold spaces itself.
+    """
+    detail = cause.diag.message_detail or ""
+    namespace_id, token, kept, offered, name = detail.split(" ", 4)
+    refused = (namespace_id, token, offered, name)
+    for index, event in enumerate(batch):
+        key = (str(event.namespace.pk), str(event.token.uuid), str(event.delta), event.name)
+        if key == refused:
+            conflict = TokenConflict(event.token.text, kept=int(kept), offered=event.delta)
+            return BatchRefused(index, conflict)
+    raise LookupError(f"the database refused an event that is not in the batch: {detail}")

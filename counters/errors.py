@@ -1,0 +1,135 @@
+"""What can go wrong when counters are written or named, as a vocabulary.
+
+Each error carries a stable `code`, a message that names the offending value and says
+what would be right, and `extra`: the same facts as data, for API clients.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+SHOWN_LENGTH = 80
+
+
+def shown(value: object) -> str:
+    """Return a value as an error may quote it: its repr, cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python refuses to print integers of more than 4,300 digits.
+        text = f"a number of {value.bit_length()} bits" if isinstance(value, int) else "?"
+    return text if len(text) <= SHOWN_LENGTH else text[:SHOWN_LENGTH] + "…"
+
+
+class CountersError(Exception):
+    """Base of all errors that a caller of this project can do something about."""
+
+    code = "error"
+
+    def __init__(self, message: str, **extra: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.extra = extra
+
+
+class InvalidValue(CountersError):
+    """A field that cannot be taken; `field` says which."""
+
+    code = "invalid"
+
+    def __init__(self, field: str, value: object, wanted: str) -> None:
+        super().__init__(f"{field}: {shown(value)} is not {wanted}.", field=field)
+        self.field = field
+
+
+class MissingValue(CountersError):
+    """A field that must be there and is not."""
+
+    code = "missing"
+
+    def __init__(self, field: str, wanted: str) -> None:
+        super().__init__(f"{field}: missing; give {wanted}.", field=field)
+        self.field = field
+
+
+class NamespaceNotFound(CountersError):
+    """No namespace of that name, or none that the caller may see."""
+
+    code = "namespace-not-found"
+
+    def __init__(self, namespace: str) -> None:
+        super().__init__(f"There is no namespace {shown(namespace)}.", namespace=namespace)
+
+
+class CounterNotFound(CountersError):
+    """The namespace is there; nothing was ever added to a counter of that name."""
+
+    code = "counter-not-found"
+
+    def __init__(self, namespace: str, name: str) -> None:
+        super().__init__(
+            f"There is no counter {shown(name)} in namespace {shown(namespace)}:"
+            " nothing was added to it yet.",
+            namespace=namespace,
+            name=name,
+        )
+
+
+class OutsideAcceptWindow(CountersError):
+    """The event's time lies outside what the namespace accepts."""
+
+    code = "outside-accept-window"
+
+    def __init__(self, event_time: datetime, since: datetime, until: datetime) -> None:
+        super().__init__(
+            f"event time {stamp(event_time)} is outside the accept window: this"
+            f" namespace takes events from {stamp(since)} to {stamp(until)}.",
+            event_time=stamp(event_time),
+            accepted_from=stamp(since),
+            accepted_until=stamp(until),
+        )
+
+
+class TokenConflict(CountersError):
+    """The token was used on this counter already, with another delta."""
+
+    code = "token-conflict"
+
+    def __init__(self, token: str, *, kept: int, offered: int) -> None:
+        super().__init__(
+            f"token {shown(token)} was already used on this counter with delta {kept};"
+            f" it cannot be used again with delta {offered}. Nothing was added.",
+            token=token,
+            first_delta=kept,
+            delta=offered,
+        )
+
+
+class BatchRefused(CountersError):
+    """One bad event refuses its whole batch; `index` (from 0) says which."""
+
+    code = "batch-refused"
+
+    def __init__(self, index: int, cause: CountersError) -> None:
+        super().__init__(
+            f"events[{index}]: {cause.message} Nothing of the batch was added.",
+            index=index,
+            **cause.extra,
+        )
+        self.index = index
+        self.cause = cause
+
+
+def stamp(at: datetime) -> str:
+    """Return an instant as ISO 8601 in UTC with `Z`."""
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def span(length: timedelta) -> str:
+    """Return a duration as a person would say it: `24 h`, `5 min`, `90 s`."""
+    seconds = round(length.total_seconds())
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,185 @@
+"""The write side's tables: namespaces, counters, events, last writes, claims."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models.functions import Now
+
+from counters.fields import CurrentTransactionId, Xid8Field
+
+NAMESPACE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+COUNTER_NAME_LENGTH = 200
+
+
+class CounterType(models.TextChoices):
+    """What a read of the namespace's counters promises when it does not ask itself."""
+
+    EVENTUAL = "eventual", "eventual: reads answer from the rollup"
+    ACCURATE = "accurate", "accurate: reads add what is pending"
+
+
+class BucketSize(models.TextChoices):
+    """How finely a namespace's series is kept."""
+
+    MINUTE = "minute", "per minute"
+    HOUR = "hour", "per hour"
+    DAY = "day", "per day"
+
+
+class Namespace(models.Model):
+    """The unit of configuration and access."""
+
+    name = models.CharField(
+        max_length=64,
+        unique=True,
+        validators=[RegexValidator(rf"^{NAMESPACE_PATTERN}\Z")],
+        help_text="Letters, digits, dot, dash and underscore; at most 64.",
+    )
+    description = models.TextField(blank=True, default="")
+    counter_type = models.CharField(
+        max_length=16, choices=CounterType.choices, default=CounterType.EVENTUAL
+    )
+    accept_past = models.DurationField(
+        default=timedelta(hours=24),
+        help_text="How old an event may be when it arrives: the horizon for retries.",
+    )
+    accept_future = models.DurationField(
+        default=timedelta(minutes=5),
+        help_text="How far ahead of the server a client's clock may run.",
+    )
+    retention = models.DurationField(
+        default=timedelta(days=30),
+        help_text="How long single events are kept once they are folded.",
+    )
+    bucket_size = models.CharField(
+        max_length=8, choices=BucketSize.choices, default=BucketSize.MINUTE
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                name="counters_namespace_accept_past_positive",
+                condition=models.Q(accept_past__gt=timedelta(0)),
+            ),
+            models.CheckConstraint(
+                name="counters_namespace_accept_future_not_negative",
+                condition=models.Q(accept_future__gte=timedelta(0)),
+            ),
+            models.CheckConstraint(
+                name="counters_namespace_retention_covers_accept_past",
+                condition=models.Q(retention__gte=models.F("accept_past")),
+                violation_error_message="Events must be kept for at least the accept"
+                " window, or a retry could not be recognised.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Counter(models.Model):
+    """A named count in a namespace."""
+
+    # The unique constraint below serves look-ups by namespace.
+    namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, db_index=False)
+    # Byte order: names are compared exactly, whatever the database's locale.
+    name = models.CharField(max_length=COUNTER_NAME_LENGTH, db_collation="C")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            # Also the index by which every add and read finds its counter.
+            models.UniqueConstraint(
+                name="counters_counter_namespace_name", fields=["namespace", "name"]
+            ),
+            models.CheckConstraint(
+                name="counters_counter_name_not_empty", condition=~models.Q(name="")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Event(models.Model):
+    """One durable signed delta; never updated. Partitioned by event_time.
+
+    The table is made by SQL in the first migration. There is no foreign key to the
+    counter: its share lock on a hot parent row costs what this design saves.
+    """
+
+    pk = models.CompositePrimaryKey("counter_id", "token", "event_time")
+    counter_id = models.BigIntegerField()
+    token = models.UUIDField()
+    event_time = models.DateTimeField()
+    delta = models.BigIntegerField()
+    xid = Xid8Field(db_default=CurrentTransactionId())
+
+    class Meta:
+        indexes = [
+            # The fold and accurate reads: a counter's events of the transactions that its
+            # watermark does not cover, summed from the index alone.
+            models.Index(
+                name="counters_event_unfolded",
+                fields=["counter_id", "xid"],
+                include=["event_time", "delta"],
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.delta:+d} at {self.event_time}"
+
+
+class LastWrite(models.Model):
+    """That a counter has pending events: one row per counter and writing connection.
+
+    The slot is the connection's pg_backend_pid(), so two live transactions never share a
+    row and writers never wait for each other. A row exists only while it is not settled.
+    """
+
+    pk = models.CompositePrimaryKey("counter_id", "slot")
+    counter_id = models.BigIntegerField()
+    slot = models.IntegerField()
+    written_at = models.DateTimeField()
+    # Set on insert, kept on update: a hot counter's written_at is always fresh.
+    pending_since = models.DateTimeField()
+    # The span of event times that wait here: the fold reads no other partition.
+    oldest_event_time = models.DateTimeField()
+    newest_event_time = models.DateTimeField()
+    # Of the LAST transaction that wrote the row, not the greatest: only then does "its
+    # xid is visible" mean "every write through this slot is visible".
+    xid = Xid8Field(db_default=CurrentTransactionId())
+
+    def __str__(self) -> str:
+        return f"counter {self.counter_id}, slot {self.slot}"
+
+
+class Claim(models.Model):
+    """That a token without a time of its own was used on a counter.
+
+    An event is unique by (counter, token, event time). A client that sends neither a
+    UUIDv7 nor a generation time would get a new event time with every retry; the claim
+    gives all of them the first one's.
+    """
+
+    pk = models.CompositePrimaryKey("counter_id", "token")
+    counter_id = models.BigIntegerField()
+    token = models.UUIDField()
+    event_time = models.DateTimeField()
+    delta = models.BigIntegerField()
+    # The first event's time plus the accept window; then the token may count again.
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            # Housekeeping drops expired claims.
+            models.Index(name="counters_claim_expires_at", fields=["expires_at"])
+        ]
+
+    def __str__(self) -> str:
+        return f"token {self.token} on counter {self.counter_id}"

@@ -1,0 +1,116 @@
+"""The event table's partitions: made ahead, and made for the past when it is imported.
+
+A row whose partition is missing lands in `counters_event_default`, so that no add ever
+fails for want of one; making the partition later moves such rows into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import sql
+
+from counters.statements import load
+
+DAY = timedelta(days=1)
+# A month this long past gets one partition for all its days: every fold and accurate
+# read that cannot tell its event times beforehand opens every partition there is.
+WHOLE_MONTHS_AFTER = timedelta(days=62)
+DEFAULT_DAYS_AHEAD = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A partition and the event times it holds: since <= t < until."""
+
+    name: str
+    since: datetime
+    until: datetime
+
+
+def make_ahead(*, using: str = DEFAULT_DB_ALIAS, now: datetime | None = None) -> list[Partition]:
+    """Make the partitions from two days back to some days ahead; return the new ones."""
+    now = now or datetime.now(UTC)
+    days = getattr(settings, "COUNTERS_PARTITION_DAYS_AHEAD", DEFAULT_DAYS_AHEAD)
+    return make(now - 2 * DAY, now + days * DAY, using=using, now=now)
+
+
+def make(
+    since: datetime,
+    until: datetime,
+    *,
+    using: str = DEFAULT_DB_ALIAS,
+    now: datetime | None = None,
+) -> list[Partition]:
+    """Make the partitions that are missing for event times from `since` to `until`.
+
+    Each is made in a transaction of its own that never blocks an add: ATTACH takes a lock
+    on the parent that lets inserts through. Return the new ones, oldest first.
+    """
+    connection = connections[using]
+    now = now or datetime.now(UTC)
+    made = []
+    for wanted in _missing(_existing(connection), since, until, now):
+        with transaction.atomic(using=using, durable=not connection.in_atomic_block):
+            if _make_one(connection, wanted):
+                made.append(wanted)
+    return made
+
+
+def existing(*, using: str = DEFAULT_DB_ALIAS) -> list[Partition]:
+    """Return the partitions that there are, oldest first, without the default one."""
+    return _existing(connections[using])
+
+
+def _existing(connection: BaseDatabaseWrapper) -> list[Partition]:
+    with connection.cursor() as cursor:
+        cursor.execute(load("counters", "list_partitions"))
+        return [Partition(*row) for row in cursor.fetchall()]
+
+
+def _missing(
+    there: list[Partition], since: datetime, until: datetime, now: datetime
+) -> Iterator[Partition]:
+    """Yield what lacks, a day each, or a month where the whole month is long past."""
+    day = _midnight(since)
+    while day <= until:
+        month = _midnight(day.replace(day=1))
+        month_end = _midnight((month + 31 * DAY).replace(day=1))
+        if month_end < now - WHOLE_MONTHS_AFTER and not _overlaps(there, month, month_end):
+            yield Partition(f"counters_event_{month:%Y%m}", month, month_end)
+            day = month_end
+            continue
+        if not _overlaps(there, day, day + DAY):
+            yield Partition(f"counters_event_{day:%Y%m%d}", day, day + DAY)
+        day += DAY
+
+
+def _overlaps(there: list[Partition], since: datetime, until: datetime) -> bool:
+    return any(since < partition.until and partition.since < until for partition in there)
+
+
+def _midnight(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _make_one(connection: BaseDatabaseWrapper, wanted: Partition) -> bool:
+    """Make one partition in the current transaction; False where another made it first."""
+    names = {
+        "partition": sql.Identifier(wanted.name),
+        "since": sql.Literal(wanted.since.isoformat()),
+        "until": sql.Literal(wanted.until.isoformat()),
+    }
+    with connection.cursor() as cursor:
+        # Two makers at once take turns; the second one sees what the first has made.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('counters.partitions'))")
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [wanted.name])
+        if cursor.fetchone()[0]:
+            return False
+        # DDL takes no parameters: the statement's names and literals are put in here.
+        cursor.execute(sql.SQL(load("counters", "make_partition")).format(**names))
+    return True

@@ -1,0 +1,122 @@
+"""Recording events: the write path.
+
+An add is one SQL statement that appends the event and its last write together, so both
+are committed or neither is. Outside a transaction block that is one round trip and no
+BEGIN/COMMIT pair; inside the caller's `atomic()` it commits or rolls back with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection
+
+from counters import batches, namespaces
+from counters.announcing import after_commit
+from counters.checking import CheckedEvent, check_event
+from counters.creating import create_counters
+from counters.errors import BatchRefused, CounterNotFound, CountersError
+from counters.repeats import Recorded, answer_repeat
+from counters.statements import load
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """One event of a batch, as the caller gives it."""
+
+    namespace: str
+    name: str
+    delta: int = 1
+    token: str | None = None
+    generation_time: datetime | None = None
+
+
+def add(
+    *,
+    namespace: str,
+    name: str,
+    delta: int = 1,
+    token: str | None = None,
+    generation_time: datetime | None = None,
+) -> Recorded:
+    """Add `delta` to a counter; its first add creates the counter.
+
+    A repeat of a token returns the first event with `duplicate=True`. Without a token the
+    server makes one. Raises MissingValue, InvalidValue, NamespaceNotFound,
+    OutsideAcceptWindow, or TokenConflict (same token, other delta; nothing is written).
+    """
+    return add_checked(
+        check_event(
+            namespace=namespace,
+            name=name,
+            delta=delta,
+            token=token,
+            generation_time=generation_time,
+        )
+    )
+
+
+def add_many(events: Iterable[NewEvent], *, any_age: bool = False) -> list[Recorded]:
+    """Add a batch in one statement, all or nothing; return an answer each, in order.
+
+    Raises BatchRefused, which names the index of the bad event and carries its error.
+    `any_age` lifts the accept window, for imports of old events; make the partitions
+    first (`counters.partitions.make`).
+    """
+    now = datetime.now(UTC)
+    checked = []
+    for index, event in enumerate(events):
+        try:
+            checked.append(
+                check_event(
+                    namespace=event.namespace,
+                    name=event.name,
+                    delta=event.delta,
+                    token=event.token,
+                    generation_time=event.generation_time,
+                    now=now,
+                    any_age=any_age,
+                )
+            )
+        except CountersError as error:
+            raise BatchRefused(index, error) from error
+    return batches.add_all(checked)
+
+
+def add_checked(event: CheckedEvent) -> Recorded:
+    """As `add`, for an event that `check_event` returned."""
+    appended = _append(event)
+    if appended is None:
+        create_counters(connection, [event])
+        appended = _append(event)
+    if appended is None:
+        # The counter, or its namespace, was deleted between the two statements.
+        namespaces.forget_all()
+        raise CounterNotFound(event.namespace.name, event.name)
+    counter_id, is_new = appended
+    if not is_new:
+        return answer_repeat(event, counter_id)
+    after_commit(connection, [counter_id])
+    return Recorded(counter_id, event.token.text, event.event_time, duplicate=False)
+
+
+def _append(event: CheckedEvent) -> tuple[int, bool] | None:
+    """Run the one statement; return counter id and is-new, None without the counter."""
+    parameters: dict[str, Any] = {
+        "namespace_id": event.namespace.pk,
+        "name": event.name,
+        "token": event.token.uuid,
+        "event_time": event.event_time,
+        "delta": event.delta,
+    }
+    statement = "add_event"
+    if event.untimed:
+        statement = "add_event_of_untimed_token"
+        parameters["accept_past"] = event.namespace.accept_past
+    with connection.cursor() as cursor:
+        cursor.execute(load("counters", statement), parameters)
+        appended: tuple[int, bool] | None = cursor.fetchone()
+    return appended

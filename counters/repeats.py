@@ -1,0 +1,74 @@
+"""Answering repeats: which event a token's first use made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+from counters.checking import CheckedEvent
+from counters.errors import TokenConflict
+from counters.statements import load
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The answer to an add: which event counts, and whether it was there before."""
+
+    counter_id: int
+    token: str
+    event_time: datetime
+    duplicate: bool
+
+
+def answer_repeat(event: CheckedEvent, counter_id: int) -> Recorded:
+    """Return the first event of the token; raise TokenConflict for another delta."""
+    [(event_time, delta)] = find_first_events([(event, counter_id)])
+    if delta != event.delta:
+        raise TokenConflict(event.token.text, kept=delta, offered=event.delta)
+    return Recorded(counter_id, event.token.text, event_time, duplicate=True)
+
+
+def find_first_events(
+    repeats: Sequence[tuple[CheckedEvent, int]],
+) -> list[tuple[datetime, int]]:
+    """Return event time and delta of the first event of each (event, counter id), in order.
+
+    To be called after the insert, as a statement of its own: the first event may have
+    been committed while the insert waited for it, after the insert's snapshot was taken.
+    """
+    if not repeats:
+        return []
+    sinces, untils = zip(*(_where_to_look(event) for event, _ in repeats), strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            load("counters", "find_first_events"),
+            {
+                "counter_ids": [counter_id for _, counter_id in repeats],
+                "tokens": [event.token.uuid for event, _ in repeats],
+                "sinces": list(sinces),
+                "untils": list(untils),
+            },
+        )
+        found: list[tuple[datetime, int]] = cursor.fetchall()
+    for (event, counter_id), (event_time, _) in zip(repeats, found, strict=True):
+        if event_time is None:
+            raise RuntimeError(
+                f"counter {counter_id}: token {event.token.text!r} is taken, but its event"
+                " is not there; the events table was changed by other means."
+            )
+    return found
+
+
+def _where_to_look(event: CheckedEvent) -> tuple[datetime, datetime]:
+    """Return the span of event times in which the first event lies."""
+    if not event.untimed:
+        return event.event_time, event.event_time
+    # Twice the window back: a claim lives for the whole window after its event, and a
+    # client's clock may be ahead.
+    return (
+        event.event_time - 2 * event.namespace.accept_past,
+        event.event_time + event.namespace.accept_future,
+    )

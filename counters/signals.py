@@ -1,0 +1,10 @@
+"""What the write side announces."""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+# Sent once per transaction, after its commit, with `counter_ids: frozenset[int]`: every
+# counter that the transaction added to. It may name a counter whose add was rolled back
+# with a savepoint; a receiver must take that as "look at this counter", no more.
+events_committed = Signal()

@@ -1,0 +1,87 @@
+"""Idempotency tokens: any string names an event once per counter.
+
+A UUIDv7 (RFC 9562) carries the time at which the client made it; that is the event
+time. Any other token may come with a generation time. One without either is good for
+the whole accept window: its first event's time counts for every repeat.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from counters.errors import InvalidValue
+
+TOKEN_LENGTH = 255
+WANTED = f"a token: text of 1 to {TOKEN_LENGTH} characters without control characters"
+UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# A client that sends both a UUIDv7 and a generation time may round one of them.
+AGREEMENT = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token as given, as stored, and the event time it fixes, if it fixes one."""
+
+    text: str
+    uuid: UUID
+    event_time: datetime | None
+
+
+def new(now: datetime | None = None) -> Token:
+    """Make a UUIDv7 of this instant; its event time is the millisecond it carries."""
+    milliseconds = time.time_ns() // 1_000_000 if now is None else _milliseconds(now)
+    uuid = _uuid(7, milliseconds << 80 | int.from_bytes(os.urandom(10), "big"))
+    return Token(str(uuid), uuid, EPOCH + timedelta(milliseconds=milliseconds))
+
+
+def parse(text: object, generation_time: datetime | None = None) -> Token:
+    """Return what a client's token says, or raise InvalidValue."""
+    if not isinstance(text, str) or not 1 <= len(text) <= TOKEN_LENGTH:
+        raise InvalidValue("token", text, WANTED)
+    if UUID_TEXT.fullmatch(text):
+        uuid = UUID(text)
+        if uuid.version == 7:
+            return Token(text, uuid, _agreed(uuid, generation_time))
+        return Token(text, uuid, generation_time)
+    if not text.isprintable():
+        raise InvalidValue("token", text, WANTED)
+    # 122 bits of SHA-256 in the form of a UUIDv8, which RFC 9562 leaves to applications.
+    digest = hashlib.sha256(text.encode()).digest()[:16]
+    return Token(text, _uuid(8, int.from_bytes(digest, "big")), generation_time)
+
+
+def _agreed(uuid: UUID, generation_time: datetime | None) -> datetime:
+    """Return a UUIDv7's time; a generation time beside it must say the same.
+
+    Were the given time to win, a retry that leaves it out would be another event.
+    """
+    try:
+        carried = EPOCH + timedelta(milliseconds=uuid.int >> 80)
+    except OverflowError as error:
+        raise InvalidValue(
+            "token", str(uuid), "a UUIDv7 of our time: it carries one after the year 9999"
+        ) from error
+    if generation_time is not None and abs(carried - generation_time) > AGREEMENT:
+        raise InvalidValue(
+            "generation_time",
+            generation_time.isoformat(),
+            f"the time that the UUIDv7 token carries, {carried.isoformat()}; leave it out",
+        )
+    return carried
+
+
+def _uuid(version: int, bits: int) -> UUID:
+    """Set a UUID's version and variant bits; Python 3.11's UUID knows no 7 and no 8."""
+    bits = bits & ~(0xF << 76) | version << 76
+    return UUID(int=bits & ~(0x3 << 62) | 0x2 << 62)
+
+
+def _milliseconds(at: datetime) -> int:
+    return (at - EPOCH) // timedelta(milliseconds=1)

@@ -1,0 +1,61 @@
+"""The read side's tables: rollups, their buckets, and what each sweep found."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from counters.fields import SnapshotField
+from counters.models import Counter
+
+# The snapshot before every transaction: a rollup that has folded nothing yet.
+NOTHING_FOLDED = "1:1:"
+
+
+class Rollup(models.Model):
+    """What has been folded of one counter."""
+
+    counter = models.OneToOneField(Counter, on_delete=models.CASCADE, primary_key=True)
+    # numeric: the sum of bigints never overflows.
+    total = models.DecimalField(max_digits=40, decimal_places=0, db_default=0)
+    events = models.BigIntegerField(db_default=0)
+    # Which transactions' events are in the total: exact, and never moves back.
+    watermark = SnapshotField(db_default=NOTHING_FOLDED)
+    # When that snapshot was taken; for people, lag and alerts.
+    watermark_at = models.DateTimeField(null=True)
+    last_write_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"rollup of counter {self.counter_id}"
+
+
+class Bucket(models.Model):
+    """The sum of a counter's events in one minute, hour or day (UTC)."""
+
+    pk = models.CompositePrimaryKey("counter_id", "bucket_at")
+    counter_id = models.BigIntegerField()
+    bucket_at = models.DateTimeField()
+    delta = models.DecimalField(max_digits=40, decimal_places=0)
+    events = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.delta:+} at {self.bucket_at}"
+
+
+class Sweep(models.Model):
+    """What one sweep found."""
+
+    swept_at = models.DateTimeField()
+    # Counters with last writes that no rollup covers.
+    pending = models.IntegerField()
+    # Those among them that waited longer than the grace: their trigger did not do its job.
+    healed = models.IntegerField()
+    oldest_lag = models.DurationField(null=True)
+
+    class Meta:
+        indexes = [
+            # The sweep history, newest first, and its trimming.
+            models.Index(name="rollups_sweep_swept_at", fields=["swept_at"])
+        ]
+
+    def __str__(self) -> str:
+        return f"sweep at {self.swept_at}: {self.healed} of {self.pending} healed"

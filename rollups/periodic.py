@@ -1,0 +1,21 @@
+"""The tasks that beat sends. Safe to run twice or at once, never retried."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from counters import claims, partitions
+from rollups import sweeping
+
+
+@shared_task(name="sweep", ignore_result=True)
+def sweep() -> None:
+    """Look for counters whose trigger was lost, and enqueue them."""
+    sweeping.sweep()
+
+
+@shared_task(name="make_partitions", ignore_result=True)
+def make_partitions() -> None:
+    """Make the partitions of the coming days, and drop the claims that have expired."""
+    partitions.make_ahead()
+    claims.drop_expired()

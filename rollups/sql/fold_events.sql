@@ -1,0 +1,76 @@
+-- Folds the pending events of counters whose rollups this transaction has locked.
+-- Parameters: counter_ids bigint[].
+-- Returns: counter_id, events (folded now), one row a rollup that was brought forward.
+-- Indexes: counters_event_unfolded; the primary keys of last write, rollup, bucket.
+--
+-- Why it is exact:
+-- * The rows were locked by an EARLIER statement, so this one's snapshot is newer than
+--   that of the last fold of each counter, and its watermark is read as that fold left it.
+-- * An event is not covered by a watermark W exactly when its transaction was not yet begun
+--   at W (xid >= xmax) or was then in progress (xid in xip). The two index scans read these
+--   and nothing else, so a transaction that stays open for hours costs other folds nothing.
+-- * The statement that sums stores its own snapshot: what it saw is what is covered.
+-- * An event and its last write are committed together, and a last write is removed only
+--   when its rollup's watermark covers it. So the event times of the last writes that this
+--   snapshot sees span all events that it must fold; other partitions are never opened.
+-- * A transaction never folds what it added itself: its own id is not in its snapshot.
+WITH folding AS MATERIALIZED (
+  SELECT rollup.counter_id, rollup.watermark, namespace.bucket_size,
+         waiting.oldest, waiting.newest, waiting.last_write_at
+  FROM (
+    SELECT counter_id,
+           min(oldest_event_time) AS oldest,
+           max(newest_event_time) AS newest,
+           max(written_at) AS last_write_at
+    FROM counters_lastwrite
+    WHERE counter_id = ANY (%(counter_ids)s::bigint[])
+    GROUP BY counter_id
+  ) AS waiting
+  JOIN rollups_rollup AS rollup ON rollup.counter_id = waiting.counter_id
+  JOIN counters_counter AS counter ON counter.id = waiting.counter_id
+  JOIN counters_namespace AS namespace ON namespace.id = counter.namespace_id
+),
+summed AS MATERIALIZED (
+  SELECT folding.counter_id,
+         date_trunc(folding.bucket_size, event.event_time, 'UTC') AS bucket_at,
+         sum(event.delta) AS delta,
+         count(*) AS events
+  FROM folding
+  CROSS JOIN LATERAL (
+    SELECT event_time, delta, xid
+    FROM counters_event
+    WHERE counter_id = folding.counter_id
+      AND xid >= pg_snapshot_xmax(folding.watermark)
+      AND event_time BETWEEN folding.oldest AND folding.newest
+    UNION ALL
+    SELECT event_time, delta, xid
+    FROM counters_event
+    WHERE counter_id = folding.counter_id
+      AND xid = ANY (ARRAY(SELECT pg_snapshot_xip(folding.watermark)))
+      AND event_time BETWEEN folding.oldest AND folding.newest
+  ) AS event
+  WHERE event.xid <> (SELECT pg_current_xact_id())
+  GROUP BY 1, 2
+),
+bucketed AS (
+  INSERT INTO rollups_bucket (counter_id, bucket_at, delta, events)
+  SELECT counter_id, bucket_at, delta, events
+  FROM summed
+  ON CONFLICT (counter_id, bucket_at) DO UPDATE SET
+    delta = rollups_bucket.delta + excluded.delta,
+    events = rollups_bucket.events + excluded.events
+)
+UPDATE rollups_rollup AS rollup
+SET total = rollup.total + coalesce(folded.delta, 0),
+    events = rollup.events + coalesce(folded.events, 0),
+    watermark = pg_current_snapshot(),
+    watermark_at = statement_timestamp(),
+    last_write_at = greatest(rollup.last_write_at, folding.last_write_at)
+FROM folding
+LEFT JOIN (
+  SELECT counter_id, sum(delta) AS delta, sum(events) AS events
+  FROM summed
+  GROUP BY counter_id
+) AS folded ON folded.counter_id = folding.counter_id
+WHERE rollup.counter_id = folding.counter_id
+RETURNING rollup.counter_id, coalesce(folded.events, 0)::bigint

@@ -1,0 +1,21 @@
+-- A counter's count from its rollup, and whether it is pending.
+-- Parameters: namespace_id bigint, name text.
+-- Returns: one row, or none where the counter does not exist: counter_id, count, as_of,
+--   pending, last_write_at.
+-- Indexes: counters_counter_namespace_name; the primary keys of rollup and last write.
+SELECT counter.id,
+       coalesce(rollup.total, 0),
+       CASE WHEN waiting.written_at IS NULL THEN statement_timestamp()
+            ELSE coalesce(rollup.watermark_at, counter.created_at) END,
+       waiting.written_at IS NOT NULL,
+       greatest(rollup.last_write_at, waiting.written_at)
+FROM counters_counter AS counter
+LEFT JOIN rollups_rollup AS rollup ON rollup.counter_id = counter.id
+LEFT JOIN LATERAL (
+  -- A last write that the watermark covers is folded; it is about to be removed.
+  SELECT max(last_write.written_at) AS written_at
+  FROM counters_lastwrite AS last_write
+  WHERE last_write.counter_id = counter.id
+    AND NOT pg_visible_in_snapshot(last_write.xid, coalesce(rollup.watermark, '1:1:'))
+) AS waiting ON true
+WHERE counter.namespace_id = %(namespace_id)s::bigint AND counter.name = %(name)s::text

@@ -1,0 +1,25 @@
+-- Removes the last writes that their rollup's watermark covers.
+-- Parameters: counter_ids bigint[].
+-- Returns: counter_id, one row a counter that is pending again: written since its fold.
+-- A transaction of its own AFTER the fold's commit, so that a writer who comes back to its
+-- slot waits for this moment, never for a fold. A row that a writer holds is skipped; one
+-- that it changed meanwhile is checked anew by PostgreSQL once it is locked, and stays.
+-- Indexes: the primary keys of last write and rollup.
+WITH settled AS (
+  SELECT last_write.counter_id, last_write.slot
+  FROM counters_lastwrite AS last_write
+  JOIN rollups_rollup AS rollup ON rollup.counter_id = last_write.counter_id
+  WHERE last_write.counter_id = ANY (%(counter_ids)s::bigint[])
+    AND pg_visible_in_snapshot(last_write.xid, rollup.watermark)
+  FOR UPDATE OF last_write SKIP LOCKED
+),
+removed AS (
+  DELETE FROM counters_lastwrite AS last_write
+  USING settled
+  WHERE last_write.counter_id = settled.counter_id AND last_write.slot = settled.slot
+)
+SELECT DISTINCT last_write.counter_id
+FROM counters_lastwrite AS last_write
+JOIN rollups_rollup AS rollup ON rollup.counter_id = last_write.counter_id
+WHERE last_write.counter_id = ANY (%(counter_ids)s::bigint[])
+  AND NOT pg_visible_in_snapshot(last_write.xid, rollup.watermark)
