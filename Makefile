@@ -1,0 +1,69 @@
+# Everything that one does with this project. Each target does its own set-up.
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_READY := $(VENV)/.installed-run
+DEV_READY := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run demo test check lint types migrations-check bench clean
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "PYTHON=python3.12 make ... uses another Python; ARGS=... goes to the program."
+
+# `exec`, so that signals reach the service itself and not a shell that does not pass
+# them on. It stops with `make`, even when that is killed.
+run: $(RUN_READY) ## Run the whole service until Ctrl-C (PORT=8000, DATA_DIR=.local).
+	@exec $(BIN)/python -m counters_project.service --stop-with-parent
+
+demo: $(RUN_READY) ## Show on a running service what the guarantees mean.
+	@exec $(BIN)/python -m counters_project.demo $(ARGS)
+
+test: $(DEV_READY) ## Run the tests on embedded servers, then on real ones if they answer.
+	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --servers=real -m "not acceptance" $(ARGS)
+
+check: lint types migrations-check test ## Run everything that CI runs.
+
+lint: $(DEV_READY) ## Check style and formatting.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(DEV_READY) ## Check types.
+	@SECRET_KEY=unused $(BIN)/mypy
+
+migrations-check: $(DEV_READY) ## Check that no migration is missing.
+	@SECRET_KEY=unused $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+
+bench: $(DEV_READY) ## Measure: writes, folds and reads beside simpler ways to count.
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## Remove the virtual environment and caches; the data in .local stays.
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUN_READY): requirements.txt
+	@$(call install,requirements.txt)
+
+$(DEV_READY): requirements.txt requirements-dev.txt
+	@$(call install,requirements-dev.txt)
+
+# Makes the virtual environment unless it works, installs, and leaves a stamp.
+define install
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "This needs Python 3.11 or newer, and $(PYTHON) is not."; \
+		echo "Name another one: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12"; \
+		exit 1; }; \
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+		echo "Making the virtual environment $(VENV) ..."; \
+		$(PYTHON) -m venv --clear $(VENV) || exit 1; }; \
+	echo "Installing $(1) ..."; \
+	$(BIN)/python -m pip install --quiet --requirement $(1) || exit 1; \
+	touch $@
+endef
