@@ -20,7 +20,9 @@ class Announcement:
 
     def __call__(self) -> None:
         # send_robust: the events are committed; no receiver's trouble is the writer's.
-        events_committed.send_robust(sender=None, counter_ids=frozenset(self.counter_ids))
+        events_committed.send_robust(
+            sender=None, counter_ids=frozenset(self.counter_ids)
+        )
 
 
 def after_commit(connection: BaseDatabaseWrapper, counter_ids: Iterable[int]) -> None:

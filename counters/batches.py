@@ -30,9 +30,12 @@ def add_all(events: Sequence[CheckedEvent]) -> list[Recorded]:
     indexes = [index for index, first in enumerate(first_of) if index == first]
     if not indexes:
         return []
-    answers = dict(zip(indexes, _record([events[i] for i in indexes], events), strict=True))
+    answers = dict(
+        zip(indexes, _record([events[i] for i in indexes], events), strict=True)
+    )
     after_commit(
-        connection, {answer.counter_id for answer in answers.values() if not answer.duplicate}
+        connection,
+        {answer.counter_id for answer in answers.values() if not answer.duplicate},
     )
     return [
         answers[first]
@@ -72,7 +75,11 @@ def _record(
 ) -> list[Recorded]:
     """Record events of which none repeats another."""
     rows = _insert(events, batch)
-    missing = [event for event, (counter_id, _) in zip(events, rows, strict=True) if not counter_id]
+    missing = [
+        event
+        for event, (counter_id, _) in zip(events, rows, strict=True)
+        if not counter_id
+    ]
     if missing:
         create_counters(connection, missing)
         rows = _insert(events, batch)
@@ -134,8 +141,17 @@ def _conflict(cause: psycopg.Error, batch: Sequence[CheckedEvent]) -> BatchRefus
     namespace_id, token, kept, offered, name = detail.split(" ", 4)
     refused = (namespace_id, token, offered, name)
     for index, event in enumerate(batch):
-        key = (str(event.namespace.pk), str(event.token.uuid), str(event.delta), event.name)
+        key = (
+            str(event.namespace.pk),
+            str(event.token.uuid),
+            str(event.delta),
+            event.name,
+        )
         if key == refused:
-            conflict = TokenConflict(event.token.text, kept=int(kept), offered=event.delta)
+            conflict = TokenConflict(
+                event.token.text, kept=int(kept), offered=event.delta
+            )
             return BatchRefused(index, conflict)
-    raise LookupError(f"the database refused an event that is not in the batch: {detail}")
+    raise LookupError(
+        f"the database refused an event that is not in the batch: {detail}"
+    )

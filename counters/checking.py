@@ -75,5 +75,7 @@ def check_delta(delta: object) -> int:
 def check_generation_time(at: datetime | None) -> None:
     if at is not None and (at.tzinfo is None or at < tokens.EPOCH):
         raise InvalidValue(
-            "generation_time", at.isoformat(), "an instant since 1970 with its UTC offset"
+            "generation_time",
+            at.isoformat(),
+            "an instant since 1970 with its UTC offset",
         )

@@ -12,7 +12,9 @@ from counters.checking import CheckedEvent
 from counters.statements import load
 
 
-def create_counters(connection: BaseDatabaseWrapper, events: Iterable[CheckedEvent]) -> None:
+def create_counters(
+    connection: BaseDatabaseWrapper, events: Iterable[CheckedEvent]
+) -> None:
     """Create the events' counters where they are missing.
 
     Inside a transaction block a second connection does it and commits at once: an

@@ -18,7 +18,9 @@ def shown(value: object) -> str:
         text = repr(value)
     except ValueError:
         # Python refuses to print integers of more than 4,300 digits.
-        text = f"a number of {value.bit_length()} bits" if isinstance(value, int) else "?"
+        text = (
+            f"a number of {value.bit_length()} bits" if isinstance(value, int) else "?"
+        )
     return text if len(text) <= SHOWN_LENGTH else text[:SHOWN_LENGTH] + "…"
 
 
@@ -59,7 +61,7 @@ class NamespaceNotFound(CountersError):
     code = "namespace-not-found"
 
     def __init__(self, namespace: str) -> None:
-        super().__init__(f"There is no namespace {shown(namespace)}.", namespace=namespace)
+        super().__init__(f"There is no namespace {shown(namespace)}.")
 
 
 class CounterNotFound(CountersError):
@@ -99,7 +101,7 @@ class TokenConflict(CountersError):
     def __init__(self, token: str, *, kept: int, offered: int) -> None:
         super().__init__(
             f"token {shown(token)} was already used on this counter with delta {kept};"
-            f" it cannot be used again with delta {offered}. Nothing was added.",
+            f" it cannot be used again with delta {offered}.",
             token=token,
             first_delta=kept,
             delta=offered,

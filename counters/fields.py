@@ -36,7 +36,11 @@ class Xid8Field(IntField):
 
     def get_prep_value(self, value: Any) -> Any:
         # PostgreSQL casts text to xid8, but no integer type.
-        return value if value is None or hasattr(value, "resolve_expression") else str(value)
+        return (
+            value
+            if value is None or hasattr(value, "resolve_expression")
+            else str(value)
+        )
 
 
 class SnapshotField(StrField):

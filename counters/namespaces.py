@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from datetime import datetime
 
 from counters.errors import InvalidValue, NamespaceNotFound, OutsideAcceptWindow
-from counters.models import Namespace
+from counters.models import NAMESPACE_PATTERN, Namespace
 
 # Changes of a namespace reach every process within this many seconds.
 REMEMBERED_SECONDS = 2.0
+NAMESPACE = re.compile(NAMESPACE_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ def get(name: object) -> Namespace:
     known = _remembered.get(name)
     if known is not None and time.monotonic() < known.until:
         return known.namespace
-    if "\0" in name:  # PostgreSQL's text has no NUL.
+    # No such name can be there, and some of them PostgreSQL cannot even be asked for.
+    if not NAMESPACE.fullmatch(name):
         raise NamespaceNotFound(name)
     try:
         namespace = Namespace.objects.get(name=name)

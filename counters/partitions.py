@@ -33,7 +33,9 @@ class Partition:
     until: datetime
 
 
-def make_ahead(*, using: str = DEFAULT_DB_ALIAS, now: datetime | None = None) -> list[Partition]:
+def make_ahead(
+    *, using: str = DEFAULT_DB_ALIAS, now: datetime | None = None
+) -> list[Partition]:
     """Make the partitions from two days back to some days ahead; return the new ones."""
     now = now or datetime.now(UTC)
     days = getattr(settings, "COUNTERS_PARTITION_DAYS_AHEAD", DEFAULT_DAYS_AHEAD)
@@ -81,7 +83,9 @@ def _missing(
     while day <= until:
         month = _midnight(day.replace(day=1))
         month_end = _midnight((month + 31 * DAY).replace(day=1))
-        if month_end < now - WHOLE_MONTHS_AFTER and not _overlaps(there, month, month_end):
+        if month_end < now - WHOLE_MONTHS_AFTER and not _overlaps(
+            there, month, month_end
+        ):
             yield Partition(f"counters_event_{month:%Y%m}", month, month_end)
             day = month_end
             continue
@@ -91,7 +95,9 @@ def _missing(
 
 
 def _overlaps(there: list[Partition], since: datetime, until: datetime) -> bool:
-    return any(since < partition.until and partition.since < until for partition in there)
+    return any(
+        since < partition.until and partition.since < until for partition in there
+    )
 
 
 def _midnight(at: datetime) -> datetime:

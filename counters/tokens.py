@@ -66,7 +66,9 @@ def _agreed(uuid: UUID, generation_time: datetime | None) -> datetime:
         carried = EPOCH + timedelta(milliseconds=uuid.int >> 80)
     except OverflowError as error:
         raise InvalidValue(
-            "token", str(uuid), "a UUIDv7 of our time: it carries one after the year 9999"
+            "token",
+            str(uuid),
+            "a UUIDv7 of our time: it carries one after the year 9999",
         ) from error
     if generation_time is not None and abs(carried - generation_time) > AGREEMENT:
         raise InvalidValue(

@@ -19,7 +19,9 @@ def take_turn(counter_ids: Collection[int]) -> list[int]:
     """
     if not counter_ids:
         return []
-    keys = {f"rollups.circulating.{counter_id}": counter_id for counter_id in counter_ids}
+    keys = {
+        f"rollups.circulating.{counter_id}": counter_id for counter_id in counter_ids
+    }
     taken = cache.get_many(keys)
     free = {key: counter_id for key, counter_id in keys.items() if key not in taken}
     if free:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from celery.signals import task_prerun
+from django.db import close_old_connections
 from django.dispatch import receiver
 
 from counters.signals import events_committed
@@ -13,3 +15,13 @@ from rollups import trigger
 @receiver(events_committed)
 def fire_trigger(*, counter_ids: frozenset[int], **_: Any) -> None:
     trigger.request(counter_ids)
+
+
+@task_prerun.connect
+def drop_broken_connections(**_: Any) -> None:
+    """Give a task that follows a database failure a new connection.
+
+    A worker keeps its connection between tasks; without this one that broke would fail
+    every task after it.
+    """
+    close_old_connections()

@@ -75,5 +75,10 @@ def _record(*, pending: int, healed: int, oldest_lag: timedelta | None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             load("rollups", "record_sweep"),
-            {"pending": pending, "healed": healed, "oldest_lag": oldest_lag, "keep": KEPT},
+            {
+                "pending": pending,
+                "healed": healed,
+                "oldest_lag": oldest_lag,
+                "keep": KEPT,
+            },
         )

@@ -26,7 +26,9 @@ class AddView(APIView):
                 name=name,
                 delta=body.get("delta"),
                 token=_token(request, body.get("token")),
-                generation_time=read_time("generation_time", body.get("generation_time")),
+                generation_time=read_time(
+                    "generation_time", body.get("generation_time")
+                ),
             )
         )
         return Response(recorded_body(recorded))

@@ -47,7 +47,9 @@ def raw_path(request: HttpRequest) -> str | None:
     target = request.META.get("RAW_URI") or request.META.get("REQUEST_URI")
     if not target:
         return None
-    path = urlsplit(target).path if "://" in target.split("?")[0] else target.split("?")[0]
+    path = (
+        urlsplit(target).path if "://" in target.split("?")[0] else target.split("?")[0]
+    )
     script_name = request.META.get("SCRIPT_NAME", "")
     return str(path.removeprefix(script_name))
 

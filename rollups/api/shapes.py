@@ -31,7 +31,9 @@ def reading_body(reading: Reading) -> ReadingBody:
         "as_of": stamp(reading.as_of),
         "pending": reading.pending,
         "accuracy": reading.accuracy,
-        "last_write_at": stamp(reading.last_write_at) if reading.last_write_at else None,
+        "last_write_at": stamp(reading.last_write_at)
+        if reading.last_write_at
+        else None,
     }
 
 

@@ -1,0 +1,74 @@
+"""`manage.py add_count NAMESPACE NAME [DELTA]`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import datetime
+from typing import Any
+
+from counters import recording
+from counters.api.parsers import read_time
+from counters.api.shapes import recorded_body
+from counters.errors import InvalidValue
+from counters.management.taught import TaughtCommand
+
+
+def instant(text: str) -> datetime | None:
+    try:
+        return read_time("--generation-time", text)
+    except InvalidValue as error:
+        raise ArgumentTypeError(error.message) from error
+
+
+class Command(TaughtCommand):
+    help = (
+        "Add to a counter. When this command ends without an error, the event is durable."
+        " Its first add creates a counter."
+    )
+    examples = """\
+examples:
+  manage.py add_count demo page/home             add 1
+  manage.py add_count demo balance -- -250       take 250 off
+  manage.py add_count demo page/home 3 --token order-17
+      add 3 once, however often the command is run within the accept window
+
+exit codes: 0 added or a repeat; 1 refused, with the reason; 2 wrong usage
+"""
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("namespace")
+        parser.add_argument("name", help="the counter's name; any text")
+        parser.add_argument(
+            "delta", type=int, nargs="?", default=1, help="a whole number (default 1)"
+        )
+        parser.add_argument(
+            "--token", help="idempotency token: the same token counts once per counter"
+        )
+        parser.add_argument(
+            "--generation-time",
+            type=instant,
+            metavar="INSTANT",
+            help="when the event was made, such as 2026-01-31T12:00:00Z (default: now)",
+        )
+        parser.add_argument("--json", action="store_true", help="answer as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        recorded = recording.add(
+            namespace=options["namespace"],
+            name=options["name"],
+            delta=options["delta"],
+            token=options["token"],
+            generation_time=options["generation_time"],
+        )
+        body = recorded_body(recorded)
+        if options["json"]:
+            self.write_json(body)
+        elif recorded.duplicate:
+            self.stdout.write(
+                f"Counted already: token {body['token']}, event time {body['event_time']}."
+            )
+        else:
+            self.stdout.write(
+                f"Added {options['delta']:+d} to {options['namespace']}/{options['name']}"
+                f" (token {body['token']})."
+            )

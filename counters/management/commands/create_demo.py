@@ -1,0 +1,73 @@
+"""`manage.py create_demo`: what a first try of the service needs."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand
+from knox.auth import TokenAuthentication
+from knox.models import AuthToken
+from rest_framework.exceptions import AuthenticationFailed
+
+from counters.models import Namespace
+
+NAMESPACE = "demo"
+USERNAME = "demo"
+
+
+class Command(BaseCommand):
+    help = (
+        "Make the namespace 'demo', a user 'demo' and an API token for it; what is there"
+        " stays as it is. `make run` calls this at every start."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--token-file",
+            type=Path,
+            metavar="FILE",
+            help="keep the token in FILE (mode 0600): reuse it while it is valid, write a"
+            " new one otherwise. Without this option a new token is printed.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        Namespace.objects.get_or_create(
+            name=NAMESPACE, defaults={"description": "For a first try of the service."}
+        )
+        file: Path | None = options["token_file"]
+        if file is None:
+            self.stdout.write(_new_token())
+        elif not _is_valid(file):
+            _write_private(file, _new_token())
+
+
+def _new_token() -> str:
+    users = get_user_model().objects
+    user, created = users.get_or_create(username=USERNAME)
+    if created:
+        user.set_unusable_password()
+        user.save()
+    _, token = AuthToken.objects.create(user)
+    return str(token)
+
+
+def _is_valid(file: Path) -> bool:
+    try:
+        TokenAuthentication().authenticate_credentials(file.read_bytes().strip())
+    except (FileNotFoundError, AuthenticationFailed):
+        return False
+    return True
+
+
+def _write_private(file: Path, token: str) -> None:
+    """Write the token so that it is never readable by others, not even for a moment."""
+    new = file.with_name(file.name + ".new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(token + "\n")
+    new.replace(file)

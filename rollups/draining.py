@@ -1,0 +1,32 @@
+"""Folding everything that is pending, straight from PostgreSQL, without a broker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from rollups.folding import fold
+from rollups.sweeping import select_pending
+
+BATCH_COUNTERS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """One step: what was folded, and what is left for the next."""
+
+    counters: int
+    events: int
+
+
+def drain() -> Iterator[Drained]:
+    """Fold batches of pending counters, longest lag first, until none is left.
+
+    Stops as well where a whole batch is held by other folds: those will see to it.
+    """
+    while waiting := select_pending(grace=timedelta(0), most=BATCH_COUNTERS):
+        folded = fold([one.counter_id for one in waiting])
+        if not folded.events_of:
+            return
+        yield Drained(len(folded.events_of), folded.events)

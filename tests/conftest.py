@@ -1,0 +1,98 @@
+"""Fixtures that every layer shares; factories are fixtures that return functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+
+from counters import namespaces
+from counters.models import Counter, LastWrite, Namespace
+from rollups import trigger
+from rollups.models import Rollup
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> None:
+    """A namespace that an earlier test made is gone from the database."""
+    namespaces.forget_all()
+    trigger.breaker.reset()
+
+
+@pytest.fixture
+def namespace(db: None) -> Namespace:
+    return Namespace.objects.create(name="test")
+
+
+@pytest.fixture
+def committed_namespace(transactional_db: None) -> Namespace:
+    """A namespace that other connections see."""
+    return Namespace.objects.create(name="test")
+
+
+@pytest.fixture
+def triggers(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """Collects the triggers that are fired, instead of sending them to the broker."""
+    fired: list[list[int]] = []
+
+    def collect(*, args: list[list[int]], **_: Any) -> None:
+        fired.append(args[0])
+
+    monkeypatch.setattr("rollups.trigger.rollup.apply_async", collect)
+    return fired
+
+
+@pytest.fixture
+def counter_id() -> Callable[[str], int]:
+    def find(name: str) -> int:
+        return Counter.objects.get(name=name).pk
+
+    return find
+
+
+@pytest.fixture
+def rollup_of() -> Callable[[str], Rollup]:
+    def find(name: str) -> Rollup:
+        return Rollup.objects.get(counter__name=name)
+
+    return find
+
+
+@pytest.fixture
+def pending_names() -> Callable[[], set[str]]:
+    """Names of the counters that have last writes."""
+
+    def find() -> set[str]:
+        ids = LastWrite.objects.values_list("counter_id", flat=True)
+        return set(Counter.objects.filter(pk__in=ids).values_list("name", flat=True))
+
+    return find
+
+
+class Threads(ThreadPoolExecutor):
+    """Threads that give their database connections back when they end their work."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        def run() -> Any:
+            try:
+                return fn(*args, **kwargs)
+            finally:
+                connections.close_all()
+
+        return super().submit(run)
+
+
+@pytest.fixture
+def threads() -> Iterator[Threads]:
+    with Threads(max_workers=32) as pool:
+        yield pool
+
+
+@pytest.fixture
+def server_version(db: None) -> int:
+    """PostgreSQL's major version."""
+    with connection.cursor():
+        return int(connection.pg_version) // 10_000

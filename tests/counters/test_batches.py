@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from counters import recording, tokens
+from counters.errors import BatchRefused, InvalidValue, TokenConflict
+from counters.models import Claim, Event, LastWrite, Namespace
+from counters.recording import NewEvent
+
+pytestmark = pytest.mark.usefixtures("triggers")
+
+
+def test_add_many__is_one_statement(namespace: Namespace) -> None:
+    events = [NewEvent("test", f"hits {i % 7}") for i in range(50)]
+    recording.add_many(events)
+
+    with CaptureQueriesContext(connection) as queries:
+        recording.add_many(events)
+
+    assert len(queries) == 1
+    assert Event.objects.count() == 100
+    assert LastWrite.objects.count() == 7
+
+
+def test_add_many__answers_in_order(
+    namespace: Namespace, counter_id: Callable[[str], int]
+) -> None:
+    names = ["b", "a", "c", "a"]
+
+    recorded = recording.add_many(
+        [NewEvent("test", name, i) for i, name in enumerate(names)]
+    )
+
+    assert [one.counter_id for one in recorded] == [counter_id(name) for name in names]
+    assert len({one.token for one in recorded}) == 4
+
+
+def test_add_many__of_nothing_is_nothing(namespace: Namespace) -> None:
+    assert recording.add_many([]) == []
+
+
+@pytest.mark.parametrize("token", [tokens.new().text, str(uuid4()), "order 17"])
+def test_add_many__counts_a_token_once_within_and_across_batches(
+    namespace: Namespace, token: str
+) -> None:
+    batch = [NewEvent("test", "hits", 2, token), NewEvent("test", "hits", 2, token)]
+
+    first = recording.add_many(batch)
+    again = recording.add_many([NewEvent("test", "other"), *batch])
+
+    assert [one.duplicate for one in first] == [False, True]
+    assert [one.duplicate for one in again] == [False, True, True]
+    assert {one.event_time for one in first} == {one.event_time for one in again[1:]}
+    assert Event.objects.count() == 2
+
+
+def test_add_many__takes_an_untimed_token_as_a_repeat_of_a_timed_one(
+    namespace: Namespace,
+) -> None:
+    at = datetime.now(UTC) - timedelta(hours=1)
+
+    recorded = recording.add_many(
+        [NewEvent("test", "hits", 1, "t", at), NewEvent("test", "hits", 1, "t")]
+    )
+
+    assert [one.duplicate for one in recorded] == [False, True]
+    assert recorded[1].event_time == at
+
+
+def test_add_many__takes_one_token_on_several_counters(namespace: Namespace) -> None:
+    recorded = recording.add_many(
+        [NewEvent("test", name, 1, "page view") for name in "abc"]
+    )
+
+    assert not any(one.duplicate for one in recorded)
+
+
+@pytest.mark.parametrize("token", [tokens.new().text, "order 17"])
+def test_add_many__refuses_the_batch_for_a_conflict_with_an_earlier_event(
+    namespace: Namespace, token: str
+) -> None:
+    recording.add(namespace="test", name="a b", delta=1, token=token)
+    good = [NewEvent("test", name) for name in ("c", "d")]
+
+    with pytest.raises(
+        BatchRefused, match=r"^events\[2\]: token .* delta 1; .* delta 5"
+    ) as raised:
+        recording.add_many([*good, NewEvent("test", "a b", 5, token)])
+
+    assert raised.value.index == 2
+    assert isinstance(raised.value.cause, TokenConflict)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("token", [tokens.new().text, "order 17"])
+def test_add_many__leaves_nothing_of_a_refused_batch(
+    committed_namespace: Namespace, token: str
+) -> None:
+    recording.add(namespace="test", name="a", delta=1, token=token)
+    names = [f"new {i}" for i in range(20)]
+
+    with pytest.raises(BatchRefused):
+        recording.add_many(
+            [
+                *(NewEvent("test", name) for name in names),
+                NewEvent("test", "a", 5, token),
+            ]
+        )
+
+    assert Event.objects.count() == 1
+    assert LastWrite.objects.count() == 1
+    assert Claim.objects.count() == (token == "order 17")
+
+
+def test_add_many__refuses_a_conflict_within_the_batch(namespace: Namespace) -> None:
+    with pytest.raises(BatchRefused, match=r"^events\[1\]: token 't'"):
+        recording.add_many(
+            [NewEvent("test", "a", 1, "t"), NewEvent("test", "a", 2, "t")]
+        )
+
+    assert not Event.objects.exists()
+
+
+def test_add_many__names_the_index_of_a_bad_event(namespace: Namespace) -> None:
+    with pytest.raises(BatchRefused, match=r"^events\[1\]: name: '' is not") as raised:
+        recording.add_many([NewEvent("test", "a"), NewEvent("test", "")])
+
+    assert isinstance(raised.value.cause, InvalidValue)
+    assert not Event.objects.exists()
+
+
+def test_add_many__lifts_the_accept_window_for_imports_only(
+    namespace: Namespace,
+) -> None:
+    old = NewEvent("test", "a", 1, "t", datetime(2013, 1, 1, tzinfo=UTC))
+
+    with pytest.raises(BatchRefused, match="accept window"):
+        recording.add_many([old])
+    recording.add_many([old], any_age=True)
+
+    assert Event.objects.get().event_time == old.generation_time
+
+
+def test_add_many__takes_ten_thousand_events_of_new_counters(
+    namespace: Namespace,
+) -> None:
+    recorded = recording.add_many([NewEvent("test", f"n{i}") for i in range(10_000)])
+
+    assert len({one.counter_id for one in recorded}) == 10_000
+    assert Event.objects.count() == 10_000

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection, transaction
+
+from counters import partitions, recording
+from counters.models import Event, Namespace
+
+pytestmark = pytest.mark.usefixtures("triggers")
+
+NOW = datetime(2030, 5, 17, 13, 30, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def rows_in(partition: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {partition}")  # noqa: S608
+        return int(cursor.fetchone()[0])
+
+
+def test_make_ahead__covers_today_and_the_days_around_it(db: None) -> None:
+    made = partitions.make_ahead(now=NOW)
+
+    names = [partition.name for partition in made]
+    assert names[0] == "counters_event_20300515"
+    assert names[-1] == "counters_event_20300524"
+    assert len(names) == 10
+    assert made[2].since == datetime(2030, 5, 17, tzinfo=UTC)
+    assert made[2].until == datetime(2030, 5, 18, tzinfo=UTC)
+
+
+def test_make_ahead__does_nothing_the_second_time(db: None) -> None:
+    partitions.make_ahead(now=NOW)
+
+    assert partitions.make_ahead(now=NOW) == []
+
+
+def test_make_ahead__adds_what_the_next_day_lacks(db: None) -> None:
+    partitions.make_ahead(now=NOW)
+
+    [made] = partitions.make_ahead(now=NOW + DAY)
+
+    assert made.name == "counters_event_20300525"
+
+
+def test_make__takes_whole_months_for_the_long_past(db: None) -> None:
+    made = partitions.make(
+        datetime(2013, 1, 31, tzinfo=UTC), datetime(2013, 3, 1, tzinfo=UTC), now=NOW
+    )
+
+    assert [partition.name for partition in made] == [
+        "counters_event_201301",
+        "counters_event_201302",
+        "counters_event_201303",
+    ]
+
+
+def test_make__fills_a_month_by_days_where_days_are_there_already(db: None) -> None:
+    day = datetime(2013, 2, 10, tzinfo=UTC)
+    partitions.make(day, day, now=day)
+
+    made = partitions.make(
+        datetime(2013, 2, 9, tzinfo=UTC), datetime(2013, 2, 11, tzinfo=UTC), now=NOW
+    )
+
+    assert [partition.name for partition in made] == [
+        "counters_event_20130209",
+        "counters_event_20130211",
+    ]
+
+
+def test_make__moves_what_waits_in_the_default_partition(namespace: Namespace) -> None:
+    midnight = datetime(2013, 2, 1, tzinfo=UTC)
+    times = [midnight - timedelta(microseconds=1), midnight, midnight + 28 * DAY]
+    recording.add_many(
+        [
+            recording.NewEvent("test", "hits", 1, f"t{i}", at)
+            for i, at in enumerate(times)
+        ],
+        any_age=True,
+    )
+    before = list(Event.objects.order_by("event_time").values_list("token", "xid"))
+    assert rows_in("counters_event_default") == 3
+
+    partitions.make(midnight, midnight, now=NOW)
+
+    assert rows_in("counters_event_201302") == 1
+    assert rows_in("counters_event_default") == 2
+    assert (
+        list(Event.objects.order_by("event_time").values_list("token", "xid")) == before
+    )
+
+
+def test_existing__are_those_of_the_last_migration_at_least(db: None) -> None:
+    there = partitions.existing()
+
+    today = datetime.now(UTC)
+    assert any(partition.since <= today < partition.until for partition in there)
+    assert "counters_event_default" not in {partition.name for partition in there}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_make__lets_writers_through(committed_namespace: Namespace) -> None:
+    """The locks that making a partition holds at its end do not conflict with an add."""
+    recording.add(namespace="test", name="hits")
+    writer = connection.copy()
+    day = datetime(2031, 1, 1, tzinfo=UTC)
+
+    try:
+        with transaction.atomic():
+            partitions.make(day, day, now=day)
+            with writer.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '1s'")
+                cursor.execute(
+                    "INSERT INTO counters_event (counter_id, token, event_time, delta)"
+                    " VALUES (1, gen_random_uuid(), now(), 1)"
+                )
+            transaction.set_rollback(True)
+    finally:
+        writer.close()

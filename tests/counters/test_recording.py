@@ -1,0 +1,374 @@
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from counters import recording, tokens
+from counters.errors import (
+    InvalidValue,
+    MissingValue,
+    NamespaceNotFound,
+    OutsideAcceptWindow,
+    TokenConflict,
+)
+from counters.models import Claim, Event, LastWrite, Namespace
+
+pytestmark = pytest.mark.usefixtures("triggers")
+
+
+def test_add__appends_one_event_and_one_last_write(namespace: Namespace) -> None:
+    recorded = recording.add(namespace="test", name="hits", delta=3)
+
+    event = Event.objects.get()
+    last_write = LastWrite.objects.get()
+    assert (event.counter_id, event.delta) == (recorded.counter_id, 3)
+    assert str(event.token) == recorded.token
+    assert event.event_time == recorded.event_time
+    assert last_write.counter_id == recorded.counter_id
+    assert last_write.xid == event.xid
+    assert (
+        last_write.oldest_event_time == last_write.newest_event_time == event.event_time
+    )
+    assert not recorded.duplicate
+
+
+def test_add__is_one_statement(namespace: Namespace) -> None:
+    recording.add(namespace="test", name="hits")
+
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        recording.add(namespace="test", name="hits")
+
+    assert len(queries) == 1
+
+
+def frontend_syncs(do: Callable[[], object]) -> int:
+    """Count the round trips of `do`, as libpq's own trace of the wire tells them."""
+    connection.ensure_connection()
+    with tempfile.TemporaryFile("w+b") as file:
+        connection.connection.pgconn.trace(file.fileno())
+        try:
+            do()
+        finally:
+            connection.connection.pgconn.untrace()
+        file.seek(0)
+        lines = file.read().decode().splitlines()
+    kinds = [line.split("\t") for line in lines]
+    return sum(fields[1] == "F" and fields[3] in {"Sync", "Query"} for fields in kinds)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_add__outside_a_transaction_is_one_round_trip(
+    committed_namespace: Namespace,
+) -> None:
+    def add() -> None:
+        recording.add(namespace="test", name="hits")
+
+    # The sixth use prepares the statement, once a connection.
+    for _ in range(7):
+        add()
+
+    assert frontend_syncs(add) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_add_many__outside_a_transaction_is_one_round_trip(
+    committed_namespace: Namespace,
+) -> None:
+    def add() -> None:
+        recording.add_many(
+            [recording.NewEvent("test", f"hits {i}") for i in range(100)]
+        )
+
+    for _ in range(7):
+        add()
+
+    assert frontend_syncs(add) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_frontend_syncs__sees_a_transaction_block(
+    committed_namespace: Namespace,
+) -> None:
+    def add_in_a_block() -> None:
+        with transaction.atomic():
+            recording.add(namespace="test", name="hits")
+
+    for _ in range(7):
+        add_in_a_block()
+
+    assert frontend_syncs(add_in_a_block) == 3
+
+
+def test_add__keeps_one_last_write_per_connection(namespace: Namespace) -> None:
+    early = datetime.now(UTC) - timedelta(hours=3)
+    recording.add(namespace="test", name="hits")
+    first = LastWrite.objects.get()
+
+    recording.add(namespace="test", name="hits", token="t", generation_time=early)
+
+    last_write = LastWrite.objects.get()
+    assert last_write.pending_since == first.pending_since
+    assert last_write.oldest_event_time == early
+    assert last_write.newest_event_time == first.newest_event_time
+
+
+@pytest.mark.django_db(transaction=True)
+def test_add__rolls_back_with_the_callers_transaction(
+    committed_namespace: Namespace, triggers: list[list[int]]
+) -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        recording.add(namespace="test", name="hits")
+        raise ZeroDivisionError
+
+    assert not Event.objects.exists()
+    assert not LastWrite.objects.exists()
+    assert triggers == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_add__announces_once_a_transaction_for_all_its_counters(
+    committed_namespace: Namespace,
+    triggers: list[list[int]],
+    counter_id: Callable[[str], int],
+) -> None:
+    with transaction.atomic():
+        for name in ("a", "b", "a", "c"):
+            recording.add(namespace="test", name=name)
+        assert triggers == []
+
+    assert triggers == [sorted(counter_id(name) for name in "abc")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_add__announces_what_a_rolled_back_savepoint_does_not_undo(
+    committed_namespace: Namespace,
+    triggers: list[list[int]],
+    counter_id: Callable[[str], int],
+) -> None:
+    with transaction.atomic():
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            recording.add(namespace="test", name="undone")
+            raise ZeroDivisionError
+        recording.add(namespace="test", name="kept")
+
+    [fired] = triggers
+    assert counter_id("kept") in fired
+    assert Event.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_add__survives_a_receiver_that_fails(
+    committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise ConnectionError("no broker")
+
+    monkeypatch.setattr("rollups.trigger.rollup.apply_async", fail)
+
+    recording.add(namespace="test", name="hits")
+    with transaction.atomic():
+        recording.add(namespace="test", name="hits")
+
+    assert Event.objects.count() == 2
+
+
+def test_add__leaves_a_counter_that_others_see_when_the_caller_rolls_back(
+    committed_namespace: Namespace, threads: object
+) -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        recording.add(namespace="test", name="new")
+        raise ZeroDivisionError
+
+    assert committed_namespace.counter_set.filter(name="new").exists()
+
+
+TOKENS = {
+    "uuidv7": lambda: tokens.new().text,
+    "uuidv4": lambda: str(uuid4()),
+    "text": lambda: "order 17 ☃",
+}
+
+
+@pytest.mark.parametrize("kind", TOKENS)
+def test_add__counts_a_token_once(namespace: Namespace, kind: str) -> None:
+    token = TOKENS[kind]()
+
+    first = recording.add(namespace="test", name="hits", delta=4, token=token)
+    again = recording.add(namespace="test", name="hits", delta=4, token=token)
+
+    assert not first.duplicate
+    assert again.duplicate
+    assert (again.token, again.event_time) == (token, first.event_time)
+    assert Event.objects.count() == 1
+    assert LastWrite.objects.count() == 1
+
+
+@pytest.mark.parametrize("kind", TOKENS)
+def test_add__refuses_a_token_with_another_delta(
+    namespace: Namespace, kind: str
+) -> None:
+    token = TOKENS[kind]()
+    recording.add(namespace="test", name="hits", delta=4, token=token)
+
+    with pytest.raises(TokenConflict, match="delta 4; .* delta 5") as raised:
+        recording.add(namespace="test", name="hits", delta=5, token=token)
+
+    assert raised.value.extra == {"token": token, "first_delta": 4, "delta": 5}
+    assert Event.objects.get().delta == 4
+
+
+@pytest.mark.parametrize("kind", TOKENS)
+def test_add__takes_one_token_on_several_counters(
+    namespace: Namespace, kind: str
+) -> None:
+    token = TOKENS[kind]()
+
+    answers = [
+        recording.add(namespace="test", name=name, token=token) for name in "abc"
+    ]
+
+    assert not any(answer.duplicate for answer in answers)
+    assert Event.objects.count() == 3
+
+
+def test_add__takes_the_time_of_a_uuidv7(namespace: Namespace) -> None:
+    made_at = datetime.now(UTC).replace(microsecond=123_000) - timedelta(minutes=10)
+    token = tokens.new(made_at)
+
+    recorded = recording.add(namespace="test", name="hits", token=token.text)
+
+    assert recorded.event_time == made_at
+
+
+def test_add__finds_the_first_use_that_came_with_a_generation_time(
+    namespace: Namespace,
+) -> None:
+    at = datetime.now(UTC) - timedelta(hours=2)
+    recording.add(namespace="test", name="hits", token="order", generation_time=at)
+
+    again = recording.add(namespace="test", name="hits", token="order")
+
+    assert again.duplicate
+    assert again.event_time == at
+
+
+def test_add__takes_a_token_anew_when_its_claim_has_expired(
+    namespace: Namespace,
+) -> None:
+    recording.add(namespace="test", name="hits", delta=1, token="order")
+    two_days = timedelta(days=2)
+    for model in (Event, Claim):
+        row = model.objects.get()
+        model.objects.all().delete()
+        row.event_time -= two_days
+        if isinstance(row, Claim):
+            row.expires_at -= two_days
+        row.save(force_insert=True)
+
+    again = recording.add(namespace="test", name="hits", delta=7, token="order")
+
+    assert not again.duplicate
+    assert set(Event.objects.values_list("delta", flat=True)) == {1, 7}
+    assert Claim.objects.get().delta == 7
+
+
+@pytest.mark.parametrize(
+    ("offset", "accepted"),
+    [
+        (timedelta(hours=-24, seconds=-5), False),
+        (timedelta(hours=-24, seconds=5), True),
+        (timedelta(minutes=5, seconds=-5), True),
+        (timedelta(minutes=5, seconds=5), False),
+    ],
+)
+def test_add__keeps_to_the_accept_window(
+    namespace: Namespace, offset: timedelta, accepted: bool
+) -> None:
+    at = datetime.now(UTC) + offset
+
+    def add() -> None:
+        recording.add(namespace="test", name="hits", token="t", generation_time=at)
+
+    if accepted:
+        add()
+        assert Event.objects.get().event_time == at
+    else:
+        with pytest.raises(OutsideAcceptWindow, match="accept window: .* from .* to "):
+            add()
+        assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "delta", [2**63, -(2**63) - 1, 10**30, 0.5, 1.0, "3", True, [], {}]
+)
+def test_add__refuses_what_is_no_delta(namespace: Namespace, delta: object) -> None:
+    with pytest.raises(InvalidValue, match="delta: .* is not a whole number from"):
+        recording.add(namespace="test", name="hits", delta=delta)  # type: ignore[arg-type]
+
+    assert not Event.objects.exists()
+
+
+def test_add__refuses_a_missing_delta(namespace: Namespace) -> None:
+    with pytest.raises(MissingValue, match="delta: missing"):
+        recording.add(namespace="test", name="hits", delta=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("delta", [2**63 - 1, -(2**63), 0])
+def test_add__takes_the_whole_range_of_deltas(namespace: Namespace, delta: int) -> None:
+    recording.add(namespace="test", name="hits", delta=delta)
+
+    assert Event.objects.get().delta == delta
+
+
+@pytest.mark.parametrize(
+    "name", ["", "x" * 201, "a\nb", "a\0b", "\x7f", "\ud800", 3, None]
+)
+def test_add__refuses_what_is_no_counter_name(
+    namespace: Namespace, name: object
+) -> None:
+    with pytest.raises((InvalidValue, MissingValue), match="^name: "):
+        recording.add(namespace="test", name=name)  # type: ignore[arg-type]
+
+    assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["x", "é" * 200, "a/b%2F 100%", "☃ snow", "🙂", "null", "'; --"]
+)
+def test_add__takes_any_text_as_a_counter_name(namespace: Namespace, name: str) -> None:
+    recording.add(namespace="test", name=name)
+
+    assert namespace.counter_set.get().name == name
+
+
+@pytest.mark.parametrize("name", ["nowhere", "", "a\0b", "\ud800"])
+def test_add__names_an_unknown_namespace(db: None, name: str) -> None:
+    with pytest.raises(NamespaceNotFound, match="no namespace"):
+        recording.add(namespace=name, name="hits")
+
+
+@pytest.mark.parametrize("token", ["", "x" * 256, "a\0b", "\ud800", 7, True])
+def test_add__refuses_what_is_no_token(namespace: Namespace, token: object) -> None:
+    with pytest.raises(InvalidValue, match="^token: "):
+        recording.add(namespace="test", name="hits", token=token)  # type: ignore[arg-type]
+
+
+def test_add__sees_a_changed_namespace_at_once_in_this_process(
+    namespace: Namespace,
+) -> None:
+    old = datetime.now(UTC) - timedelta(days=2)
+    with pytest.raises(OutsideAcceptWindow):
+        recording.add(namespace="test", name="hits", token="t", generation_time=old)
+
+    namespace.accept_past = timedelta(days=3)
+    namespace.save()
+
+    recording.add(namespace="test", name="hits", token="t", generation_time=old)

@@ -1,0 +1,205 @@
+"""Writers of one counter do not wait for each other, nor for a fold."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import wait
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from django.db import connection, transaction
+
+from counters import recording, tokens
+from counters.errors import TokenConflict
+from counters.models import Event, LastWrite
+from counters.statements import load
+from rollups.models import Rollup
+from tests.conftest import Threads
+
+pytestmark = [
+    pytest.mark.race,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("triggers", "committed_namespace"),
+]
+
+WRITERS = 16
+TIMEOUT_SECONDS = 30
+
+
+def add_with_a_short_lock_timeout(delta: int = 1) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '2s'")
+    recording.add(namespace="test", name="hot", delta=delta)
+
+
+@pytest.mark.parametrize("counter_is_new", [True, False])
+def test_add__does_not_wait_for_an_open_transaction(
+    threads: Threads, counter_is_new: bool
+) -> None:
+    """Fifteen writers finish while the sixteenth keeps its transaction open."""
+    if not counter_is_new:
+        recording.add(namespace="test", name="hot", delta=0)
+    with transaction.atomic():
+        recording.add(namespace="test", name="hot")
+
+        others = [
+            threads.submit(add_with_a_short_lock_timeout) for _ in range(WRITERS - 1)
+        ]
+        done, waiting = wait(others, TIMEOUT_SECONDS)
+        for other in done:
+            other.result()
+        assert not waiting
+    assert Event.objects.filter(delta=1).count() == WRITERS
+
+
+def test_add__does_not_deadlock_whatever_the_order_of_counters(
+    threads: Threads,
+) -> None:
+    names = [f"c{i}" for i in range(8)]
+    start = threading.Barrier(WRITERS, timeout=TIMEOUT_SECONDS)
+
+    def add_in_order(ordered: list[str]) -> None:
+        start.wait()
+        with transaction.atomic():
+            for name in ordered:
+                recording.add(namespace="test", name=name)
+
+    orders = [names, names[::-1]] * (WRITERS // 2)
+    for future in [threads.submit(add_in_order, order) for order in orders]:
+        future.result(TIMEOUT_SECONDS)
+
+    assert Event.objects.count() == WRITERS * len(names)
+
+
+def test_add__does_not_wait_for_a_fold(threads: Threads) -> None:
+    """A fold's transaction stays open, its rollup locked and updated."""
+    counter_id = recording.add(namespace="test", name="hot").counter_id
+    Rollup.objects.create(counter_id=counter_id)
+    with transaction.atomic(), connection.cursor() as cursor:
+        for statement in ("lock_rollups", "fold_events"):
+            cursor.execute(load("rollups", statement), {"counter_ids": [counter_id]})
+
+        threads.submit(add_with_a_short_lock_timeout).result(TIMEOUT_SECONDS)
+
+    assert Event.objects.count() == 2
+    # Writers on other connections, other slots.
+    assert LastWrite.objects.count() == 2
+
+
+@pytest.mark.parametrize("kind", ["uuidv7", "uuidv4", "text", "timed"])
+def test_add__counts_one_token_of_many_threads_once(
+    threads: Threads, kind: str
+) -> None:
+    made: dict[str, Callable[[], str]] = {
+        "uuidv7": lambda: tokens.new().text,
+        "uuidv4": lambda: str(uuid4()),
+        "text": lambda: "order 17",
+        "timed": lambda: "order 17",
+    }
+    token = made[kind]()
+    at = datetime.now(UTC) if kind == "timed" else None
+    start = threading.Barrier(WRITERS, timeout=TIMEOUT_SECONDS)
+
+    def add() -> recording.Recorded:
+        start.wait()
+        return recording.add(
+            namespace="test", name="hot", token=token, generation_time=at
+        )
+
+    futures = [threads.submit(add) for _ in range(WRITERS)]
+    answers = [future.result(TIMEOUT_SECONDS) for future in futures]
+
+    assert sum(not answer.duplicate for answer in answers) == 1
+    assert len({answer.event_time for answer in answers}) == 1
+    assert Event.objects.count() == 1
+
+
+@pytest.mark.parametrize("token", [tokens.new().text, "order 17"])
+@pytest.mark.parametrize("committed", [True, False])
+def test_add__of_a_token_waits_for_its_first_use_to_end(
+    threads: Threads, token: str, committed: bool
+) -> None:
+    """The deterministic twin: the first use is not committed when the second begins."""
+    recording.add(namespace="test", name="hot", delta=0)
+    begun = threading.Event()
+
+    def add_second() -> recording.Recorded:
+        begun.set()
+        return recording.add(namespace="test", name="hot", token=token)
+
+    with transaction.atomic():
+        first = recording.add(namespace="test", name="hot", token=token)
+        second = threads.submit(add_second)
+        assert begun.wait(TIMEOUT_SECONDS)
+        wait_until_somebody_waits_for_a_lock()
+        if not committed:
+            transaction.set_rollback(True)
+
+    answer = second.result(TIMEOUT_SECONDS)
+    assert answer.duplicate == committed
+    if committed:
+        assert answer.event_time == first.event_time
+    assert Event.objects.exclude(delta=0).count() == 1
+
+
+@pytest.mark.parametrize("token", [tokens.new().text, "order 17"])
+def test_add__of_a_conflicting_pair_takes_exactly_one(
+    threads: Threads, token: str
+) -> None:
+    recording.add(namespace="test", name="hot", delta=0)
+    start = threading.Barrier(WRITERS, timeout=TIMEOUT_SECONDS)
+
+    def add(delta: int) -> bool:
+        start.wait()
+        try:
+            recording.add(namespace="test", name="hot", delta=delta, token=token)
+        except TokenConflict:
+            return False
+        return True
+
+    futures = {delta: [] for delta in (1, 2)}
+    for number in range(WRITERS):
+        delta = number % 2 + 1
+        futures[delta].append(threads.submit(add, delta))
+    taken = {
+        delta: [future.result(TIMEOUT_SECONDS) for future in both]
+        for delta, both in futures.items()
+    }
+
+    kept = Event.objects.exclude(delta=0).get().delta
+    assert all(taken[kept])
+    assert not any(taken[3 - kept])
+
+
+def test_add_many__batches_with_shared_tokens_do_not_deadlock(threads: Threads) -> None:
+    shared = [f"t{i}" for i in range(200)]
+    timed = [tokens.new().text for _ in range(200)]
+    start = threading.Barrier(WRITERS, timeout=TIMEOUT_SECONDS)
+
+    def add(number: int) -> int:
+        batch = [
+            recording.NewEvent("test", f"c{i % 9}", 1, token)
+            for i, token in enumerate(shared + timed)
+        ]
+        start.wait()
+        answers = recording.add_many(batch[::-1] if number % 2 else batch)
+        return sum(not answer.duplicate for answer in answers)
+
+    futures = [threads.submit(add, number) for number in range(WRITERS)]
+    new = sum(future.result(TIMEOUT_SECONDS) for future in futures)
+
+    assert new == Event.objects.count() == 400
+
+
+def wait_until_somebody_waits_for_a_lock() -> None:
+    """Return once PostgreSQL says that another connection of this database is blocked."""
+    deadline = datetime.now(UTC).timestamp() + TIMEOUT_SECONDS
+    with connection.cursor() as cursor:
+        while datetime.now(UTC).timestamp() < deadline:
+            # Not pg_stat_activity: a transaction sees its first look at it for ever.
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+    raise TimeoutError("nobody waited for a lock")

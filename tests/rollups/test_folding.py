@@ -1,0 +1,377 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.test.utils import CaptureQueriesContext
+
+from counters import recording
+from counters.models import Event, LastWrite, Namespace
+from counters.statements import load
+from rollups import folding
+from rollups.models import Bucket, Rollup
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("triggers"),
+]
+
+
+@contextmanager
+def other_connection() -> Iterator[BaseDatabaseWrapper]:
+    """A second connection, so that one thread can put two transactions in order."""
+    other = connection.copy()
+    try:
+        yield other
+    finally:
+        other.close()
+
+
+def add_on(
+    other: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch, delta: int = 1
+) -> None:
+    """Add to `hits` through another connection."""
+    with monkeypatch.context() as patch:
+        patch.setattr("counters.recording.connection", other)
+        recording.add(namespace="test", name="hits", delta=delta)
+
+
+def fold_all() -> folding.Folded:
+    ids = LastWrite.objects.values_list("counter_id", flat=True).distinct()
+    return folding.fold(list(ids))
+
+
+def test_fold__adds_events_to_the_rollup(
+    committed_namespace: Namespace, rollup_of: Callable[[str], Rollup]
+) -> None:
+    for delta in (5, -2, 10):
+        recorded = recording.add(namespace="test", name="hits", delta=delta)
+
+    folded = folding.fold([recorded.counter_id])
+
+    rollup = rollup_of("hits")
+    assert (rollup.total, rollup.events) == (13, 3)
+    assert folded.events_of == {recorded.counter_id: 3}
+    assert folded.still_pending == frozenset()
+    assert not LastWrite.objects.exists()
+    assert rollup.watermark_at is not None
+    assert rollup.last_write_at is not None
+    assert rollup.last_write_at <= rollup.watermark_at
+
+
+def test_fold__of_nothing_is_one_statement(committed_namespace: Namespace) -> None:
+    counter_id = recording.add(namespace="test", name="hits").counter_id
+    folding.fold([counter_id])
+
+    with CaptureQueriesContext(connection) as queries:
+        folded = folding.fold([counter_id])
+
+    assert len(queries) == 1
+    assert folded == folding.Folded()
+
+
+def test_fold__repeated_changes_nothing(committed_namespace: Namespace) -> None:
+    counter_id = recording.add(namespace="test", name="hits", delta=4).counter_id
+    folding.fold([counter_id])
+    before = list(Rollup.objects.values())
+
+    folding.fold([counter_id])
+
+    assert list(Rollup.objects.values()) == before
+
+
+def test_fold__takes_many_counters_at_once(committed_namespace: Namespace) -> None:
+    recording.add_many(
+        [recording.NewEvent("test", f"c{i % 30}", i) for i in range(300)]
+    )
+
+    fold_all()
+
+    totals = dict(Rollup.objects.values_list("counter__name", "total"))
+    assert totals == {f"c{i}": sum(range(i, 300, 30)) for i in range(30)}
+
+
+def test_fold__ignores_counters_that_do_not_exist(
+    committed_namespace: Namespace,
+) -> None:
+    assert folding.fold([987_654]) == folding.Folded()
+    assert not Rollup.objects.exists()
+
+
+def test_fold__keeps_totals_beyond_bigint(
+    committed_namespace: Namespace, rollup_of: Callable[[str], Rollup]
+) -> None:
+    for _ in range(3):
+        recording.add(namespace="test", name="hits", delta=2**63 - 1)
+        fold_all()
+
+    assert rollup_of("hits").total == 3 * (2**63 - 1)
+
+
+def test_fold__refuses_to_run_in_a_callers_transaction(
+    committed_namespace: Namespace,
+) -> None:
+    counter_id = recording.add(namespace="test", name="hits").counter_id
+
+    with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
+        folding.fold([counter_id])
+
+
+def test_fold__counts_a_transaction_that_commits_late(
+    committed_namespace: Namespace,
+    monkeypatch: pytest.MonkeyPatch,
+    rollup_of: Callable[[str], Rollup],
+) -> None:
+    recording.add(namespace="test", name="hits", delta=1)
+    with other_connection() as late:
+        late.set_autocommit(False)
+        add_on(late, monkeypatch, delta=100)
+        for _ in range(3):
+            recording.add(namespace="test", name="hits", delta=1)
+            fold_all()
+        assert rollup_of("hits").total == 4
+        late.commit()
+
+    fold_all()
+    assert rollup_of("hits").total == 104
+    fold_all()
+    assert rollup_of("hits").total == 104
+
+
+def test_fold__never_counts_a_transaction_that_rolls_back_late(
+    committed_namespace: Namespace,
+    monkeypatch: pytest.MonkeyPatch,
+    rollup_of: Callable[[str], Rollup],
+) -> None:
+    recording.add(namespace="test", name="hits", delta=1)
+    with other_connection() as late:
+        late.set_autocommit(False)
+        add_on(late, monkeypatch, delta=100)
+        fold_all()
+        late.rollback()
+
+    recording.add(namespace="test", name="hits", delta=1)
+    fold_all()
+    assert rollup_of("hits").total == 2
+
+
+def test_fold__skips_a_counter_that_another_fold_holds(
+    committed_namespace: Namespace,
+) -> None:
+    mine = recording.add(namespace="test", name="mine").counter_id
+    theirs = recording.add(namespace="test", name="theirs").counter_id
+    Rollup.objects.create(counter_id=theirs)
+    with other_connection() as other:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute(load("rollups", "lock_rollups"), {"counter_ids": [theirs]})
+
+        folded = folding.fold([mine, theirs])
+
+        other.rollback()
+    assert folded.events_of == {mine: 1}
+    assert folded.still_pending == {theirs}
+
+
+def test_fold__does_not_count_again_what_the_fold_it_waited_out_counted(
+    committed_namespace: Namespace,
+    monkeypatch: pytest.MonkeyPatch,
+    rollup_of: Callable[[str], Rollup],
+) -> None:
+    """Another fold commits between this one's look for work and its lock."""
+    recording.add(namespace="test", name="hits", delta=5)
+    original = folding._ids
+    folds_inside = []
+
+    def fold_first(statement: str, counter_ids: list[int]) -> set[int]:
+        if statement == "lock_rollups" and not folds_inside:
+            folds_inside.append(1)
+            with other_connection() as other, monkeypatch.context() as patch:
+                patch.setattr("rollups.folding.connection", other)
+                with other.cursor() as cursor:
+                    cursor.execute(
+                        load("rollups", "fold_events"),
+                        {"counter_ids": list(counter_ids)},
+                    )
+        return original(statement, counter_ids)
+
+    monkeypatch.setattr(folding, "_ids", fold_first)
+    fold_all()
+
+    assert folds_inside
+    assert rollup_of("hits").total == 5
+    assert rollup_of("hits").events == 1
+
+
+def test_fold__interrupted_after_its_commit_is_repeated_to_no_effect(
+    committed_namespace: Namespace,
+    monkeypatch: pytest.MonkeyPatch,
+    rollup_of: Callable[[str], Rollup],
+) -> None:
+    recording.add(namespace="test", name="hits", delta=5)
+    original = folding._ids
+
+    def crash(statement: str, counter_ids: list[int]) -> set[int]:
+        if statement == "remove_settled":
+            raise KeyboardInterrupt
+        return original(statement, counter_ids)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folding, "_ids", crash)
+        with pytest.raises(KeyboardInterrupt):
+            fold_all()
+    assert LastWrite.objects.count() == 1
+
+    folded = fold_all()
+
+    assert rollup_of("hits").total == 5
+    assert folded.events == 0
+    assert not LastWrite.objects.exists()
+
+
+def test_fold__interrupted_before_its_commit_changes_nothing(
+    committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording.add(namespace="test", name="hits", delta=5)
+    original = folding._fold_locked
+
+    def crash(locked: set[int]) -> dict[int, int]:
+        original(locked)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folding, "_fold_locked", crash)
+        with pytest.raises(KeyboardInterrupt):
+            fold_all()
+
+    assert Rollup.objects.get().total == 0
+    assert not Bucket.objects.exists()
+    fold_all()
+    assert Rollup.objects.get().total == 5
+
+
+def test_fold__keeps_the_last_write_of_a_slot_that_was_written_again(
+    committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Same connection, same slot: written between the fold's commit and the removal."""
+    counter_id = recording.add(namespace="test", name="hits").counter_id
+    original = folding._ids
+
+    def write_first(statement: str, counter_ids: list[int]) -> set[int]:
+        if statement == "remove_settled":
+            recording.add(namespace="test", name="hits", delta=7)
+        return original(statement, counter_ids)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folding, "_ids", write_first)
+        folded = fold_all()
+
+    assert folded.still_pending == {counter_id}
+    assert LastWrite.objects.count() == 1
+    fold_all()
+    assert Rollup.objects.get().total == 8
+
+
+def test_remove_settled__skips_a_row_that_a_writer_holds(
+    committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with other_connection() as other:
+        add_on(other, monkeypatch)
+        counter_id = LastWrite.objects.get().counter_id
+        other.set_autocommit(False)
+        add_on(other, monkeypatch, delta=10)
+
+        folded = folding.fold([counter_id])
+
+        assert folded.events_of == {counter_id: 1}
+        other.commit()
+    assert LastWrite.objects.count() == 1
+    fold_all()
+    assert Rollup.objects.get().total == 11
+
+
+def test_fold__puts_late_events_into_their_own_buckets(
+    committed_namespace: Namespace,
+) -> None:
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(
+        hours=3
+    )
+    times = [hour, hour + timedelta(seconds=59.999999), hour + timedelta(minutes=1)]
+    for index, at in enumerate(times):
+        recording.add(
+            namespace="test",
+            name="hits",
+            delta=10**index,
+            token=f"t{index}",
+            generation_time=at,
+        )
+        fold_all()
+
+    buckets = list(
+        Bucket.objects.order_by("bucket_at").values_list("bucket_at", "delta", "events")
+    )
+    assert buckets == [(hour, 11, 2), (hour + timedelta(minutes=1), 100, 1)]
+
+
+@pytest.mark.parametrize(("size", "buckets"), [("minute", 3), ("hour", 2), ("day", 1)])
+def test_fold__buckets_by_the_namespaces_size(
+    committed_namespace: Namespace, size: str, buckets: int
+) -> None:
+    committed_namespace.bucket_size = size
+    committed_namespace.accept_past = timedelta(days=4)
+    committed_namespace.save()
+    day = datetime.now(UTC).replace(
+        hour=0, minute=0, second=0, microsecond=0
+    ) - timedelta(days=2)
+    for index, minutes in enumerate((1, 59, 61)):
+        recording.add(
+            namespace="test",
+            name="hits",
+            token=f"t{index}",
+            generation_time=day + timedelta(minutes=minutes),
+        )
+
+    fold_all()
+
+    assert Bucket.objects.count() == buckets
+    assert sum(bucket.delta for bucket in Bucket.objects.all()) == 3
+
+
+def test_fold__never_moves_a_watermark_back(committed_namespace: Namespace) -> None:
+    seen: list[tuple[int, datetime]] = []
+    for _ in range(5):
+        recording.add(namespace="test", name="hits")
+        fold_all()
+        rollup = Rollup.objects.get()
+        assert rollup.watermark_at is not None
+        seen.append((int(rollup.watermark.split(":")[1]), rollup.watermark_at))
+
+    assert seen == sorted(seen)
+    assert len(set(seen)) == 5
+
+
+def test_fold__covers_every_partition_that_has_pending_events(
+    committed_namespace: Namespace,
+) -> None:
+    now = datetime.now(UTC)
+    times = [
+        now - timedelta(days=400),
+        now - timedelta(days=1),
+        now,
+        now + timedelta(days=300),
+    ]
+    recording.add_many(
+        [
+            recording.NewEvent("test", "hits", 1, f"t{i}", at)
+            for i, at in enumerate(times)
+        ],
+        any_age=True,
+    )
+
+    fold_all()
+
+    assert Rollup.objects.get().events == len(times) == Event.objects.count()
