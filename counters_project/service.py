@@ -38,6 +38,7 @@ from counters_project.supervisor import ChildKeepsEndingError, StopRequested, Su
 from counters_project.terminal import say
 
 _READY_WITHIN_SECONDS = 120.0
+_SETTLED_AFTER_SECONDS = 2.0
 _WAIT_FOR_ANOTHER_SECONDS = 120.0
 _LOGS = ("postgres", "valkey", "setup", "worker", "beat", "web")
 
@@ -111,6 +112,8 @@ def _start(place: Place, supervisor: Supervisor) -> None:
         supervisor.start(programs.beat(environment))
         supervisor.start(programs.web(environment, bind=place.bind))
         _wait_until_ready(place, supervisor)
+        # The worker and beat answer nobody; one that cannot run ends within this time.
+        supervisor.settle(_SETTLED_AFTER_SECONDS)
 
     def write_run_record() -> None:
         pids = supervisor.pids()

@@ -96,6 +96,14 @@ class Supervisor:
             processes.end(step, program, in_a_hurry=self._in_a_hurry)
         return code
 
+    def settle(self, seconds: float) -> None:
+        """Return when every child has run for so long without ending."""
+        while any(
+            child.process is None or time.monotonic() - child.started_at < seconds
+            for child in self._children
+        ):
+            self.pause(0.1)
+
     def pids(self) -> dict[str, int]:
         """Return the process id of each child that runs, by name."""
         return {
