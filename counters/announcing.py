@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -45,9 +46,11 @@ def _registered(connection: BaseDatabaseWrapper) -> Announcement:
     """
     if not connection.in_atomic_block:
         return Announcement()
-    for _, hook, _ in connection.run_on_commit:
+    # The stubs know tuples of two; each has a third item, "robust".
+    hooks: list[Any] = connection.run_on_commit
+    for _, hook, _ in hooks:
         if isinstance(hook, Announcement):
             return hook
     announcement = Announcement()
-    connection.run_on_commit.append((set(), announcement, True))
+    hooks.append((set(), announcement, True))
     return announcement

@@ -13,7 +13,7 @@ from counters.checking import CheckedEvent
 from counters.creating import create_counters
 from counters.errors import BatchRefused, CounterNotFound, TokenConflict
 from counters.repeats import Recorded, find_first_events
-from counters.statements import load
+from counters.statements import fetch
 
 BATCH_EVENTS = 10_000
 # What the SQL function counters_check_repeat raises.
@@ -120,15 +120,13 @@ def _insert(
         ],
     }
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(load("counters", "add_events"), parameters)
-            rows: list[tuple[int | None, bool]] = cursor.fetchall()
+        rows = fetch(connection, "counters", "add_events", **parameters)
     except DatabaseError as error:
         cause = error.__cause__
         if isinstance(cause, psycopg.Error) and cause.sqlstate == CONFLICT_SQLSTATE:
             raise _conflict(cause, batch) from error
         raise
-    return rows
+    return [(counter_id, is_new) for counter_id, is_new in rows]
 
 
 def _conflict(cause: psycopg.Error, batch: Sequence[CheckedEvent]) -> BatchRefused:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from django.db import connection
 
-from counters.statements import load
+from counters.statements import affect
 
 BATCH_ROWS = 10_000
 
@@ -16,11 +16,13 @@ def drop_expired(*, now: datetime | None = None, batch_rows: int = BATCH_ROWS) -
     now = now or datetime.now(UTC)
     dropped = 0
     while True:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                load("counters", "drop_expired_claims"),
-                {"now": now, "batch_rows": batch_rows},
-            )
-            dropped += cursor.rowcount
-            if cursor.rowcount < batch_rows:
-                return dropped
+        rows = affect(
+            connection,
+            "counters",
+            "drop_expired_claims",
+            now=now,
+            batch_rows=batch_rows,
+        )
+        dropped += rows
+        if rows < batch_rows:
+            return dropped

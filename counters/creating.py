@@ -9,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import OperationalError
 
 from counters.checking import CheckedEvent
-from counters.statements import load
+from counters.statements import affect
 
 
 def create_counters(
@@ -45,12 +45,10 @@ def create_counters(
 
 
 def _insert(connection: BaseDatabaseWrapper, pairs: list[tuple[int, str]]) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            load("counters", "create_counters"),
-            {
-                "namespace_ids": [namespace_id for namespace_id, _ in pairs],
-                "names": [name for _, name in pairs],
-            },
-        )
-        return cursor.rowcount
+    return affect(
+        connection,
+        "counters",
+        "create_counters",
+        namespace_ids=[namespace_id for namespace_id, _ in pairs],
+        names=[name for _, name in pairs],
+    )

@@ -15,7 +15,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from counters.statements import load
+from counters.statements import fetch, load
 
 DAY = timedelta(days=1)
 # A month this long past gets one partition for all its days: every fold and accurate
@@ -70,9 +70,7 @@ def existing(*, using: str = DEFAULT_DB_ALIAS) -> list[Partition]:
 
 
 def _existing(connection: BaseDatabaseWrapper) -> list[Partition]:
-    with connection.cursor() as cursor:
-        cursor.execute(load("counters", "list_partitions"))
-        return [Partition(*row) for row in cursor.fetchall()]
+    return [Partition(*row) for row in fetch(connection, "counters", "list_partitions")]
 
 
 def _missing(

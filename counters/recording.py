@@ -20,7 +20,7 @@ from counters.checking import CheckedEvent, check_event
 from counters.creating import create_counters
 from counters.errors import BatchRefused, CounterNotFound, CountersError
 from counters.repeats import Recorded, answer_repeat
-from counters.statements import load
+from counters.statements import fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,5 @@ def _append(event: CheckedEvent) -> tuple[int, bool] | None:
     if event.untimed:
         statement = "add_event_of_untimed_token"
         parameters["accept_past"] = event.namespace.accept_past
-    with connection.cursor() as cursor:
-        cursor.execute(load("counters", statement), parameters)
-        appended: tuple[int, bool] | None = cursor.fetchone()
-    return appended
+    rows = fetch(connection, "counters", statement, **parameters)
+    return (rows[0][0], rows[0][1]) if rows else None

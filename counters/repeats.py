@@ -10,7 +10,7 @@ from django.db import connection
 
 from counters.checking import CheckedEvent
 from counters.errors import TokenConflict
-from counters.statements import load
+from counters.statements import fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +42,22 @@ def find_first_events(
     if not repeats:
         return []
     sinces, untils = zip(*(_where_to_look(event) for event, _ in repeats), strict=True)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            load("counters", "find_first_events"),
-            {
-                "counter_ids": [counter_id for _, counter_id in repeats],
-                "tokens": [event.token.uuid for event, _ in repeats],
-                "sinces": list(sinces),
-                "untils": list(untils),
-            },
-        )
-        found: list[tuple[datetime, int]] = cursor.fetchall()
+    found = fetch(
+        connection,
+        "counters",
+        "find_first_events",
+        counter_ids=[counter_id for _, counter_id in repeats],
+        tokens=[event.token.uuid for event, _ in repeats],
+        sinces=list(sinces),
+        untils=list(untils),
+    )
     for (event, counter_id), (event_time, _) in zip(repeats, found, strict=True):
         if event_time is None:
             raise RuntimeError(
                 f"counter {counter_id}: token {event.token.text!r} is taken, but its event"
                 " is not there; the events table was changed by other means."
             )
-    return found
+    return [(event_time, delta) for event_time, delta in found]
 
 
 def _where_to_look(event: CheckedEvent) -> tuple[datetime, datetime]:

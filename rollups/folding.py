@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from django.db import connection, transaction
 
-from counters.statements import load
+from counters.statements import fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,11 @@ def fold(counter_ids: Collection[int]) -> Folded:
 
 
 def _fold_locked(locked: Collection[int]) -> dict[int, int]:
-    with connection.cursor() as cursor:
-        cursor.execute(load("rollups", "fold_events"), {"counter_ids": list(locked)})
-        return dict(cursor.fetchall())
+    rows = fetch(connection, "rollups", "fold_events", counter_ids=list(locked))
+    return {counter_id: int(events) for counter_id, events in rows}
 
 
 def _ids(statement: str, counter_ids: Collection[int]) -> set[int]:
     """Run a statement that takes counter ids and returns some of them."""
-    with connection.cursor() as cursor:
-        cursor.execute(load("rollups", statement), {"counter_ids": list(counter_ids)})
-        return {counter_id for (counter_id,) in cursor.fetchall()}
+    rows = fetch(connection, "rollups", statement, counter_ids=list(counter_ids))
+    return {counter_id for (counter_id,) in rows}

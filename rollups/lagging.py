@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from django.db import connection
 
-from counters.statements import load
+from counters.statements import fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,5 @@ class Lag:
 
 def measure() -> Lag:
     """Return the lag as of now; costs one pass over the last writes."""
-    with connection.cursor() as cursor:
-        cursor.execute(load("rollups", "measure_lag"))
-        [row] = cursor.fetchall()
+    [row] = fetch(connection, "rollups", "measure_lag")
     return Lag(*row)

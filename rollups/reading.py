@@ -10,7 +10,7 @@ from django.db import connection
 
 from counters import names, namespaces
 from counters.errors import CounterNotFound, InvalidValue
-from counters.statements import load
+from counters.statements import fetch
 from rollups import trigger
 
 Accuracy = Literal["eventual", "accurate"]
@@ -42,14 +42,12 @@ def get(*, namespace: str, name: str, accuracy: str | None = None) -> Reading:
     found = namespaces.get(namespace)
     names.check(name)
     chosen = check_accuracy(accuracy or found.counter_type)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            load("rollups", f"read_{chosen}"), {"namespace_id": found.pk, "name": name}
-        )
-        row = cursor.fetchone()
-    if row is None:
+    rows = fetch(
+        connection, "rollups", f"read_{chosen}", namespace_id=found.pk, name=name
+    )
+    if not rows:
         raise CounterNotFound(namespace, name)
-    counter_id, count, as_of, pending, last_write_at = row
+    counter_id, count, as_of, pending, last_write_at = rows[0]
     if pending:
         trigger.request([counter_id])
     return Reading(

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from django.db import connection, transaction
 
-from counters.statements import load
+from counters.statements import affect, fetch
 from rollups import conf, trigger
 
 # How long the record of a sweep is kept.
@@ -34,11 +34,8 @@ class Swept:
 
 def select_pending(*, grace: timedelta, most: int) -> list[Pending]:
     """Return the counters that wait for at least `grace`, longest lag first."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            load("rollups", "select_pending"), {"grace": grace, "most": most}
-        )
-        return [Pending(*row) for row in cursor.fetchall()]
+    rows = fetch(connection, "rollups", "select_pending", grace=grace, most=most)
+    return [Pending(*row) for row in rows]
 
 
 def sweep() -> Swept | None:
@@ -72,13 +69,12 @@ def _only_sweep() -> bool:
 
 
 def _record(*, pending: int, healed: int, oldest_lag: timedelta | None) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            load("rollups", "record_sweep"),
-            {
-                "pending": pending,
-                "healed": healed,
-                "oldest_lag": oldest_lag,
-                "keep": KEPT,
-            },
-        )
+    affect(
+        connection,
+        "rollups",
+        "record_sweep",
+        pending=pending,
+        healed=healed,
+        oldest_lag=oldest_lag,
+        keep=KEPT,
+    )

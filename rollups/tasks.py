@@ -18,7 +18,7 @@ def rollup(counter_ids: list[int]) -> None:
     again = circulation.take_turn(fold(counter_ids).still_pending)
     if again:
         rollup.apply_async(
-            args=[again],
+            args=[again],  # type: ignore[arg-type]
             countdown=circulation.PAUSE_SECONDS,
             ignore_result=True,
             retry=False,

@@ -62,7 +62,7 @@ def request(
 def _publish(counter_ids: list[int], expires_seconds: float) -> bool:
     try:
         rollup.apply_async(
-            args=[counter_ids],
+            args=[counter_ids],  # type: ignore[arg-type]
             ignore_result=True,
             retry=False,
             expires=expires_seconds,

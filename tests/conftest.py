@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connections
 
 from counters import namespaces
 from counters.models import Counter, LastWrite, Namespace
@@ -89,10 +89,3 @@ class Threads(ThreadPoolExecutor):
 def threads() -> Iterator[Threads]:
     with Threads(max_workers=32) as pool:
         yield pool
-
-
-@pytest.fixture
-def server_version(db: None) -> int:
-    """PostgreSQL's major version."""
-    with connection.cursor():
-        return int(connection.pg_version) // 10_000

@@ -57,7 +57,8 @@ def raw_path(request: HttpRequest) -> str | None:
 class CounterNameConverter:
     """A counter's name in a URL pattern; any text, checked by the view."""
 
-    regex = ".*"
+    # (?s): a line feed in a name must reach the check that names it.
+    regex = "(?s:.*)"
 
     def to_python(self, value: str) -> str:
         return value.replace("%2F", "/").replace("%2f", "/").replace("%25", "%")

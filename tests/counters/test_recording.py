@@ -124,9 +124,9 @@ def test_add__keeps_one_last_write_per_connection(namespace: Namespace) -> None:
 def test_add__rolls_back_with_the_callers_transaction(
     committed_namespace: Namespace, triggers: list[list[int]]
 ) -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         recording.add(namespace="test", name="hits")
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
 
     assert not Event.objects.exists()
     assert not LastWrite.objects.exists()
@@ -154,9 +154,9 @@ def test_add__announces_what_a_rolled_back_savepoint_does_not_undo(
     counter_id: Callable[[str], int],
 ) -> None:
     with transaction.atomic():
-        with pytest.raises(ZeroDivisionError), transaction.atomic():
+        with transaction.atomic():
             recording.add(namespace="test", name="undone")
-            raise ZeroDivisionError
+            transaction.set_rollback(True)
         recording.add(namespace="test", name="kept")
 
     [fired] = triggers
@@ -183,14 +183,14 @@ def test_add__survives_a_receiver_that_fails(
 def test_add__leaves_a_counter_that_others_see_when_the_caller_rolls_back(
     committed_namespace: Namespace, threads: object
 ) -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         recording.add(namespace="test", name="new")
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
 
     assert committed_namespace.counter_set.filter(name="new").exists()
 
 
-TOKENS = {
+TOKENS: dict[str, Callable[[], str]] = {
     "uuidv7": lambda: tokens.new().text,
     "uuidv4": lambda: str(uuid4()),
     "text": lambda: "order 17 ☃",
@@ -218,7 +218,7 @@ def test_add__refuses_a_token_with_another_delta(
     token = TOKENS[kind]()
     recording.add(namespace="test", name="hits", delta=4, token=token)
 
-    with pytest.raises(TokenConflict, match="delta 4; .* delta 5") as raised:
+    with pytest.raises(TokenConflict, match=r"delta 4; .* delta 5") as raised:
         recording.add(namespace="test", name="hits", delta=5, token=token)
 
     assert raised.value.extra == {"token": token, "first_delta": 4, "delta": 5}
@@ -301,7 +301,7 @@ def test_add__keeps_to_the_accept_window(
         add()
         assert Event.objects.get().event_time == at
     else:
-        with pytest.raises(OutsideAcceptWindow, match="accept window: .* from .* to "):
+        with pytest.raises(OutsideAcceptWindow, match=r"accept window: .* from .* to "):
             add()
         assert not Event.objects.exists()
 
@@ -310,7 +310,7 @@ def test_add__keeps_to_the_accept_window(
     "delta", [2**63, -(2**63) - 1, 10**30, 0.5, 1.0, "3", True, [], {}]
 )
 def test_add__refuses_what_is_no_delta(namespace: Namespace, delta: object) -> None:
-    with pytest.raises(InvalidValue, match="delta: .* is not a whole number from"):
+    with pytest.raises(InvalidValue, match=r"delta: .* is not a whole number from"):
         recording.add(namespace="test", name="hits", delta=delta)  # type: ignore[arg-type]
 
     assert not Event.objects.exists()
@@ -334,7 +334,7 @@ def test_add__takes_the_whole_range_of_deltas(namespace: Namespace, delta: int) 
 def test_add__refuses_what_is_no_counter_name(
     namespace: Namespace, name: object
 ) -> None:
-    with pytest.raises((InvalidValue, MissingValue), match="^name: "):
+    with pytest.raises((InvalidValue, MissingValue), match=r"^name: "):
         recording.add(namespace="test", name=name)  # type: ignore[arg-type]
 
     assert not Event.objects.exists()
@@ -357,7 +357,7 @@ def test_add__names_an_unknown_namespace(db: None, name: str) -> None:
 
 @pytest.mark.parametrize("token", ["", "x" * 256, "a\0b", "\ud800", 7, True])
 def test_add__refuses_what_is_no_token(namespace: Namespace, token: object) -> None:
-    with pytest.raises(InvalidValue, match="^token: "):
+    with pytest.raises(InvalidValue, match=r"^token: "):
         recording.add(namespace="test", name="hits", token=token)  # type: ignore[arg-type]
 
 

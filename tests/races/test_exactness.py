@@ -9,9 +9,7 @@ from __future__ import annotations
 import pytest
 from django.db import OperationalError
 
-from counters.models import Namespace
 from counters.statements import load
-from rollups import folding
 from rollups.models import Rollup
 from tests.conftest import Threads
 from tests.races import workload
@@ -57,7 +55,7 @@ def break_fold(monkeypatch: pytest.MonkeyPatch, statement: str, broken: str) -> 
     def load_broken(app: str, name: str) -> str:
         return broken if name == statement else load(app, name)
 
-    monkeypatch.setattr(folding, "load", load_broken)
+    monkeypatch.setattr("counters.statements.load", load_broken)
 
 
 def is_exact(threads: Threads) -> bool:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import wait
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -14,6 +15,7 @@ from django.db import connection, transaction
 from counters import recording, tokens
 from counters.errors import TokenConflict
 from counters.models import Event, LastWrite
+from counters.repeats import Recorded
 from counters.statements import load
 from rollups.models import Rollup
 from tests.conftest import Threads
@@ -102,7 +104,7 @@ def test_add__counts_one_token_of_many_threads_once(
     at = datetime.now(UTC) if kind == "timed" else None
     start = threading.Barrier(WRITERS, timeout=TIMEOUT_SECONDS)
 
-    def add() -> recording.Recorded:
+    def add() -> Recorded:
         start.wait()
         return recording.add(
             namespace="test", name="hot", token=token, generation_time=at
@@ -125,7 +127,7 @@ def test_add__of_a_token_waits_for_its_first_use_to_end(
     recording.add(namespace="test", name="hot", delta=0)
     begun = threading.Event()
 
-    def add_second() -> recording.Recorded:
+    def add_second() -> Recorded:
         begun.set()
         return recording.add(namespace="test", name="hot", token=token)
 
@@ -159,7 +161,7 @@ def test_add__of_a_conflicting_pair_takes_exactly_one(
             return False
         return True
 
-    futures = {delta: [] for delta in (1, 2)}
+    futures: dict[int, list[Any]] = {1: [], 2: []}
     for number in range(WRITERS):
         delta = number % 2 + 1
         futures[delta].append(threads.submit(add, delta))

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import OperationalError
+
+from counters import tokens
+from counters.models import Event, LastWrite
+from tests.api.conftest import Api, counter
+
+
+def problem(response: object, status: int) -> dict[str, object]:
+    """Return the body of a well-formed problem answer."""
+    assert response.status_code == status, response.content  # type: ignore[attr-defined]
+    assert response["Content-Type"] == "application/problem+json"  # type: ignore[index]
+    body: dict[str, object] = response.json()  # type: ignore[attr-defined]
+    assert {"type", "title", "status", "detail"} <= body.keys()
+    assert body["status"] == status
+    return body
+
+
+def test_add__answers_token_and_event_time(api: Api) -> None:
+    response = api.add("hits", {"delta": 3})
+
+    assert response.status_code == 200
+    body = response.json()
+    assert body.keys() == {"token", "event_time", "duplicate"}
+    assert UUID(body["token"]).int >> 76 & 0xF == 7
+    assert body["event_time"].endswith("Z")
+    assert body["duplicate"] is False
+    assert Event.objects.get().delta == 3
+
+
+@pytest.mark.parametrize("token", [tokens.new().text, str(uuid4()), "order 17"])
+@pytest.mark.parametrize("where", ["body", "header"])
+def test_add__answers_a_repeat_with_the_first_event(
+    api: Api, token: str, where: str
+) -> None:
+    body = {"delta": 3} | ({"token": token} if where == "body" else {})
+    headers = {"Idempotency-Key": token} if where == "header" else {}
+
+    first = api.add("hits", body, headers=headers).json()
+    again = api.add("hits", body, headers=headers)
+
+    assert again.status_code == 200
+    assert again.json() == {**first, "duplicate": True}
+    assert Event.objects.count() == 1
+
+
+def test_add__refuses_a_token_with_another_delta(api: Api) -> None:
+    api.add("hits", {"delta": 3, "token": "order 17"})
+
+    body = problem(api.add("hits", {"delta": 4, "token": "order 17"}), 409)
+
+    assert (body["first_delta"], body["delta"], body["token"]) == (3, 4, "order 17")
+    assert Event.objects.get().delta == 3
+
+
+def test_add__refuses_a_header_that_contradicts_the_body(api: Api) -> None:
+    response = api.add(
+        "hits", {"delta": 3, "token": "a"}, headers={"Idempotency-Key": "b"}
+    )
+
+    assert "'b'" in str(problem(response, 400)["detail"])
+
+
+def test_add__takes_a_generation_time(api: Api) -> None:
+    at = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+
+    response = api.add("hits", {"delta": 3, "token": "a", "generation_time": at})
+
+    assert response.json()["event_time"] == at.replace("+00:00", "Z")
+
+
+def test_add__states_the_accept_window(api: Api) -> None:
+    at = "2001-02-03T04:05:06Z"
+
+    body = problem(
+        api.add("hits", {"delta": 1, "token": "a", "generation_time": at}), 422
+    )
+
+    assert body["event_time"] == at
+    assert {"accepted_from", "accepted_until"} <= body.keys()
+
+
+BAD_BODIES = {
+    "delta missing": ({}, "delta: missing"),
+    "delta 0.5": ({"delta": 0.5}, "0.5"),
+    "delta text": ({"delta": "3"}, "'3'"),
+    "delta true": ({"delta": True}, "True"),
+    "delta null": ({"delta": None}, "delta: missing"),
+    "delta 10^30": ({"delta": 10**30}, "1" + "0" * 30),
+    "delta list": ({"delta": [1]}, "[1]"),
+    "unknown field": ({"delta": 1, "tokn": "x"}, "'tokn'"),
+    "token number": ({"delta": 1, "token": 7}, "token: 7"),
+    "token empty": ({"delta": 1, "token": ""}, "token: ''"),
+    "token NUL": ({"delta": 1, "token": "\0"}, "token: '\\x00'"),
+    "token surrogate": (b'{"delta": 1, "token": "\\ud800"}', "token: '\\ud800'"),
+    "time without offset": (
+        {"delta": 1, "generation_time": "2026-01-01T00:00:00"},
+        "2026-01-01T00:00:00",
+    ),
+    "time nonsense": ({"delta": 1, "generation_time": "yesterday"}, "'yesterday'"),
+    "time number": ({"delta": 1, "generation_time": 5}, "generation_time: 5"),
+    "time out of range": (
+        {"delta": 1, "generation_time": "2026-13-01T00:00:00Z"},
+        "2026-13-01",
+    ),
+    "not an object": ([1], "[1]"),
+    "null": (None, "None"),
+    "malformed": (b"{", "JSON parse error"),
+    "empty": (b"", "delta: missing"),
+    "NaN": (b'{"delta": NaN}', "JSON parse error"),
+    "not UTF-8": (b'{"delta": 1, "token": "\xff"}', "JSON parse error"),
+    "too deep": (b"[" * 100_000, "JSON parse error"),
+    "5,000 digits": (b'{"delta": ' + b"1" * 5_000 + b"}", "JSON parse error"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_BODIES)
+def test_add__names_what_is_wrong_with_the_body(api: Api, case: str) -> None:
+    body, named = BAD_BODIES[case]
+
+    detail = str(problem(api.add("hits", body), 400)["detail"])
+
+    assert named in detail
+    assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["", "x" * 201, "a\nb", "\0", "\x7f", "\x85"])
+def test_add__names_a_bad_counter_name(api: Api, name: str) -> None:
+    detail = str(problem(api.add(name, {"delta": 1}), 400)["detail"])
+
+    assert detail.startswith("name: ")
+    assert "1 to 200 characters" in detail
+
+
+def test_add__refuses_a_path_that_is_not_utf8(api: Api) -> None:
+    problem(api.post("namespaces/test/counters/%FF/add", {"delta": 1}), 400)
+
+
+NAMES = [
+    "hits",
+    "a/b",
+    "a/add",
+    "add",
+    "/",
+    "//",
+    "100%",
+    "%2F",
+    "%252F",
+    "a%2fadd",
+    "a?b#c",
+    "a+b c",
+    "☃🙂",
+    "..",
+    "x" * 200,
+    "é" * 200,
+    "series",
+    "a/clear",
+    ";v=1",
+    "'; DROP TABLE--",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_counter__of_any_name_is_added_to_and_read(api: Api, name: str) -> None:
+    assert api.add(name, {"delta": 2}).status_code == 200
+
+    response = api.read(name, "?accuracy=accurate")
+
+    assert response.status_code == 200
+    assert (response.json()["name"], response.json()["count"]) == (name, 2)
+
+
+def test_counters__whose_names_differ_in_encoding_only_are_different(api: Api) -> None:
+    for delta, name in enumerate(NAMES, start=1):
+        api.add(name, {"delta": delta})
+
+    counts = [api.read(name, "?accuracy=accurate").json()["count"] for name in NAMES]
+
+    assert counts == list(range(1, len(NAMES) + 1))
+
+
+def test_add__takes_a_slash_that_is_not_encoded(api: Api) -> None:
+    assert api.post("namespaces/test/counters/a/b/add", {"delta": 2}).status_code == 200
+
+    assert api.read("a/b", "?accuracy=accurate").json()["count"] == 2
+
+
+@pytest.mark.parametrize("unknown", ["nowhere", "no where", "%", "é", "\0"])
+def test_add__names_an_unknown_namespace(api: Api, unknown: str) -> None:
+    problem(api.add("hits", {"delta": 1}, namespace=unknown), 404)
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Token", "Token wrong", "Token a b", "Bearer x", "Token \xe9"]
+)
+def test_add__needs_a_token(api: Api, authorization: str) -> None:
+    response = api.add("hits", {"delta": 1}, headers={"Authorization": authorization})
+
+    problem(response, 401)
+    assert response["WWW-Authenticate"] == "Token"
+    assert not Event.objects.exists()
+
+
+def test_add__of_a_form_says_what_to_send(api: Api) -> None:
+    response = api.send(
+        "POST", f"{counter('hits')}/add", data="delta=1", content_type="text/plain"
+    )
+
+    assert "text/plain" in str(problem(response, 415)["detail"])
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_add__refuses_other_methods(api: Api, method: str) -> None:
+    problem(api.send(method, f"{counter('hits')}/add"), 405)
+
+
+def test_add__without_a_database_asks_to_try_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr("counters.recording._append", fail)
+
+    response = api.add("hits", {"delta": 1})
+
+    assert "same token" in str(problem(response, 503)["detail"]).replace("\n", " ")
+    assert response["Retry-After"] == "1"
+
+
+def test_error__that_nobody_foresaw_is_a_problem_too(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("counters.recording._append", fail)
+
+    body = problem(api.add("hits", {"delta": 1}), 500)
+
+    assert "ZeroDivisionError" not in json.dumps(body)
+
+
+def test_path__that_nothing_serves_is_a_problem(api: Api) -> None:
+    problem(api.get("nothing/here"), 404)
+
+
+def test_add__commits_before_it_answers(api: Api) -> None:
+    api.add("hits", {"delta": 1})
+
+    assert LastWrite.objects.get().counter_id == Event.objects.get().counter_id

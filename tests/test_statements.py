@@ -1,0 +1,103 @@
+"""Every statement file is executed once by itself, so that none can rot unseen."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection, transaction
+from psycopg import sql
+
+from counters.models import Namespace
+from counters.statements import load
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = sorted(ROOT.glob("*/sql/*.sql"))
+NOW = datetime.now(UTC)
+ONE_EVENT: dict[str, Any] = {
+    "name": "hits",
+    "token": uuid4(),
+    "event_time": NOW,
+    "delta": 1,
+}
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "counters/add_event": ONE_EVENT,
+    "counters/add_event_of_untimed_token": ONE_EVENT
+    | {"accept_past": timedelta(days=1)},
+    "counters/add_events": {
+        "namespace_ids": [1],
+        "names": ["hits"],
+        "tokens": [uuid4()],
+        "event_times": [NOW],
+        "deltas": [1],
+        "accept_pasts": [None],
+    },
+    "counters/create_counters": {"namespace_ids": [1], "names": ["hits"]},
+    "counters/drop_expired_claims": {"now": NOW, "batch_rows": 10},
+    "counters/find_first_events": {
+        "counter_ids": [1],
+        "tokens": [uuid4()],
+        "sinces": [NOW],
+        "untils": [NOW],
+    },
+    "counters/list_partitions": {},
+    "rollups/fold_events": {"counter_ids": [1]},
+    "rollups/lock_rollups": {"counter_ids": [1]},
+    "rollups/measure_lag": {},
+    "rollups/prepare_fold": {"counter_ids": [1]},
+    "rollups/read_accurate": {"name": "hits"},
+    "rollups/read_eventual": {"name": "hits"},
+    "rollups/record_sweep": {
+        "pending": 1,
+        "healed": 1,
+        "oldest_lag": timedelta(seconds=1),
+        "keep": timedelta(days=1),
+    },
+    "rollups/remove_settled": {"counter_ids": [1]},
+    "rollups/select_pending": {"grace": timedelta(0), "most": 10},
+}
+NAMED = {"counters/make_partition": {"partition": sql.Identifier("counters_event_x")}}
+
+
+@pytest.mark.parametrize(
+    "file", FILES, ids=lambda file: f"{file.parts[-3]}/{file.stem}"
+)
+def test_statement__runs(namespace: Namespace, file: Path) -> None:
+    app, name = file.parts[-3], file.stem
+    key = f"{app}/{name}"
+    statement: Any = load(app, name)
+    parameters = PARAMETERS.get(key)
+    if key in NAMED:
+        bounds = {
+            bound: sql.Literal(f"2040-01-0{day}T00:00:00Z")
+            for day, bound in enumerate(("since", "until"), start=1)
+        }
+        statement = sql.SQL(statement).format(**NAMED[key], **bounds)
+    else:
+        assert parameters is not None, f"{file}: give its parameters in PARAMETERS"
+        if "%(namespace_id)s" in statement:
+            parameters = parameters | {"namespace_id": namespace.pk}
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement, parameters or None)
+
+
+@pytest.mark.parametrize(
+    "file", FILES, ids=lambda file: f"{file.parts[-3]}/{file.stem}"
+)
+def test_statement__has_a_header_and_is_used(file: Path) -> None:
+    header = file.read_text().splitlines()[0]
+    sources = [
+        path.read_text()
+        for path in ROOT.glob("*/**/*.py")
+        if path.relative_to(ROOT).parts[0] in {"counters", "rollups"}
+    ]
+
+    assert header.startswith("-- "), f"{file}: the first line says what it is for"
+    read = file.stem.removesuffix("_eventual").removesuffix("_accurate")
+    assert any(f'"{file.stem}"' in text or f'f"{read}_' in text for text in sources), (
+        f"{file}: nothing runs it"
+    )
