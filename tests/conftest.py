@@ -13,6 +13,14 @@ from counters import namespaces
 from counters.models import Counter, LastWrite, Namespace
 from rollups import trigger
 from rollups.models import Rollup
+from tests.servers import SERVERS
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that asks for `broker_url` on every broker of this run."""
+    if "broker_url" in metafunc.fixturenames:
+        urls = metafunc.config.stash[SERVERS].broker_urls
+        metafunc.parametrize("broker_url", urls, ids=[url.split(":")[0] for url in urls])
 
 
 @pytest.fixture(autouse=True)

@@ -54,7 +54,7 @@ class Servers:
         return [url for url in (self.broker_url, self.amqp_url) if url]
 
 
-_SERVERS = pytest.StashKey[Servers]()
+SERVERS = pytest.StashKey[Servers]()
 _STARTED = pytest.StashKey[ExitStack]()
 
 
@@ -85,7 +85,7 @@ def pytest_load_initial_conftests(
             if kind == "real"
             else _embedded_servers(started, data_dir)
         )
-        early_config.stash[_SERVERS] = servers
+        early_config.stash[SERVERS] = servers
         os.environ["DATA_DIR"] = str(data_dir)
         os.environ["DATABASE_URL"] = servers.database_url
         os.environ["CELERY_BROKER_URL"] = servers.broker_url
@@ -97,7 +97,7 @@ def pytest_load_initial_conftests(
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    servers = config.stash[_SERVERS]
+    servers = config.stash[SERVERS]
     brokers = ", ".join(urlsplit(url).scheme for url in servers.broker_urls)
     return f"servers: {servers.kind} (brokers: {brokers})"
 
@@ -110,7 +110,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def servers(pytestconfig: pytest.Config) -> Servers:
-    return pytestconfig.stash[_SERVERS]
+    return pytestconfig.stash[SERVERS]
 
 
 @pytest.fixture(scope="session")
