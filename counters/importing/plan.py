@@ -1,0 +1,105 @@
+"""What an import is asked to do: its options, checked one by one."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from counters.importing.errors import CannotImport
+
+STDIN = "-"
+FORMATS = ("auto", "csv", "ndjson")
+# The names by which shells and people know characters that are hard to type.
+DELIMITERS = {"tab": "\t", "\\t": "\t"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The options of one import; `docs` and `--help` explain each."""
+
+    file: str
+    namespace: str
+    counters: tuple[str, ...]
+    delta: str = "1"
+    time: str | None = None
+    at: datetime | None = None
+    time_zone: str | None = None
+    time_format: str = "iso"
+    key: tuple[str, ...] = ()
+    token: str | None = None
+    source: str | None = None
+    format: str = "auto"
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    batch_rows: int = 5_000
+    rejects: Path | None = None
+    max_rejects: int | None = None
+    dry_run: bool = False
+    resume: bool = True
+
+    def __post_init__(self) -> None:
+        if self.time is not None and self.at is not None:
+            raise CannotImport("--time and --at exclude each other; give one of them.")
+        if self.key and self.token is not None:
+            raise CannotImport(
+                "--key and --token exclude each other; give one of them."
+            )
+        if self.batch_rows < 1:
+            raise CannotImport("--batch-rows must be 1 or more.")
+        if self.max_rejects is not None and self.max_rejects < 0:
+            raise CannotImport("--max-rejects must be 0 or more.")
+        _check_encoding(self.encoding)
+        if self.delimiter is not None and len(self.separator or "") != 1:
+            raise CannotImport(
+                f"--delimiter {self.delimiter!r} is not one character, or 'tab'."
+            )
+        if self.rejects_file == Path(self.file):
+            raise CannotImport("--rejects names the input file itself.")
+
+    @property
+    def from_stdin(self) -> bool:
+        return self.file == STDIN
+
+    @property
+    def separator(self) -> str | None:
+        """The delimiter as one character; None where the format decides."""
+        return DELIMITERS.get(self.delimiter or "", self.delimiter)
+
+    @property
+    def rejects_file(self) -> Path:
+        name = "stdin" if self.from_stdin else self.file
+        return self.rejects or Path(f"{name}.rejects")
+
+    @property
+    def progress_file(self) -> Path | None:
+        """Where the progress is kept; None where it is not: nothing could be resumed."""
+        if self.from_stdin or self.dry_run or not self.resume:
+            return None
+        return Path(f"{self.file}.progress")
+
+    def digest(self) -> str:
+        """Return a fingerprint of the options that decide what a row becomes."""
+        options = asdict(self)
+        for harmless in ("file", "batch_rows", "max_rejects", "resume"):
+            del options[harmless]
+        text = json.dumps(options, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_encoding(encoding: str) -> None:
+    try:
+        codecs.lookup(encoding)
+        as_ascii = "\n".encode(encoding) == b"\n"
+    except LookupError as error:
+        raise CannotImport(
+            f"--encoding {encoding!r} is not known to Python."
+        ) from error
+    if not as_ascii:
+        raise CannotImport(
+            f"--encoding {encoding!r} cannot be read line by line; convert the file first:"
+            f" iconv -f {encoding} -t utf-8 FILE | manage.py import_events - ..."
+        )

@@ -1,0 +1,101 @@
+"""The rejects file: rows that could not be imported, ready to be corrected and imported.
+
+Each row is there as it was, with two columns in front: where it was, and what is wrong
+with it. Its place stays with it, so a corrected row gets the token that it would have had
+in its own file, and counts once wherever it is imported from.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import IO
+
+from counters.importing.rows import PLACE, REASON
+
+JSON_MARKS = re.compile(
+    rf'\{{"{PLACE}": "(?:[^"\\]|\\.)*", "{REASON}": "(?:[^"\\]|\\.)*"(?:, )?'
+)
+
+
+class Rejects:
+    """Writes the file; it is made with the first rejected row."""
+
+    def __init__(
+        self, path: Path, *, encoding: str, header_text: str | None, separator: str
+    ) -> None:
+        self.path = path
+        self._encoding = encoding
+        self._header_text = header_text
+        self._separator = separator
+        self._csv_marks = re.compile(
+            rf'(?:(?:"(?:[^"]|"")*"|[^"{re.escape(separator)}]*){re.escape(separator)}){{2}}'
+        )
+        self._file: IO[bytes] | None = None
+        self._is_marked = header_text is not None and header_text.startswith(
+            self._mark(PLACE, REASON)
+        )
+
+    def go_on(self, size: int | None) -> None:
+        """Go on with a file of an interrupted import; `size`: None to begin anew.
+
+        A file of an earlier import is set aside, for it may hold somebody's corrections.
+        """
+        if size is not None and self.path.exists():
+            self._file = self.path.open("r+b")
+            self._file.truncate(size)
+            self._file.seek(size)
+        elif self.path.exists():
+            self.path.replace(self.path.with_name(self.path.name + ".old"))
+
+    def write(self, *, place: str, reason: str, text: str) -> None:
+        """Append a row; the text is the row as it was read."""
+        text = self._bare(text)
+        if self._header_text is not None:
+            self._put(self._mark(place, reason) + text)
+        else:
+            self._put(_marked_json(place, reason, text))
+
+    def size(self) -> int | None:
+        """Return the size of what is safely written; None where there is no file."""
+        if self._file is None:
+            return None
+        self._file.flush()
+        return self._file.tell()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _put(self, text: str) -> None:
+        if self._file is None:
+            self._file = self.path.open("wb")
+            if self._header_text is not None:
+                self._put(self._mark(PLACE, REASON) + self._bare(self._header_text))
+        line = text if text.endswith("\n") else text + "\n"
+        self._file.write(line.encode(self._encoding, "surrogateescape"))
+
+    def _mark(self, *fields: str) -> str:
+        marks = io.StringIO()
+        csv.writer(marks, delimiter=self._separator, lineterminator="").writerow(fields)
+        return marks.getvalue() + self._separator
+
+    def _bare(self, text: str) -> str:
+        """Return a row without the marks of an earlier rejects file."""
+        if self._header_text is None:
+            return (
+                JSON_MARKS.sub("{", text, count=1) if JSON_MARKS.match(text) else text
+            )
+        return self._csv_marks.sub("", text, count=1) if self._is_marked else text
+
+
+def _marked_json(place: str, reason: str, text: str) -> str:
+    marks = json.dumps({PLACE: place, REASON: reason})[:-1]
+    rest = text.strip()
+    if not rest.startswith("{"):
+        return f'{marks}, "_text": {json.dumps(rest)}}}'
+    rest = rest[1:].lstrip()
+    return marks + (rest if rest.startswith("}") else f", {rest}")

@@ -1,0 +1,161 @@
+"""Rows of a file: CSV with a header, or one JSON object a line (NDJSON)."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from counters.importing.errors import CannotImport
+from counters.importing.lines import Lines
+
+# The columns that a rejects file has in front: the row's place in the first file, and why
+# it was rejected.
+PLACE, REASON = "_row", "_reason"
+
+
+class Row(NamedTuple):
+    """A row as it was read."""
+
+    # The physical line on which it starts.
+    line: int
+    # Where a rejects file says that the row was first; None in any other file.
+    place: str | None
+    # The columns that are asked for.
+    values: dict[str, Any]
+    # All columns, as a text that tells different rows apart.
+    content: str
+
+
+class Unreadable(NamedTuple):
+    """What should be a row and is none."""
+
+    line: int
+    place: str | None
+    reason: str
+
+
+# What a reader does: rows in order, from where the lines stand.
+Rows = Iterator[Row | Unreadable]
+
+
+def read_csv(
+    lines: Lines, header: Sequence[str], wanted: Sequence[str], separator: str
+) -> Rows:
+    """Yield the rows behind the header; blank lines are none."""
+    places = [(name, header.index(name)) for name in wanted]
+    marked = list(header[:2]) == [PLACE, REASON]
+    first = 2 if marked else 0
+    # Strict: a quote that is not closed is an error, not a field of thousands of lines.
+    reader = csv.reader(lines, delimiter=separator, strict=True)
+    while True:
+        lines.begin()
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Unreadable(
+                lines.first_number, None, lines.problem or _explain(error, lines)
+            )
+            continue
+        if not fields:
+            continue
+        place = fields[0] if marked else None
+        if lines.problem:
+            yield Unreadable(lines.first_number, place, lines.problem)
+        elif len(fields) != len(header):
+            wrong = f"{len(fields) - first} columns, but the header has {len(header) - first}"
+            yield Unreadable(lines.first_number, place, wrong)
+        else:
+            yield Row(
+                lines.first_number,
+                place,
+                {name: fields[index] for name, index in places},
+                "\0".join(fields[first:] if marked else fields),
+            )
+
+
+def read_ndjson(lines: Lines, wanted: Sequence[str]) -> Rows:
+    """Yield a row for each line that is not blank."""
+    while True:
+        lines.begin()
+        text = next(lines, None)
+        if text is None:
+            return
+        if not text.strip():
+            continue
+        if lines.problem:
+            yield Unreadable(lines.first_number, None, lines.problem)
+            continue
+        try:
+            found = _decode(text)
+        except (ValueError, RecursionError) as error:
+            yield Unreadable(lines.first_number, None, f"not JSON: {error}")
+            continue
+        if not isinstance(found, dict):
+            yield Unreadable(lines.first_number, None, "not a JSON object")
+            continue
+        place = None
+        if REASON in found and isinstance(found.get(PLACE), str):
+            place = found.pop(PLACE)
+            del found[REASON]
+        if missing := [name for name in wanted if name not in found]:
+            yield Unreadable(
+                lines.first_number,
+                place,
+                f"no {missing[0]!r}; it has {', '.join(found)}",
+            )
+            continue
+        yield Row(
+            lines.first_number,
+            place,
+            {name: found[name] for name in wanted},
+            json.dumps(found, sort_keys=True, separators=(",", ":")),
+        )
+
+
+def read_header(lines: Lines, separator: str, wanted: Sequence[str]) -> list[str]:
+    """Return a CSV file's column names; raise CannotImport where one is wanting."""
+    lines.begin()
+    try:
+        header = next(csv.reader(lines, delimiter=separator, strict=True), [])
+    except csv.Error as error:
+        raise CannotImport(f"The header cannot be read: {error}.") from error
+    if lines.problem:
+        raise CannotImport(f"The header cannot be read: {lines.problem}.")
+    if not header:
+        raise CannotImport("The file is empty, or its first line is: no column names.")
+    for name in wanted:
+        if name not in header:
+            raise CannotImport(_missing_column(name, header))
+        if header.count(name) > 1:
+            raise CannotImport(f"The header has the column {name!r} more than once.")
+    return header
+
+
+def _missing_column(name: str, header: list[str]) -> str:
+    hint = ""
+    if len(header) == 1:
+        for other, said in (("\t", "tab"), (";", "';'"), ("|", "'|'"), (",", "','")):
+            if other in header[0]:
+                hint = f" Perhaps the delimiter is another one: --delimiter {said}"
+                break
+    return f"There is no column {name!r}. The columns are: {', '.join(header)}.{hint}"
+
+
+def _explain(error: csv.Error, lines: Lines) -> str:
+    if lines.number > lines.first_number:
+        return f"{error}; is a quote left open? (it goes up to line {lines.number})"
+    return str(error)
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is not JSON")
+
+
+# Numbers with a fraction stay as they are written: 1.10 is not 1.1 in a counter's name.
+_decode: Callable[[str], Any] = json.JSONDecoder(
+    parse_float=str, parse_constant=_refuse_constant
+).decode

@@ -1,0 +1,174 @@
+"""Runs an import from the first row to the last, one committed batch after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from counters import namespaces
+from counters.errors import CountersError
+from counters.importing import formats, identity, progress, writing
+from counters.importing.batch import Batch, Origin
+from counters.importing.coverage import Coverage
+from counters.importing.errors import BadRow
+from counters.importing.lines import Lines
+from counters.importing.mapping import Mapping
+from counters.importing.opening import Input
+from counters.importing.plan import Plan
+from counters.importing.progress import Progress, Totals
+from counters.importing.rejects import Rejects
+from counters.importing.rows import Row, Unreadable
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Who is told how the import goes."""
+
+    # The import goes on behind this line of the file.
+    resumed: Callable[[int], None] = lambda line: None
+    # The progress file is of another file, or of other options.
+    started_anew: Callable[[], None] = lambda: None
+    rejected: Callable[[int, str], None] = lambda line, reason: None
+    # After each batch.
+    advanced: Callable[[Totals], None] = lambda totals: None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an import did."""
+
+    totals: Totals
+    # False where it stopped at the allowed number of rejects.
+    complete: bool
+    partitions_made: int
+
+
+class TooManyRejects(Exception):
+    """More rows were rejected than the plan allows."""
+
+
+class Import:
+    """One import under way."""
+
+    def __init__(self, plan: Plan, source: Input, watcher: Watcher) -> None:
+        self._plan = plan
+        self._watcher = watcher
+        self._namespace = namespaces.get(plan.namespace)
+        self._source = plan.source or source.name
+        self._mapping = Mapping(plan, self._namespace, self._source)
+        self._lines = Lines(source.stream, plan.encoding)
+        self._table = formats.table(plan, source, self._lines, self._mapping.columns)
+        self._rejects = Rejects(
+            plan.rejects_file,
+            encoding=self._lines.encoding,
+            header_text=self._table.header_text,
+            separator=self._table.separator,
+        )
+        self._coverage = Coverage()
+        self._progress = self._begin_or_resume(source)
+        self._totals = self._progress.totals
+        self._batch = Batch()
+
+    @property
+    def committed(self) -> Progress:
+        """How far the import has come for good."""
+        return self._progress
+
+    def run(self) -> Outcome:
+        """Import all rows; Ctrl-C and errors leave what is committed, and the progress."""
+        started = time.monotonic() - self._totals.seconds
+        complete = True
+        try:
+            for row in self._table.read():
+                self._take(row)
+                if len(self._batch.events) >= self._plan.batch_rows:
+                    self._commit(started)
+            self._commit(started)
+        except TooManyRejects:
+            complete = False
+        finally:
+            self._rejects.close()
+        if complete and self._plan.progress_file is not None:
+            self._plan.progress_file.unlink(missing_ok=True)
+        return Outcome(self._totals, complete, self._coverage.made)
+
+    def _begin_or_resume(self, source: Input) -> Progress:
+        file = self._plan.progress_file
+        if file is None:
+            self._rejects.go_on(None)
+            return Progress("", "")
+        begun = Progress(source.fingerprint(), self._plan.digest())
+        found = progress.read(file)
+        if found is None or (found.input, found.options) != (
+            begun.input,
+            begun.options,
+        ):
+            if found is not None:
+                self._watcher.started_anew()
+            self._rejects.go_on(None)
+            return begun
+        self._lines.seek(found.offset, found.line)
+        self._rejects.go_on(found.rejects_size)
+        self._watcher.resumed(found.line)
+        return found
+
+    def _take(self, row: Row | Unreadable) -> None:
+        self._totals.rows += 1
+        place = identity.place_of(row.line, row.place, self._source)
+        origin = Origin(row.line, place, self._lines.text)
+        if isinstance(row, Unreadable):
+            self._reject(origin, row.reason)
+            return
+        try:
+            self._batch.add(self._mapping.events_of(row), origin)
+        except BadRow as bad:
+            self._reject(origin, str(bad))
+
+    def _reject(self, origin: Origin, reason: str) -> None:
+        self._totals.rejected += 1
+        self._rejects.write(place=origin.place, reason=reason, text=origin.text)
+        self._watcher.rejected(origin.line, reason)
+        most = self._plan.max_rejects
+        if most is not None and self._totals.rejected > most:
+            raise TooManyRejects
+
+    def _commit(self, started: float) -> None:
+        """Commit the batch, and note that the import stands behind its last row."""
+        batch, self._batch = self._batch, Batch()
+        if not self._plan.dry_run:
+            self._write(batch)
+        self._count_old(batch)
+        totals = self._totals
+        totals.events += len(batch.events)
+        totals.seconds = time.monotonic() - started
+        self._progress.offset, self._progress.line = (
+            self._lines.offset,
+            self._lines.number,
+        )
+        self._progress.rejects_size = self._rejects.size()
+        if self._plan.progress_file is not None:
+            progress.write(self._plan.progress_file, self._progress)
+        self._watcher.advanced(totals)
+
+    def _write(self, batch: Batch) -> None:
+        self._coverage.ensure(batch.events)
+        # A row of which several events are refused is rejected once.
+        refused: dict[int, tuple[Origin, str]] = {}
+
+        def refuse(index: int, error: CountersError) -> None:
+            origin = batch.origins[index]
+            refused.setdefault(origin.line, (origin, error.message))
+
+        written = writing.write(batch.events, refuse)
+        self._totals.added += written.added
+        self._totals.duplicates += written.duplicates
+        for origin, reason in refused.values():
+            self._reject(origin, reason)
+
+    def _count_old(self, batch: Batch) -> None:
+        kept_since = datetime.now(UTC) - self._namespace.retention
+        self._totals.older_than_retention += sum(
+            event.event_time < kept_since for event in batch.events
+        )

@@ -1,0 +1,92 @@
+"""The summary of an import, for people and for scripts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypedDict
+
+from counters.errors import span
+from counters.importing.plan import Plan
+from counters.importing.running import Outcome
+from counters.models import Namespace
+
+
+class Summary(TypedDict):
+    """What `--json` prints."""
+
+    file: str
+    namespace: str
+    dry_run: bool
+    # False where the import stopped at --max-rejects.
+    complete: bool
+    rows: int
+    events: int
+    added: int
+    duplicates: int
+    rejected_rows: int
+    rejects_file: str | None
+    older_than_retention: int
+    partitions_made: int
+    seconds: float
+    events_per_second: int
+
+
+def summarise(plan: Plan, outcome: Outcome) -> Summary:
+    totals = outcome.totals
+    return {
+        "file": plan.file,
+        "namespace": plan.namespace,
+        "dry_run": plan.dry_run,
+        "complete": outcome.complete,
+        "rows": totals.rows,
+        "events": totals.events,
+        "added": totals.added,
+        "duplicates": totals.duplicates,
+        "rejected_rows": totals.rejected,
+        "rejects_file": str(plan.rejects_file) if totals.rejected else None,
+        "older_than_retention": totals.older_than_retention,
+        "partitions_made": outcome.partitions_made,
+        "seconds": round(totals.seconds, 3),
+        "events_per_second": round(totals.events / max(totals.seconds, 0.001)),
+    }
+
+
+def as_text(summary: Summary, namespace: Namespace) -> str:
+    """Return a table, and below it what to do next."""
+    added = "events that would be added" if summary["dry_run"] else "events added"
+    figures = [
+        ("rows read", f"{summary['rows']:,}"),
+        (added, f"{summary['events' if summary['dry_run'] else 'added']:,}"),
+        ("duplicates", f"{summary['duplicates']:,}"),
+        ("rows rejected", f"{summary['rejected_rows']:,}"),
+        ("seconds", f"{summary['seconds']:,.1f}"),
+        ("events per second", f"{summary['events_per_second']:,}"),
+    ]
+    if summary["dry_run"]:
+        # Nothing was written, so nothing is known about duplicates.
+        del figures[2]
+    width = max(len(name) for name, _ in figures)
+    lines = [f"{name:<{width}}  {figure:>12}" for name, figure in figures]
+    return "\n".join([*lines, *_advice(summary, namespace)])
+
+
+def _advice(summary: Summary, namespace: Namespace) -> list[str]:
+    advice = []
+    if not summary["complete"]:
+        advice.append(
+            "Stopped at --max-rejects: the rows behind the last rejected one were not read."
+        )
+    if rejects := summary["rejects_file"]:
+        command = f"manage.py import_events {Path(rejects)}"
+        advice.append(
+            f"Rejected rows are in {rejects}, each with its reason. Correct them there and"
+            f" import that file with the same options: {command} ..."
+        )
+    if old := summary["older_than_retention"]:
+        advice.append(
+            f"{old:,} events are older than the retention of namespace {namespace.name!r}"
+            f" ({span(namespace.retention)}). They count, but housekeeping may drop them"
+            " once they are folded, and then importing them again counts again. To keep"
+            " them, raise the retention."
+        )
+    return advice

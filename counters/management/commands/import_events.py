@@ -1,0 +1,142 @@
+"""`manage.py import_events`: events from a CSV or NDJSON file."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import RawDescriptionHelpFormatter
+from typing import Any
+
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    CommandParser,
+    DjangoHelpFormatter,
+)
+from django.db import DatabaseError
+
+from counters import namespaces
+from counters.errors import BatchRefused, NamespaceNotFound, span
+from counters.importing import bar, options, summary
+from counters.importing.errors import CannotImport, InputBroken
+from counters.importing.opening import Input, opened
+from counters.importing.plan import Plan
+from counters.importing.running import Import, Outcome, Watcher
+
+WRONG_OPTIONS, SOME_REJECTED, STOPPED_BY_CTRL_C = 2, 1, 130
+# Rejected rows that are shown; all of them are in the rejects file.
+SHOWN_REJECTS = 10
+
+
+class Formatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
+    """Keeps the examples as they are written."""
+
+
+class Command(BaseCommand):
+    help = options.DESCRIPTION
+
+    def create_parser(
+        self, prog_name: str, subcommand: str, **kwargs: Any
+    ) -> CommandParser:
+        kwargs |= {"formatter_class": Formatter, "epilog": options.EPILOG}
+        return super().create_parser(prog_name, subcommand, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        options.add_arguments(parser)
+
+    def handle(self, *args: Any, **given: Any) -> None:
+        try:
+            plan = options.plan_of(given)
+            _check_places(plan)
+            with opened(plan) as source:
+                outcome = self._import(plan, source)
+        except NamespaceNotFound as error:
+            raise CommandError(
+                f"{error.message} Make it first, in the admin or with"
+                f" POST /api/v1/namespaces {json.dumps({'name': given['namespace']})}",
+                returncode=WRONG_OPTIONS,
+            ) from error
+        except CannotImport as error:
+            raise CommandError(str(error), returncode=WRONG_OPTIONS) from error
+        done = summary.summarise(plan, outcome)
+        as_text = (
+            json.dumps(done)
+            if given["json"]
+            else summary.as_text(done, namespaces.get(plan.namespace))
+        )
+        self.stdout.write(as_text)
+        if outcome.totals.rejected:
+            sys.exit(SOME_REJECTED)
+
+    def _import(self, plan: Plan, source: Input) -> Outcome:
+        told = _Told(plan)
+        running = Import(plan, source, told.watcher)
+        told.warn_of_untimed()
+        try:
+            before = running.committed.totals.events
+            with bar.shown(source, events_before=before) as told.speaker:
+                told.watcher.advanced = told.speaker.advance
+                return running.run()
+        except KeyboardInterrupt:
+            self.stderr.write(f"\nStopped. {_how_far(plan, running)}")
+            sys.exit(STOPPED_BY_CTRL_C)
+        except (InputBroken, DatabaseError, BatchRefused, OSError) as error:
+            raise CommandError(
+                f"The import broke off: {str(error).strip()}\n{_how_far(plan, running)}"
+            ) from error
+
+
+class _Told:
+    """Says on stderr what happens on the way."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._rejects_shown = 0
+        self.speaker = bar.Quiet()
+        self.watcher = Watcher(
+            resumed=lambda line: self.speaker.say(
+                f"Going on behind line {line:,}, where the last import of this file stopped."
+            ),
+            started_anew=lambda: self.speaker.say(
+                f"{plan.progress_file} is of other options, or of another state of the file:"
+                " beginning at the first row. What is counted already is not counted again."
+            ),
+            rejected=self._rejected,
+        )
+
+    def warn_of_untimed(self) -> None:
+        plan = self._plan
+        if plan.time is None and plan.at is None:
+            window = span(namespaces.get(plan.namespace).accept_past)
+            self.speaker.say(
+                f"No --time and no --at: the event time is now, and importing again counts"
+                f" once only within {window}."
+            )
+
+    def _rejected(self, line: int, reason: str) -> None:
+        self._rejects_shown += 1
+        if self._rejects_shown <= SHOWN_REJECTS:
+            self.speaker.say(f"line {line:,}: {reason}")
+        elif self._rejects_shown == SHOWN_REJECTS + 1:
+            self.speaker.say(f"More rejected rows: see {self._plan.rejects_file}")
+
+
+def _how_far(plan: Plan, running: Import) -> str:
+    committed = running.committed
+    if plan.dry_run:
+        return "Nothing was written: this was a dry run."
+    far = f"Everything up to line {committed.line:,} is counted."
+    if plan.progress_file is None:
+        return f"{far} Run it again: what is counted already is not counted again."
+    return f"{far} Run the same command again to go on from there."
+
+
+def _check_places(plan: Plan) -> None:
+    """Refuse at once what would fail at the first rejected row or the first commit."""
+    for file in (plan.rejects_file, plan.progress_file):
+        if file is not None and not os.access(file.parent, os.W_OK):
+            option = "--no-resume" if file == plan.progress_file else "--rejects FILE"
+            raise CannotImport(
+                f"{file} cannot be written; change that, or give {option}."
+            )

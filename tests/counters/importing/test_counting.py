@@ -1,0 +1,228 @@
+"""What an import counts, and what it knows to be counted already."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from counters import partitions
+from counters.models import Event
+from tests.counters.importing.conftest import (
+    Counts,
+    Run,
+    Write,
+)
+
+
+def test_import__counts_csv(run: Run, write: Write, counts: Counts) -> None:
+    file = write(
+        "2025-03-01T10:00:00Z,a,1",
+        "2025-03-01T11:00:00+02:00,b,-2",
+        "2025-03-01T10:00:00Z,a,5",
+    )
+
+    ran = run(file)
+
+    assert ran.code == 0
+    assert counts() == {"a": 6, "b": -2}
+    assert set(Event.objects.values_list("event_time", flat=True)) == {
+        datetime(2025, 3, 1, 10, tzinfo=UTC),
+        datetime(2025, 3, 1, 9, tzinfo=UTC),
+    }
+    assert (ran.summary["rows"], ran.summary["added"], ran.summary["duplicates"]) == (
+        3,
+        3,
+        0,
+    )
+
+
+def test_import__counts_ndjson(run: Run, write: Write, counts: Counts) -> None:
+    file = write(
+        '{"at": 1740819000, "name": "a", "amount": 3, "rest": {"deep": [1]}}',
+        "",
+        '{"amount": "4", "name": "a", "at": "1740819000.25"}',
+        name="events.ndjson",
+        header="",
+    )
+
+    ran = run(file, "--time-format", "unix")
+
+    assert ran.code == 0
+    assert counts() == {"a": 7}
+    first = Event.objects.order_by("event_time")[0]
+    assert first.event_time == datetime(2025, 3, 1, 8, 50, tzinfo=UTC)
+
+
+def test_import__twice_counts_once(run: Run, write: Write, counts: Counts) -> None:
+    file = write("2025-03-01T10:00:00Z,a,1", "2025-03-01T10:00:00Z,a,1")
+    first = run(file)
+
+    second = run(file)
+
+    assert first.summary["added"] == 2
+    assert (second.summary["added"], second.summary["duplicates"]) == (0, 2)
+    assert second.code == 0
+    assert counts() == {"a": 2}
+
+
+def test_import__grown_file_counts_its_new_rows(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    run(write("2025-03-01T10:00:00Z,a,1"))
+
+    ran = run(write("2025-03-01T10:00:00Z,a,1", "2025-03-01T10:00:00Z,a,1"))
+
+    assert (ran.summary["added"], ran.summary["duplicates"]) == (1, 1)
+
+
+def test_import__other_file_with_same_rows_counts(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    run(write("2025-03-01T10:00:00Z,a,1", name="monday.csv"))
+
+    run(write("2025-03-01T10:00:00Z,a,1", name="tuesday.csv"))
+
+    assert counts() == {"a": 2}
+
+
+def test_import__same_source_counts_once_whatever_the_name(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    row = "2025-03-01T10:00:00Z,a,1"
+    run(write(row, name="one.csv"), "--source", "shop")
+
+    run(write(row, name="two.csv"), "--source", "shop")
+
+    assert counts() == {"a": 1}
+
+
+def test_import__key_lets_rows_move(run: Run, write: Write, counts: Counts) -> None:
+    a, b = "2025-03-01T10:00:00Z,a,1", "2025-03-01T10:00:00Z,b,2"
+    run(write(a, b), "--key", "at,name")
+
+    ran = run(write(b, a, b, name="other.csv"), "--key", "name,at")
+
+    assert ran.summary["duplicates"] == 3
+    assert counts() == {"a": 1, "b": 2}
+
+
+def test_import__token_column_names_the_event(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    mapping = ("--counter", "c", "--token", "name", "--time", "at")
+    file = write(
+        "2025-03-01T10:00:00Z,t1,9",
+        "2025-03-01T10:00:00Z,t2,9",
+        "2025-03-01T10:00:00Z,t1,9",
+    )
+
+    ran = run(file, mapping=mapping)
+
+    assert (ran.summary["added"], ran.summary["duplicates"]) == (2, 1)
+    assert counts() == {"c": 2}
+
+
+def test_import__several_templates_make_an_event_each(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    mapping = (
+        "--time",
+        "at",
+        "--counter",
+        "by/{name}/{amount}",
+        "--counter",
+        "all {{}} 100%",
+    )
+
+    ran = run(write("2025-03-01T10:00:00Z,a,7"), mapping=mapping)
+
+    assert counts() == {"by/a/7": 1, "all {} 100%": 1}
+    assert (ran.summary["rows"], ran.summary["added"]) == (1, 2)
+
+
+def test_import__templates_that_meet_are_two_events(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    row, times = "2025-03-01T10:00:00Z,a,a", ("--time", "at")
+    both = (*times, "--counter", "{name}", "--counter", "{amount}")
+    run(write(row), mapping=both)
+
+    again = run(write(row), mapping=both)
+    alone = run(write(row), mapping=(*times, "--counter", "{amount}"))
+
+    assert counts() == {"a": 2}
+    assert again.summary["duplicates"] == 2
+    assert alone.summary["duplicates"] == 1
+
+
+def test_import__without_time_counts_now_and_warns(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    before = datetime.now(UTC)
+    file, mapping = write("x,a,1"), ("--counter", "{name}")
+
+    ran = run(file, mapping=mapping)
+    again = run(file, mapping=mapping)
+
+    assert Event.objects.get().event_time >= before
+    assert "counts once only within" in ran.err
+    assert again.summary["duplicates"] == 1
+
+
+def test_import__at_fixes_one_time(run: Run, write: Write, counts: Counts) -> None:
+    mapping = ("--counter", "{name}", "--at", "2025-03-01T00:00:00Z")
+
+    ran = run(write("x,a,1"), mapping=mapping)
+
+    assert Event.objects.get().event_time == datetime(2025, 3, 1, tzinfo=UTC)
+    assert ran.err == ""
+
+
+def test_import__naive_times_take_the_zone(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    file = write("01.07.2025 12:00,a,1")
+
+    run(file, "--time-format", "%d.%m.%Y %H:%M", "--time-zone", "Europe/Berlin")
+
+    assert Event.objects.get().event_time == datetime(2025, 7, 1, 10, tzinfo=UTC)
+
+
+def test_import__makes_the_partitions_it_needs_and_no_other(
+    run: Run, write: Write
+) -> None:
+    before = {partition.name for partition in partitions.existing()}
+    file = write(
+        "2013-01-01T10:00:00Z,a,1",
+        "1970-01-01T00:00:00Z,a,1",
+        "2013-01-31T23:59:59Z,a,1",
+    )
+
+    ran = run(file)
+
+    made = {partition.name for partition in partitions.existing()} - before
+    assert made == {"counters_event_201301", "counters_event_197001"}
+    assert ran.summary["partitions_made"] == 2
+    assert ran.summary["older_than_retention"] == 3
+
+
+def test_coverage__asks_once_for_each_day(
+    run: Run, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[datetime] = []
+    make = partitions.make
+
+    def note(since: datetime, until: datetime) -> list[partitions.Partition]:
+        asked.append(since)
+        return make(since, until)
+
+    monkeypatch.setattr("counters.partitions.make", note)
+
+    run(
+        write(*["2013-01-01T10:00:00Z,a,1", "2013-01-02T10:00:00Z,a,1"] * 5),
+        "--batch-rows",
+        "2",
+    )
+
+    assert asked == [datetime(2013, 1, 1, tzinfo=UTC)]

@@ -1,0 +1,142 @@
+"""Where an import reads from, and what stops it before the first row."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError
+
+from tests.counters.importing.conftest import (
+    HEADER,
+    Counts,
+    Run,
+    Write,
+)
+
+
+def test_import__reads_gz_as_the_same_file(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    file = write("2025-03-01T10:00:00Z,a,1")
+    run(file)
+    packed = Path(f"{file}.gz")
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+
+    ran = run(packed)
+
+    assert (ran.summary["rows"], ran.summary["duplicates"]) == (1, 1)
+
+
+def test_import__reads_zip_with_one_member(
+    run: Run, tmp_path: Path, counts: Counts
+) -> None:
+    file = tmp_path / "events.csv.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("events.csv", HEADER + "2025-03-01T10:00:00Z,a,1\n")
+
+    run(file)
+
+    assert counts() == {"a": 1}
+
+
+def test_import__refuses_zip_with_two_members(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "events.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a.csv", HEADER)
+        archive.writestr("b.csv", HEADER)
+
+    with pytest.raises(CommandError, match="2 members"):
+        run(file)
+
+
+def test_import__reads_stdin(
+    run: Run, counts: Counts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = HEADER + "2025-03-01T10:00:00Z,a,1\nbad,a,1\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    monkeypatch.chdir(tmp_path)
+
+    ran = run("-")
+
+    assert counts() == {"a": 1}
+    assert (ran.code, ran.summary["rejects_file"]) == (1, "stdin.rejects")
+    assert [file.name for file in tmp_path.iterdir()] == ["stdin.rejects"]
+
+
+def test_import__broken_gz_says_how_far_it_came(
+    run: Run, tmp_path: Path, counts: Counts
+) -> None:
+    rows = "".join(f"2025-03-01T10:00:00Z,a{n},{n}\n" for n in range(5_000))
+    file = tmp_path / "events.csv.gz"
+    file.write_bytes(gzip.compress((HEADER + rows).encode())[:-2_000])
+
+    with pytest.raises(CommandError, match=r"broke off.*\n.*up to line [1-9]"):
+        run(file, "--batch-rows", "10")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ("--counter", "{nme}"),
+            r"no column 'nme'. The columns are: at, name, amount\.",
+        ),
+        (("--counter", "{name"), r"single '\{'"),
+        (("--counter", "{}"), r"single '\{'"),
+        (("--counter", "a", "--time-zone", "Mars/Base"), "Mars/Base"),
+        (("--counter", "a", "--time-format", "rfc"), "none of iso"),
+        (("--counter", "a", "--encoding", "utf-16"), "iconv"),
+        (("--counter", "a", "--encoding", "nope"), "not known"),
+        (("--counter", "a", "--delimiter", ";;"), "not one character"),
+        (("--counter", "a", "--delimiter", ";"), "--delimiter ','"),
+        (("--counter", "a", "--at", "2025-03-01T00:00:00Z"), "exclude each other"),
+        (("--counter", "a", "--batch-rows", "0"), "1 or more"),
+    ],
+)
+def test_import__wrong_options_are_named(
+    run: Run, write: Write, options: tuple[str, ...], said: str
+) -> None:
+    file = write("2025-03-01T10:00:00Z,a,1")
+
+    with pytest.raises(CommandError, match=said) as refused:
+        run(file, mapping=(*options, "--time", "at"))
+
+    assert refused.value.returncode == 2
+
+
+def test_import__unknown_namespace_says_how_to_make_it(run: Run, write: Write) -> None:
+    with pytest.raises(CommandError, match="POST /api/v1/namespaces") as refused:
+        run(write(), "--namespace", "nope")
+
+    assert refused.value.returncode == 2
+
+
+def test_import__missing_file_is_named(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="No such file"):
+        run(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("content", ["", "\n1\n"])
+def test_import__file_without_header_is_refused(
+    run: Run, write: Write, content: str
+) -> None:
+    with pytest.raises(CommandError, match="no column names"):
+        run(write(header=content))
+
+
+def test_import__json_array_is_explained(run: Run, write: Write) -> None:
+    with pytest.raises(CommandError, match="one object a line"):
+        run(write(header='[{"at": 1}]', name="events.json"))
+
+
+def test_import__dry_run_writes_nothing(run: Run, write: Write, counts: Counts) -> None:
+    file = write("2025-03-01T10:00:00Z,a,1", "bad,a,1")
+
+    ran = run(file, "--dry-run")
+
+    assert (ran.code, ran.summary["events"], ran.summary["added"]) == (1, 1, 0)
+    assert counts() == {}

@@ -1,0 +1,231 @@
+"""Bad rows: which, why, on which line, and how they come back corrected."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.counters.importing.conftest import (
+    HEADER,
+    TIMED,
+    Counts,
+    Run,
+    Write,
+    lines_rejected,
+)
+
+
+def test_import__rejects_each_bad_row_with_its_line(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    future = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    file = write(
+        "2025-03-01T10:00:00Z,good,1",  # line 2
+        "2025-03-01T10:00:00Z,a",
+        "2025-03-01T10:00:00Z,a,1,more",
+        "2025-03-01T10:00:00Z,a,3.0",
+        "2025-03-01T10:00:00Z,,1",
+        "",
+        "yesterday,a,1",  # line 8
+        "2025-03-01T10:00:00,a,1",
+        "1969-12-31T23:59:59Z,a,1",
+        f"{future},a,1",
+        "2025-03-01T10:00:00Z,a\0b,1",
+        f"2025-03-01T10:00:00Z,{'n' * 201},1",
+        f"2025-03-01T10:00:00Z,a,{2**63}",
+        '2025-03-01T10:00:00Z,"a"b,1',
+        "2025-03-01T10:00:00Z,good,10",  # line 16
+    )
+
+    ran = run(file)
+
+    assert ran.code == 1
+    assert counts() == {"good": 11}
+    assert ran.summary["rejected_rows"] == 12
+    assert [line.partition(",")[0] for line in lines_rejected(file)] == [
+        "_row",
+        *(f"events.csv:{line}" for line in (3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15)),
+    ]
+    assert "line 3: 2 columns, but the header has 3" in ran.err
+    assert "line 9: time '2025-03-01T10:00:00' has no UTC offset" in ran.err
+    assert "More rejected rows: see" in ran.err
+
+
+def test_import__line_numbers_pass_quoted_newlines(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    file = write(
+        '2025-03-01T10:00:00Z,a,"1', '"', '2025-03-01T10:00:00Z,"b', ' c",x', "bad,a,1"
+    )
+
+    ran = run(file)
+
+    assert "line 4: " in ran.err
+    assert "line 6: " in ran.err
+    assert ran.summary["rejected_rows"] == 2
+    assert counts() == {"a": 1}
+    assert lines_rejected(file)[1].endswith('2025-03-01T10:00:00Z,"b')
+
+
+def test_import__open_quote_does_not_swallow_the_rest(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    good = ["2025-03-01T10:00:00Z,good,1"] * 10_000
+    file = write('2025-03-01T10:00:00Z,"open,1', *good)
+
+    ran = run(file)
+
+    assert "line 2: " in ran.err
+    assert "is a quote left open? (it goes up to line " in ran.err
+    assert ran.summary["rejected_rows"] == 1
+    assert counts()["good"] > 4_000
+
+
+def test_import__rejects_bytes_that_are_no_text(
+    run: Run, tmp_path: Path, counts: Counts
+) -> None:
+    file = tmp_path / "events.csv"
+    bad = b"2025-03-01T10:00:00Z,Troms\xf8,1\n"
+    file.write_bytes(
+        b"\xef\xbb\xbf" + HEADER.encode() + bad + b"2025-03-01T10:00:00Z,a,1\n"
+    )
+
+    ran = run(file)
+
+    assert "line 2: byte 0xf8 at place 27 of the line is not utf-8" in ran.err
+    assert counts() == {"a": 1}
+    assert Path(f"{file}.rejects").read_bytes().endswith(bad)
+
+
+def test_import__other_encodings_are_read(
+    run: Run, tmp_path: Path, counts: Counts
+) -> None:
+    file = tmp_path / "events.csv"
+    file.write_bytes(b"at;name;amount\r\n2025-03-01T10:00:00Z;Troms\xf8;1\r\n")
+
+    run(file, "--encoding", "latin-1", "--delimiter", ";")
+
+    assert counts() == {"Tromsø": 1}
+
+
+def test_import__rejects_bad_json_lines(run: Run, write: Write, counts: Counts) -> None:
+    file = write(
+        '{"at": "2025-03-01T10:00:00Z", "name": "a", "amount": 1}',
+        "{not json",
+        "[1]",
+        '{"at": "2025-03-01T10:00:00Z", "amount": 1}',
+        '{"at": "2025-03-01T10:00:00Z", "name": ["a"], "amount": 1}',
+        '{"at": "2025-03-01T10:00:00Z", "name": "a", "amount": 1.0}',
+        '{"at": "2025-03-01T10:00:00Z", "name": "a", "amount": NaN}',
+        '{"at": "2025-03-01T10:00:00Z", "name": "a", "amount": true}',
+        "[" * 100_000,
+        "{}",
+        name="events.jsonl",
+        header="",
+    )
+
+    ran = run(file)
+
+    assert ran.summary["rejected_rows"] == 9
+    assert counts() == {"a": 1}
+    assert json.loads(lines_rejected(file)[-1])["_row"] == "events.jsonl:10"
+
+
+def test_import__corrected_rejects_count_once(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    good, bad = "2025-03-01T10:00:00Z,a,1", "2025-03-01T10:00:00Z,a,one"
+    file = write(good, bad, bad)
+    run(file)
+    rejects = Path(f"{file}.rejects")
+    rejects.write_text(rejects.read_text().replace("a,one", "a,1"))
+
+    first = run(rejects)
+    again = run(rejects)
+    corrected_at_home = run(write(good, good, good))
+
+    assert (first.code, first.summary["added"]) == (0, 2)
+    assert again.summary["duplicates"] == 2
+    assert corrected_at_home.summary["duplicates"] == 3
+    assert counts() == {"a": 3}
+
+
+@pytest.mark.parametrize("name", ["events.csv", "events.ndjson"])
+def test_import__rejects_of_rejects_keep_their_place(
+    run: Run, write: Write, name: str
+) -> None:
+    if name == "events.csv":
+        file = write(
+            "2025-03-01T10:00:00Z,a,one", "2025-03-01T10:00:00Z,a", 'bad,"a\nb",1'
+        )
+    else:
+        file = write('{"name": "\\"}a", "amount": 1}', "{}", name=name, header="")
+    run(file)
+    rejects = Path(f"{file}.rejects")
+
+    ran = run(rejects)
+
+    assert ran.code == 1
+    assert Path(f"{rejects}.rejects").read_text() == rejects.read_text()
+
+
+def test_import__earlier_rejects_are_set_aside(run: Run, write: Write) -> None:
+    file = write("bad,a,1")
+    run(file)
+    kept = lines_rejected(file)
+
+    run(write("2025-03-01T10:00:00Z,a,1"))
+
+    assert not Path(f"{file}.rejects").exists()
+    assert Path(f"{file}.rejects.old").read_text().splitlines() == kept
+
+
+def test_import__stops_at_max_rejects(run: Run, write: Write, counts: Counts) -> None:
+    file = write(
+        "2025-03-01T10:00:00Z,a,1", "bad,a,1", "bad,a,1", "2025-03-01T10:00:00Z,a,1"
+    )
+
+    ran = run(file, "--max-rejects", "1")
+
+    assert ran.code == 1
+    assert (ran.summary["complete"], ran.summary["rejected_rows"]) == (False, 2)
+    assert counts() == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_import__conflicting_rows_do_not_hold_up_the_rest(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    rows = [f"2025-03-01T10:00:00Z,n{n},1" for n in range(20)]
+    run(write(*rows), "--key", "name")
+    rows[3], rows[17] = "2025-03-01T10:00:00Z,n3,5", "2025-03-01T10:00:00Z,n17,5"
+    rows += ["2025-03-01T10:00:00Z,new,1", "2025-03-01T10:00:00Z,new,2"]
+    file = write(*rows)
+
+    ran = run(file, "--key", "name")
+
+    assert ran.code == 1
+    assert (ran.summary["added"], ran.summary["duplicates"]) == (1, 18)
+    assert counts() == {f"n{n}": 1 for n in range(20)} | {"new": 1}
+    assert "line 5: " in ran.err
+    assert "already used on this counter with delta 1" in ran.err
+    assert sorted(line.partition(",")[0] for line in lines_rejected(file)) == [
+        "_row",
+        "events.csv:19",
+        "events.csv:23",
+        "events.csv:5",
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_import__nothing_but_conflicts(run: Run, write: Write, counts: Counts) -> None:
+    file = write(*["2025-03-01T10:00:00Z,a,1"] * 50)
+    run(file, mapping=(*TIMED[:2], "--counter", "{name}"))
+
+    ran = run(file, mapping=(*TIMED[:2], "--counter", "{name}", "--delta", "2"))
+
+    assert ran.summary["rejected_rows"] == 50
+    assert counts() == {"a": 50}
