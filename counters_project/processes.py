@@ -83,10 +83,11 @@ def reap(process: subprocess.Popen[bytes]) -> int | None:
         return process.returncode
     if hasattr(os, "waitid"):  # macOS has it from Python 3.13 on
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        if os.waitid(os.P_PID, process.pid, flags) is None:
-            return None
-        _kill_group(process.pid)
-        return process.wait()
+        # Where somebody else waited for it already, poll() knows how to take that.
+        with contextlib.suppress(ChildProcessError):
+            if os.waitid(os.P_PID, process.pid, flags) is None:
+                return None
+            _kill_group(process.pid)
     return process.poll()
 
 

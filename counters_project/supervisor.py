@@ -27,7 +27,7 @@ _LOG_LIMIT_BYTES = 20 * 1024 * 1024
 _LOOK_AT_LOGS_EVERY_SECONDS = 10.0
 
 
-class StopRequested(Exception):  # noqa: N818 - an order, not an error
+class StopRequested(Exception):
     """Somebody pressed Ctrl-C, closed the terminal or sent SIGTERM."""
 
 
@@ -141,6 +141,11 @@ class Supervisor:
                 processes.end(child.process, child.program, in_a_hurry=self._in_a_hurry)
         self._children.clear()
         self.record.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Give back what the supervisor itself holds."""
+        self._wake.close()
+        self._woken.close()
 
     def _start(self, child: Child) -> None:
         program = child.program

@@ -1,0 +1,71 @@
+"""Where the embedded servers keep things, and who may read them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import dj_database_url
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from counters_project.embedded import EmbeddedError, database_url, secret_key
+from counters_project.embedded.places import socket_dir
+
+
+@pytest.mark.parametrize("name", ["plain", "with space", "a,b", "über", "x" * 120])
+def test_database_url__means_the_same_to_django_and_libpq(
+    tmp_path: Path, name: str
+) -> None:
+    url = database_url(tmp_path / name)
+
+    parsed = dj_database_url.parse(url)
+    assert parsed["ENGINE"] == "django.db.backends.postgresql"
+    assert (parsed["USER"], parsed["NAME"]) == ("counters", "counters")
+    options = parsed["OPTIONS"]
+    assert isinstance(options, dict)
+    libpq = conninfo_to_dict(url)
+    assert options["host"] == libpq["host"] == str(socket_dir(tmp_path / name))
+    assert libpq["user"] == libpq["dbname"] == "counters"
+
+
+def test_socket_dir__short_and_plain_wherever_the_data_is(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 120)
+
+    assert len(str(socket_dir(long))) < 60
+    assert socket_dir(long) == socket_dir(long)
+    assert socket_dir(long) != socket_dir(tmp_path / ("y" * 120))
+    assert socket_dir(tmp_path / "plain").is_relative_to(tmp_path)
+    assert "," not in str(socket_dir(tmp_path / "a,b"))
+
+
+def test_socket_dir__planted_by_another_is_refused(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 120)
+    planted = socket_dir(long)
+    planted.symlink_to(tmp_path)
+
+    try:
+        with pytest.raises(EmbeddedError, match="belongs to somebody else"):
+            database_url(long)
+    finally:
+        planted.unlink()
+
+
+def test_secret_key__made_once_by_many_at_once(tmp_path: Path) -> None:
+    barrier = Barrier(8, timeout=10)
+
+    def read(_: int) -> str:
+        barrier.wait()
+        return secret_key(tmp_path / "new")
+
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(read, range(8)))
+
+    assert len(keys) == 1
+    assert len(keys.pop()) >= 50
+    assert os.listdir(tmp_path / "new") == ["secret-key"]  # noqa: PTH208
+    mode = (tmp_path / "new" / "secret-key").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600

@@ -1,0 +1,140 @@
+"""The supervisor with small programs in the place of the service's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from counters_project import leftovers, processes
+from counters_project.processes import Program
+from counters_project.supervisor import ChildKeepsEndingError, Supervisor
+
+MakeProgram = Callable[[str, str], Program]
+STAYS = "import time; time.sleep(60)"
+
+
+@pytest.fixture
+def make_program(tmp_path: Path) -> MakeProgram:
+    def make(name: str, code: str) -> Program:
+        return Program(
+            name=name,
+            argv=(sys.executable, "-c", code),
+            env=os.environ | {leftovers.OWNER_VARIABLE: str(tmp_path)},
+            cwd=tmp_path,
+            log=tmp_path / f"{name}.log",
+        )
+
+    return make
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path, said: list[str]) -> Iterator[Supervisor]:
+    supervisor = Supervisor(record=tmp_path / "children.json", say=said.append)
+    yield supervisor
+    supervisor.stop()
+    supervisor.close()
+
+
+def test_stop__last_started_first(
+    supervisor: Supervisor, make_program: MakeProgram, said: list[str]
+) -> None:
+    for name in ("one", "two"):
+        supervisor.start(make_program(name, STAYS))
+    children = [psutil.Process(pid) for pid in supervisor.pids().values()]
+
+    supervisor.stop()
+
+    assert said == ["stopping two", "stopping one"]
+    assert not any(child.is_running() for child in children)
+
+
+def test_child_that_ends__starts_again_and_is_announced(
+    supervisor: Supervisor, make_program: MakeProgram, said: list[str]
+) -> None:
+    supervisor.start(make_program("child", STAYS))
+    before = supervisor.pids()["child"]
+    changes: list[dict[str, int]] = []
+    supervisor.when_pids_change = lambda: changes.append(supervisor.pids())
+
+    psutil.Process(before).kill()
+
+    deadline = time.monotonic() + 10
+    while not changes and time.monotonic() < deadline:
+        supervisor.pause(0.05)
+    assert changes[0]["child"] != before
+    assert "child ended by signal 9; starting it again in 0.5 s" in said[0]
+    assert said[1] == "child runs again"
+
+
+def test_child_that_cannot_start__is_given_up_with_its_last_words(
+    supervisor: Supervisor, make_program: MakeProgram
+) -> None:
+    supervisor.start(make_program("child", "raise SystemExit('no such broker')"))
+
+    with pytest.raises(ChildKeepsEndingError, match="no such broker"):
+        supervisor.settle(30)
+
+
+def test_child_that_ignores_the_request__is_killed_with_its_own_children(
+    tmp_path: Path, make_program: MakeProgram
+) -> None:
+    deaf = make_program(
+        "deaf",
+        "import signal, subprocess, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
+        "print(child.pid, flush=True); child.wait()",
+    )
+    process = processes.start(deaf)
+    while not (words := deaf.log.read_text().split()):
+        assert process.poll() is None
+    grandchild = psutil.Process(int(words[0]))
+
+    processes.end(process, deaf, in_a_hurry=lambda: True)
+
+    assert process.returncode == -9
+    _, alive = psutil.wait_procs([grandchild], timeout=10)
+    assert all(one.status() == psutil.STATUS_ZOMBIE for one in alive)
+
+
+def test_leftovers__ended_by_number_and_birth(
+    tmp_path: Path, make_program: MakeProgram
+) -> None:
+    record = tmp_path / "children.json"
+    ours = processes.start(make_program("ours", STAYS))
+    stranger = processes.start(make_program("stranger", STAYS))
+    described = [identify(ours, "ours"), identify(stranger, "stranger")]
+    described[1]["created"] -= 5  # somebody else's process by now
+    record.write_text(json.dumps(described))
+
+    try:
+        # Nobody waits for the child as its dead parent would not: collect it in passing.
+        ended = leftovers.end_leftovers(record)
+
+        assert ended == ["ours"]
+        assert stranger.poll() is None
+        assert not record.exists()
+    finally:
+        for process in (ours, stranger):
+            process.kill()
+            process.wait()
+
+
+def identify(process: subprocess.Popen[bytes], name: str) -> leftovers.Recorded:
+    described = leftovers.describe(
+        process, name=name, stop_signal=15, stop_within_seconds=5
+    )
+    assert described is not None
+    return described
