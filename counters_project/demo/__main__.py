@@ -1,0 +1,76 @@
+"""Runs the demo: `python -m counters_project.demo [--rows N]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+
+import django
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import CommandError
+from rich.console import Console
+
+from counters_project.demo.flights import NoFlightsError, fetch
+from counters_project.demo.running import service
+from counters_project.place import CannotStartError, read_place
+from counters_project.run_record import RunRecord
+
+
+def main(arguments: list[str]) -> int:
+    """Return 0 where every counter is exact, 1 where not, 130 after Ctrl-C."""
+    options = _parse(arguments)
+    console = Console(highlight=False)
+    started = time.monotonic()
+    try:
+        place = read_place()
+        with service(place, console) as described:
+            flights = fetch(place.data_dir / "demo", console, rows=options.rows)
+            _use(described)
+            # Django reads its settings when it is imported, and they were not known before.
+            from counters_project.demo.scenario import play
+
+            namespace = f"flights-{options.rows}" if options.rows else "flights"
+            return play(
+                flights, namespace, console, url=described["url"], started=started
+            )
+    except (
+        CannotStartError,
+        CommandError,
+        ImproperlyConfigured,
+        NoFlightsError,
+    ) as error:
+        console.print(str(error), markup=False)
+        return 1
+    except KeyboardInterrupt:
+        console.print("\nStopped. Run `make demo` again: it goes on where it stopped.")
+        return 130
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="make demo",
+        description="Import every departure from New York in 2013, about a million"
+        " events, and compare each count with a plain sum over the file.",
+    )
+    parser.add_argument(
+        "--rows", type=int, metavar="N", help="take the first N departures only"
+    )
+    options = parser.parse_args(arguments)
+    if options.rows is not None and options.rows < 1:
+        parser.error("--rows must be 1 or more")
+    return options
+
+
+def _use(described: RunRecord) -> None:
+    """Make Django use the servers of the running service."""
+    os.environ["DATABASE_URL"] = described["database_url"]
+    os.environ["CELERY_BROKER_URL"] = described["broker_url"]
+    os.environ["CACHE_URL"] = described["cache_url"]
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "counters_project.settings")
+    django.setup()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
