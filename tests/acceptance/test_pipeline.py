@@ -10,7 +10,7 @@ from counters.models import LastWrite, Namespace
 from rollups.models import Rollup, Sweep
 from tests import programs
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 COUNTERS, ADDS = 7, 70
 
 
