@@ -52,10 +52,10 @@ def main(arguments: list[str]) -> int:
     except ImproperlyConfigured as error:
         say(str(error))
         return 2
-    make_private_dir(place.data_dir)
     supervisor = Supervisor(record=place.data_dir / "children.json", say=say)
     supervisor.listen_to_signals()
     try:
+        make_private_dir(place.data_dir)
         lock = _lock(place.data_dir, supervisor)
         if lock is None:
             print_running(place.data_dir)
@@ -64,8 +64,8 @@ def main(arguments: list[str]) -> int:
             return _serve(place, supervisor)
     except StopRequested:
         return 0
-    except CannotStartError as error:
-        say(str(error))
+    except (CannotStartError, OSError) as error:
+        say(f"The service cannot start. {error}")
         return 1
 
 

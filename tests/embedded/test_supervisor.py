@@ -132,6 +132,26 @@ def test_leftovers__ended_by_number_and_birth(
             process.wait()
 
 
+def test_leftovers__orphans_of_a_child_that_died_before(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        ["sh", "-c", "sleep 60 & echo $!"],
+        env=os.environ | {leftovers.OWNER_VARIABLE: str(tmp_path)},
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    ) as leader:
+        described = identify(leader, "leader")
+        assert leader.stdout is not None
+        orphan = psutil.Process(int(leader.stdout.readline()))
+        leader.wait()
+        (tmp_path / "children.json").write_text(json.dumps([described]))
+
+        leftovers.end_leftovers(tmp_path / "children.json")
+
+        _, alive = psutil.wait_procs([orphan], timeout=10)
+        assert all(one.status() == psutil.STATUS_ZOMBIE for one in alive)
+
+
 def identify(process: subprocess.Popen[bytes], name: str) -> leftovers.Recorded:
     described = leftovers.describe(
         process, name=name, stop_signal=15, stop_within_seconds=5
