@@ -25,7 +25,9 @@ def integer(name: str, default: int, *, at_least: int = 0) -> int:
             f"{name}={raw!r} is not a whole number; set it to {at_least} or more."
         ) from error
     if value < at_least:
-        raise ImproperlyConfigured(f"{name}={raw!r} is too small; the least is {at_least}.")
+        raise ImproperlyConfigured(
+            f"{name}={raw!r} is too small; the least is {at_least}."
+        )
     return value
 
 

@@ -132,13 +132,18 @@ CELERY_DB_REUSE_MAX = 1000
 # CACHE_URL: redis://host:port/db. Unset: the embedded Valkey, or this process's memory.
 CACHE_URL = env.text("CACHE_URL", RUNNING.get("cache_url", ""))
 CACHES: dict[str, Any] = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": CACHE_URL,
+    }
     if CACHE_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
 
 # --- The write side -----------------------------------------------------------------
-COUNTERS_PARTITION_DAYS_AHEAD = env.integer("COUNTERS_PARTITION_DAYS_AHEAD", 7, at_least=1)
+COUNTERS_PARTITION_DAYS_AHEAD = env.integer(
+    "COUNTERS_PARTITION_DAYS_AHEAD", 7, at_least=1
+)
 
 # --- The trigger and the sweep --------------------------------------------------------
 # ROLLUPS_SWEEP_PERIOD_SECONDS: how often beat looks for pending counters.

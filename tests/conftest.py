@@ -20,7 +20,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that asks for `broker_url` on every broker of this run."""
     if "broker_url" in metafunc.fixturenames:
         urls = metafunc.config.stash[SERVERS].broker_urls
-        metafunc.parametrize("broker_url", urls, ids=[url.split(":")[0] for url in urls])
+        metafunc.parametrize(
+            "broker_url", urls, ids=[url.split(":")[0] for url in urls]
+        )
 
 
 @pytest.fixture(autouse=True)

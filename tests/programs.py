@@ -75,7 +75,9 @@ def worker(broker_url: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     arguments += ["-l", "INFO", "--without-gossip", "--without-mingle"]
     env = environment(broker_url, COUNTERS_ROLE="worker")
     with running(arguments, log, env) as process:
-        wait_until(lambda: " ready." in log.read_text(), f"the worker is not ready: {log}")
+        wait_until(
+            lambda: " ready." in log.read_text(), f"the worker is not ready: {log}"
+        )
         yield process
 
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
@@ -65,6 +65,7 @@ def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None
 def _database_unavailable(error: Exception) -> Response:
     # Not acknowledged: a client with a token may send the same add again.
     logger.error("The database did not answer: %s", error)
+    _drop_broken_connections()
     answer = _answer(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "database-unavailable",
@@ -73,6 +74,13 @@ def _database_unavailable(error: Exception) -> Response:
     )
     answer["Retry-After"] = RETRY_AFTER_SECONDS
     return answer
+
+
+def _drop_broken_connections() -> None:
+    """Let one request, not one for each pooled connection, pay for a database restart."""
+    pool = getattr(connection, "pool", None)
+    if pool is not None:
+        pool.check()
 
 
 def _answer_api_exception(error: exceptions.APIException) -> Response:

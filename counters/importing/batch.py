@@ -1,4 +1,4 @@
-"""The events that wait for the next commit, with the rows that they come from."""
+"""The rows of one commit: their events, and what is wrong with the others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from counters.checking import CheckedEvent
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an event's row was, and the row itself, for the rejects file."""
+    """Where a row was, and the row itself, for the rejects file."""
 
     line: int
     place: str
@@ -18,10 +18,17 @@ class Origin:
 
 @dataclass(slots=True)
 class Batch:
-    """Events in the order of the file, and the origin of each."""
+    """Some rows of the file, in order."""
 
     events: list[CheckedEvent] = field(default_factory=list)
+    # Of each event.
     origins: list[Origin] = field(default_factory=list)
+    # Rows that cannot be imported, and why.
+    bad: list[tuple[Origin, str]] = field(default_factory=list)
+    rows: int = 0
+    # The place in the file behind the last of the rows.
+    offset: int = 0
+    line: int = 0
 
     def add(self, events: list[CheckedEvent], origin: Origin) -> None:
         self.events += events

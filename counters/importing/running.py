@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from counters import namespaces
 from counters.errors import CountersError
-from counters.importing import formats, identity, progress, writing
+from counters.importing import progress, writing
 from counters.importing.batch import Batch, Origin
 from counters.importing.coverage import Coverage
-from counters.importing.errors import BadRow
-from counters.importing.lines import Lines
-from counters.importing.mapping import Mapping
 from counters.importing.opening import Input
 from counters.importing.plan import Plan
 from counters.importing.progress import Progress, Totals
+from counters.importing.reading import Reader
 from counters.importing.rejects import Rejects
-from counters.importing.rows import Row, Unreadable
 
 
 @dataclass(slots=True)
@@ -56,20 +54,16 @@ class Import:
         self._plan = plan
         self._watcher = watcher
         self._namespace = namespaces.get(plan.namespace)
-        self._source = plan.source or source.name
-        self._mapping = Mapping(plan, self._namespace, self._source)
-        self._lines = Lines(source.stream, plan.encoding)
-        self._table = formats.table(plan, source, self._lines, self._mapping.columns)
+        self._reader = Reader(plan, source, self._namespace)
         self._rejects = Rejects(
             plan.rejects_file,
-            encoding=self._lines.encoding,
-            header_text=self._table.header_text,
-            separator=self._table.separator,
+            encoding=self._reader.lines.encoding,
+            header_text=self._reader.table.header_text,
+            separator=self._reader.table.separator,
         )
         self._coverage = Coverage()
         self._progress = self._begin_or_resume(source)
         self._totals = self._progress.totals
-        self._batch = Batch()
 
     @property
     def committed(self) -> Progress:
@@ -81,11 +75,10 @@ class Import:
         started = time.monotonic() - self._totals.seconds
         complete = True
         try:
-            for row in self._table.read():
-                self._take(row)
-                if len(self._batch.events) >= self._plan.batch_rows:
-                    self._commit(started)
-            self._commit(started)
+            # Closed at once when a commit fails, so that no thread reads on.
+            with closing(self._reader.batches()) as batches:
+                for batch in batches:
+                    self._commit(batch, started)
         except TooManyRejects:
             complete = False
         finally:
@@ -109,22 +102,10 @@ class Import:
                 self._watcher.started_anew()
             self._rejects.go_on(None)
             return begun
-        self._lines.seek(found.offset, found.line)
+        self._reader.lines.seek(found.offset, found.line)
         self._rejects.go_on(found.rejects_size)
         self._watcher.resumed(found.line)
         return found
-
-    def _take(self, row: Row | Unreadable) -> None:
-        self._totals.rows += 1
-        place = identity.place_of(row.line, row.place, self._source)
-        origin = Origin(row.line, place, self._lines.text)
-        if isinstance(row, Unreadable):
-            self._reject(origin, row.reason)
-            return
-        try:
-            self._batch.add(self._mapping.events_of(row), origin)
-        except BadRow as bad:
-            self._reject(origin, str(bad))
 
     def _reject(self, origin: Origin, reason: str) -> None:
         self._totals.rejected += 1
@@ -134,19 +115,18 @@ class Import:
         if most is not None and self._totals.rejected > most:
             raise TooManyRejects
 
-    def _commit(self, started: float) -> None:
+    def _commit(self, batch: Batch, started: float) -> None:
         """Commit the batch, and note that the import stands behind its last row."""
-        batch, self._batch = self._batch, Batch()
+        totals = self._totals
+        totals.rows += batch.rows
+        for origin, reason in batch.bad:
+            self._reject(origin, reason)
         if not self._plan.dry_run:
             self._write(batch)
         self._count_old(batch)
-        totals = self._totals
         totals.events += len(batch.events)
         totals.seconds = time.monotonic() - started
-        self._progress.offset, self._progress.line = (
-            self._lines.offset,
-            self._lines.number,
-        )
+        self._progress.offset, self._progress.line = batch.offset, batch.line
         self._progress.rejects_size = self._rejects.size()
         if self._plan.progress_file is not None:
             progress.write(self._plan.progress_file, self._progress)
