@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models.functions import Now
@@ -19,6 +20,7 @@ class CounterType(models.TextChoices):
 
     EVENTUAL = "eventual", "eventual: reads answer from the rollup"
     ACCURATE = "accurate", "accurate: reads add what is pending"
+    BEST_EFFORT = "best-effort", "best-effort: in the cache only; may be lost"
 
 
 class BucketSize(models.TextChoices):
@@ -80,6 +82,49 @@ class Namespace(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Grant(models.Model):
+    """What a user, or a group of users, may do in a namespace.
+
+    Who has no grant in a namespace does not learn that it exists. Superusers may do
+    everything everywhere.
+    """
+
+    namespace = models.ForeignKey(Namespace, on_delete=models.CASCADE, related_name="grants")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True
+    )
+    group = models.ForeignKey(
+        "auth.Group", on_delete=models.CASCADE, null=True, blank=True
+    )
+    can_read = models.BooleanField(
+        default=False, help_text="Read counters, lists and series."
+    )
+    can_write = models.BooleanField(default=False, help_text="Add and clear.")
+    can_manage = models.BooleanField(
+        default=False, help_text="Change the namespace; delete it or its counters."
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="counters_grant_user_or_group",
+                condition=models.Q(user__isnull=False, group__isnull=True)
+                | models.Q(user__isnull=True, group__isnull=False),
+                violation_error_message="A grant is for a user or for a group.",
+            ),
+            models.UniqueConstraint(
+                name="counters_grant_once_a_user", fields=["namespace", "user"]
+            ),
+            models.UniqueConstraint(
+                name="counters_grant_once_a_group", fields=["namespace", "group"]
+            ),
+        ]
+
+    def __str__(self) -> str:
+        rights = [name for name in ("read", "write", "manage") if getattr(self, f"can_{name}")]
+        return f"{self.user or self.group}: {', '.join(rights) or 'nothing'} in {self.namespace}"
 
 
 class Counter(models.Model):

@@ -15,6 +15,8 @@ class Rollup(models.Model):
     """What has been folded of one counter."""
 
     counter = models.OneToOneField(Counter, on_delete=models.CASCADE, primary_key=True)
+    # The counter's, repeated here so that one index can order a namespace's counts.
+    namespace_id = models.BigIntegerField()
     # numeric: the sum of bigints never overflows.
     total = models.DecimalField(max_digits=40, decimal_places=0, db_default=0)
     events = models.BigIntegerField(db_default=0)
@@ -23,6 +25,18 @@ class Rollup(models.Model):
     # When that snapshot was taken; for people, lag and alerts.
     watermark_at = models.DateTimeField(null=True)
     last_write_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            # A namespace's counters by count, and by last write: top N, page after page.
+            models.Index(
+                name="rollups_rollup_by_count", fields=["namespace_id", "total", "counter"]
+            ),
+            models.Index(
+                name="rollups_rollup_by_last_write",
+                fields=["namespace_id", "last_write_at", "counter"],
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"rollup of counter {self.counter_id}"

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 # Room on each page for the next versions of its rows: every fold updates its rollups, and
-# its buckets of the moment, in place (HOT updates: no index is touched).
+# its buckets of the moment (in place: no index of theirs is touched).
 STORAGE = """
 ALTER TABLE rollups_rollup SET (fillfactor = 60);
 ALTER TABLE rollups_bucket SET (fillfactor = 80);
@@ -36,12 +36,16 @@ class Migration(migrations.Migration):
             name='Rollup',
             fields=[
                 ('counter', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, serialize=False, to='counters.counter')),
+                ('namespace_id', models.BigIntegerField()),
                 ('total', models.DecimalField(db_default=0, decimal_places=0, max_digits=40)),
                 ('events', models.BigIntegerField(db_default=0)),
                 ('watermark', counters.fields.SnapshotField(db_default='1:1:')),
                 ('watermark_at', models.DateTimeField(null=True)),
                 ('last_write_at', models.DateTimeField(null=True)),
             ],
+            options={
+                'indexes': [models.Index(fields=['namespace_id', 'total', 'counter'], name='rollups_rollup_by_count'), models.Index(fields=['namespace_id', 'last_write_at', 'counter'], name='rollups_rollup_by_last_write')],
+            },
         ),
         migrations.CreateModel(
             name='Sweep',

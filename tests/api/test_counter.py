@@ -55,7 +55,9 @@ def test_get__sends_a_count_that_javascript_would_round_as_text(
 ) -> None:
     api.add("hits", {"delta": 0})
     counter = Namespace.objects.get().counter_set.get()
-    Rollup.objects.create(counter=counter, total=total)
+    Rollup.objects.create(
+        counter=counter, namespace_id=counter.namespace_id, total=total
+    )
 
     assert api.read("hits").json()["count"] == sent
 

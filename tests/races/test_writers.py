@@ -14,7 +14,7 @@ from django.db import connection, transaction
 
 from counters import recording, tokens
 from counters.errors import TokenConflict
-from counters.models import Event, LastWrite
+from counters.models import Event, LastWrite, Namespace
 from counters.repeats import Recorded
 from counters.statements import load
 from rollups.models import Rollup
@@ -78,7 +78,7 @@ def test_add__does_not_deadlock_whatever_the_order_of_counters(
 def test_add__does_not_wait_for_a_fold(threads: Threads) -> None:
     """A fold's transaction stays open, its rollup locked and updated."""
     counter_id = recording.add(namespace="test", name="hot").counter_id
-    Rollup.objects.create(counter_id=counter_id)
+    Rollup.objects.create(counter_id=counter_id, namespace_id=Namespace.objects.get().pk)
     with transaction.atomic(), connection.cursor() as cursor:
         for statement in ("lock_rollups", "fold_events"):
             cursor.execute(load("rollups", statement), {"counter_ids": [counter_id]})

@@ -165,7 +165,7 @@ def test_fold__skips_a_counter_that_another_fold_holds(
 ) -> None:
     mine = recording.add(namespace="test", name="mine").counter_id
     theirs = recording.add(namespace="test", name="theirs").counter_id
-    Rollup.objects.create(counter_id=theirs)
+    Rollup.objects.create(counter_id=theirs, namespace_id=committed_namespace.pk)
     with other_connection() as other:
         other.set_autocommit(False)
         with other.cursor() as cursor:

@@ -214,7 +214,7 @@ def test_drain__ends_where_another_fold_holds_everything(
     committed_namespace: Namespace, triggers: list[list[int]]
 ) -> None:
     counter_id = recording.add(namespace="test", name="hits").counter_id
-    Rollup.objects.create(counter_id=counter_id)
+    Rollup.objects.create(counter_id=counter_id, namespace_id=Namespace.objects.get().pk)
     other = connection.copy()
     other.set_autocommit(False)
     try:
