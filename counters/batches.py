@@ -8,10 +8,16 @@ from typing import Any
 import psycopg
 from django.db import DatabaseError, connection
 
+from counters import best_effort
 from counters.announcing import after_commit
 from counters.checking import CheckedEvent
 from counters.creating import create_counters
-from counters.errors import BatchRefused, CounterNotFound, TokenConflict
+from counters.errors import (
+    BatchRefused,
+    CounterNotFound,
+    NotForBestEffort,
+    TokenConflict,
+)
 from counters.repeats import Recorded, find_first_events
 from counters.statements import fetch
 
@@ -26,6 +32,10 @@ def add_all(events: Sequence[CheckedEvent]) -> list[Recorded]:
     Raises BatchRefused with the index of a conflicting event; then nothing was added, and
     inside the caller's `atomic()` the transaction is to be rolled back.
     """
+    for index, event in enumerate(events):
+        if best_effort.applies_to(event.namespace):
+            # A cache cannot take all of a batch or nothing.
+            raise BatchRefused(index, NotForBestEffort(event.namespace.name, "batches"))
     first_of = list(_first_uses(events))
     indexes = [index for index, first in enumerate(first_of) if index == first]
     if not indexes:
@@ -33,10 +43,8 @@ def add_all(events: Sequence[CheckedEvent]) -> list[Recorded]:
     answers = dict(
         zip(indexes, _record([events[i] for i in indexes], events), strict=True)
     )
-    after_commit(
-        connection,
-        {answer.counter_id for answer in answers.values() if not answer.duplicate},
-    )
+    written = [answer for answer in answers.values() if not answer.duplicate]
+    after_commit(connection, {one.counter_id for one in written if one.counter_id})
     return [
         answers[first]
         if first == index

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from counters import names, namespaces, tokens
-from counters.errors import InvalidValue, MissingValue
+from counters import best_effort, names, namespaces, tokens
+from counters.errors import InvalidValue, MissingValue, NotForBestEffort
 from counters.models import Namespace
 
 DELTA_MIN, DELTA_MAX = -(2**63), 2**63 - 1
@@ -44,6 +44,10 @@ def check_event(
     `any_age` lifts the accept window; it is for imports of old events only.
     """
     found = namespaces.get(namespace)
+    if best_effort.applies_to(found) and (
+        token is not None or generation_time is not None
+    ):
+        raise NotForBestEffort(found.name, "tokens and no event times")
     checked_name = names.check(name)
     checked_delta = check_delta(delta)
     check_generation_time(generation_time)

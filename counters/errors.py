@@ -64,6 +64,85 @@ class NamespaceNotFound(CountersError):
         super().__init__(f"There is no namespace {shown(namespace)}.")
 
 
+class AccessDenied(CountersError):
+    """The caller may see the namespace, but not do this in it."""
+
+    code = "access-denied"
+
+    def __init__(self, namespace: str, right: str) -> None:
+        super().__init__(
+            f"This needs the right to {right} in namespace {shown(namespace)}; who manages"
+            " the namespace can grant it.",
+            namespace=namespace,
+            right=right,
+        )
+
+
+class AlreadyExists(CountersError):
+    """The name is taken."""
+
+    code = "already-exists"
+
+    def __init__(self, field: str, value: str) -> None:
+        super().__init__(
+            f"{field}: {shown(value)} is taken; choose another.", field=field
+        )
+
+
+class NotConfirmed(CountersError):
+    """A deletion that must be confirmed by the name of what goes."""
+
+    code = "not-confirmed"
+
+    def __init__(self, name: str, given: str | None) -> None:
+        said = "nothing" if given is None else shown(given)
+        super().__init__(
+            f"This deletes {shown(name)} with all its events, for good. Confirm it with"
+            f" ?confirm= and exactly that name (percent-encoded); it was {said}.",
+            name=name,
+        )
+
+
+class BatchTooLarge(CountersError):
+    """More events than one batch may have."""
+
+    code = "batch-too-large"
+
+    def __init__(self, events: int, most: int) -> None:
+        super().__init__(
+            f"events: {events:,} are too many; a batch has at most {most:,}. Send the rest"
+            " in further batches.",
+            events=events,
+            most=most,
+        )
+
+
+class NotForBestEffort(CountersError):
+    """A call that a best-effort namespace cannot answer."""
+
+    code = "not-for-best-effort"
+
+    def __init__(self, namespace: str, what: str) -> None:
+        super().__init__(
+            f"Namespace {shown(namespace)} is best-effort: its counters live in the cache"
+            f" only, and have no {what}.",
+            namespace=namespace,
+        )
+
+
+class NoSharedCache(CountersError):
+    """A best-effort namespace without a cache that all processes share."""
+
+    code = "no-shared-cache"
+
+    def __init__(self, namespace: str, reason: str) -> None:
+        super().__init__(
+            f"Namespace {shown(namespace)} is best-effort, which needs a shared cache"
+            f" (CACHE_URL): {reason}. Nothing was added.",
+            namespace=namespace,
+        )
+
+
 class CounterNotFound(CountersError):
     """The namespace is there; nothing was ever added to a counter of that name."""
 

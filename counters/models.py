@@ -91,7 +91,9 @@ class Grant(models.Model):
     everything everywhere.
     """
 
-    namespace = models.ForeignKey(Namespace, on_delete=models.CASCADE, related_name="grants")
+    namespace = models.ForeignKey(
+        Namespace, on_delete=models.CASCADE, related_name="grants"
+    )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True
     )
@@ -123,7 +125,9 @@ class Grant(models.Model):
         ]
 
     def __str__(self) -> str:
-        rights = [name for name in ("read", "write", "manage") if getattr(self, f"can_{name}")]
+        rights = [
+            name for name in ("read", "write", "manage") if getattr(self, f"can_{name}")
+        ]
         return f"{self.user or self.group}: {', '.join(rights) or 'nothing'} in {self.namespace}"
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import connection
 
-from counters import batches, namespaces
+from counters import batches, best_effort, namespaces
 from counters.announcing import after_commit
 from counters.checking import CheckedEvent, check_event
 from counters.creating import create_counters
@@ -88,6 +88,9 @@ def add_many(events: Iterable[NewEvent], *, any_age: bool = False) -> list[Recor
 
 def add_checked(event: CheckedEvent) -> Recorded:
     """As `add`, for an event that `check_event` returned."""
+    if best_effort.applies_to(event.namespace):
+        best_effort.add(event.namespace, event.name, event.delta)
+        return Recorded(None, None, event.event_time, duplicate=False)
     appended = _append(event)
     if appended is None:
         create_counters(connection, [event])

@@ -15,10 +15,13 @@ from counters.statements import fetch
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The answer to an add: which event counts, and whether it was there before."""
+    """The answer to an add: which event counts, and whether it was there before.
 
-    counter_id: int
-    token: str
+    A best-effort add has neither id nor token: nothing durable was made.
+    """
+
+    counter_id: int | None
+    token: str | None
     event_time: datetime
     duplicate: bool
 
@@ -32,9 +35,11 @@ def answer_repeat(event: CheckedEvent, counter_id: int) -> Recorded:
 
 
 def find_first_events(
-    repeats: Sequence[tuple[CheckedEvent, int]],
+    repeats: Sequence[tuple[CheckedEvent, int]], *, may_lack: bool = False
 ) -> list[tuple[datetime, int]]:
     """Return event time and delta of the first event of each (event, counter id), in order.
+
+    Where there is none, both are None if it `may_lack`; else that is a RuntimeError.
 
     To be called after the insert, as a statement of its own: the first event may have
     been committed while the insert waited for it, after the insert's snapshot was taken.
@@ -52,7 +57,7 @@ def find_first_events(
         untils=list(untils),
     )
     for (event, counter_id), (event_time, _) in zip(repeats, found, strict=True):
-        if event_time is None:
+        if event_time is None and not may_lack:
             raise RuntimeError(
                 f"counter {counter_id}: token {event.token.text!r} is taken, but its event"
                 " is not there; the events table was changed by other means."

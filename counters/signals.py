@@ -8,3 +8,7 @@ from django.dispatch import Signal
 # counter that the transaction added to. It may name a counter whose add was rolled back
 # with a savepoint; a receiver must take that as "look at this counter", no more.
 events_committed = Signal()
+
+# Sent inside the transaction that deletes counters, with `counter_ids: list[int]`: whoever
+# keeps rows about counters deletes them now.
+counters_deleting = Signal()

@@ -52,9 +52,15 @@ def parse(text: object, generation_time: datetime | None = None) -> Token:
         return Token(text, uuid, generation_time)
     if not text.isprintable():
         raise InvalidValue("token", text, WANTED)
-    # 122 bits of SHA-256 in the form of a UUIDv8, which RFC 9562 leaves to applications.
-    digest = hashlib.sha256(text.encode()).digest()[:16]
-    return Token(text, _uuid(8, int.from_bytes(digest, "big")), generation_time)
+    return Token(text, digest(text), generation_time)
+
+
+def digest(text: str) -> UUID:
+    """Return a text as it is stored: 122 bits of its SHA-256 as a UUIDv8.
+
+    RFC 9562 leaves version 8 to applications.
+    """
+    return _uuid(8, int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big"))
 
 
 def _agreed(uuid: UUID, generation_time: datetime | None) -> datetime:

@@ -6,8 +6,8 @@ from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
-    path("api/v1/", include("counters.api.urls")),
     path("api/v1/", include("rollups.api.urls")),
+    path("api/v1/", include("counters.api.urls")),
     path("", include("rollups.api.health_urls")),
     path("admin/", admin.site.urls),
 ]

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from django.db import connection
 
-from counters import names, namespaces
-from counters.errors import CounterNotFound, InvalidValue
+from counters import best_effort, names, namespaces
+from counters.errors import CounterNotFound, InvalidValue, NotForBestEffort
+from counters.models import Namespace
 from counters.statements import fetch
 from rollups import trigger
 
-Accuracy = Literal["eventual", "accurate"]
+Accuracy = Literal["eventual", "accurate", "best-effort"]
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A count and how fresh it is."""
 
-    counter_id: int
+    # None for a best-effort counter.
+    counter_id: int | None
     namespace: str
     name: str
     count: int
@@ -37,11 +39,13 @@ def get(*, namespace: str, name: str, accuracy: str | None = None) -> Reading:
 
     One statement, so one snapshot; accurate reads see the caller's own uncommitted adds.
     A pending counter is triggered again: reading it is reason enough to fold it. Raises
-    NamespaceNotFound, CounterNotFound, InvalidValue.
+    NamespaceNotFound, CounterNotFound, InvalidValue, NotForBestEffort, NoSharedCache.
     """
     found = namespaces.get(namespace)
     names.check(name)
-    chosen = check_accuracy(accuracy or found.counter_type)
+    chosen = choose_accuracy(found, accuracy)
+    if chosen == "best-effort":
+        return _best_effort(found, name)
     rows = fetch(
         connection, "rollups", f"read_{chosen}", namespace_id=found.pk, name=name
     )
@@ -55,9 +59,34 @@ def get(*, namespace: str, name: str, accuracy: str | None = None) -> Reading:
     )
 
 
-def check_accuracy(accuracy: str) -> Accuracy:
-    if accuracy == "eventual":
+def choose_accuracy(
+    namespace: Namespace, accuracy: str | None, *, field: str = "accuracy"
+) -> Accuracy:
+    """Return the accuracy that is asked for, or that the namespace's type stands for."""
+    if best_effort.applies_to(namespace):
+        if accuracy in {None, "best-effort"}:
+            return "best-effort"
+        raise NotForBestEffort(namespace.name, "eventual or accurate reads")
+    asked = accuracy or namespace.counter_type
+    if asked == "eventual":
         return "eventual"
-    if accuracy == "accurate":
+    if asked == "accurate":
         return "accurate"
-    raise InvalidValue("accuracy", accuracy, "one of eventual, accurate")
+    raise InvalidValue(field, asked, "one of eventual, accurate")
+
+
+def _best_effort(namespace: Namespace, name: str) -> Reading:
+    count = best_effort.read(namespace, name)
+    if count is None:
+        raise CounterNotFound(namespace.name, name)
+    now = datetime.now(UTC)
+    return Reading(
+        counter_id=None,
+        namespace=namespace.name,
+        name=name,
+        count=count,
+        as_of=now,
+        pending=False,
+        accuracy="best-effort",
+        last_write_at=None,
+    )

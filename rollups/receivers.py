@@ -8,8 +8,9 @@ from celery.signals import task_prerun
 from django.db import close_old_connections
 from django.dispatch import receiver
 
-from counters.signals import events_committed
+from counters.signals import counters_deleting, events_committed
 from rollups import trigger
+from rollups.models import Bucket, Rollup
 
 
 @receiver(events_committed)
@@ -25,3 +26,9 @@ def drop_broken_connections(**_: Any) -> None:
     every task after it.
     """
     close_old_connections()
+
+
+@receiver(counters_deleting)
+def delete_rollups(*, counter_ids: list[int], **_: Any) -> None:
+    Bucket.objects.filter(counter_id__in=counter_ids).delete()
+    Rollup.objects.filter(counter_id__in=counter_ids).delete()

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from counters import namespaces
+from counters import access, namespaces
+from counters.api import authentication
 from counters.models import Counter, LastWrite, Namespace
 from rollups import trigger
 from rollups.models import Rollup
@@ -29,6 +30,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _nothing_remembered() -> None:
     """A namespace that an earlier test made is gone from the database."""
     namespaces.forget_all()
+    access.forget_all()
+    authentication.forget_all()
     trigger.breaker.reset()
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from io import BytesIO
 from typing import IO, Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
@@ -14,7 +17,7 @@ from counters.errors import InvalidValue
 
 
 class StrictJSONParser(JSONParser):
-    """JSON as RFC 8259 has it; nesting deep enough to break the parser is an error too."""
+    """JSON as RFC 8259 has it, of bounded size; nesting that breaks the parser is an error."""
 
     def parse(
         self,
@@ -22,8 +25,15 @@ class StrictJSONParser(JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
+        # Django's own limit is for forms; nothing else bounds what is read here.
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = stream.read(most + 1)
+        if len(body) > most:
+            raise RequestDataTooBig(
+                f"The body is larger than {most:,} bytes; send less at once."
+            )
         try:
-            return super().parse(stream, media_type, parser_context)
+            return super().parse(BytesIO(body), media_type, parser_context)
         except RecursionError as error:
             raise ParseError("JSON parse error - nested too deeply") from error
 
@@ -59,3 +69,28 @@ def read_time(field: str, value: object) -> datetime | None:
 
 def _listed(fields: frozenset[str]) -> str:
     return ", ".join(sorted(fields))
+
+
+def read_text(field: str, value: str) -> str:
+    """Return text of a query string that PostgreSQL can be asked about."""
+    if "\0" in value or not value.isprintable():
+        raise InvalidValue(field, value, "text without control characters")
+    return value
+
+
+def read_whole_number(field: str, value: str | None, default: int) -> int:
+    """Return a whole number of a query string."""
+    if value is None:
+        return default
+    if not value.isascii() or not value.isdigit() or len(value) > 18:
+        raise InvalidValue(field, value, "a whole number")
+    return int(value)
+
+
+def read_claim(field: str, value: str | None) -> bool:
+    """Return a yes or no of a query string."""
+    if value is None or value == "false":
+        return False
+    if value == "true":
+        return True
+    raise InvalidValue(field, value, "true or false")

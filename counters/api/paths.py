@@ -12,6 +12,7 @@ from collections.abc import Callable
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import register_converter
 
 # Only these paths have a counter's name in them.
 NAMED = re.compile(r"/namespaces/[^/]+/counters/")
@@ -66,6 +67,11 @@ class CounterNameConverter:
     def to_url(self, value: str) -> str:
         # Django's reverse() quotes what is returned here once more.
         return value.replace("%", "%25").replace("/", "%2F")
+
+
+register_converter(CounterNameConverter, "counter_name")
+# The path of a counter, for URL patterns; whoever uses it has the converter registered.
+COUNTER = "namespaces/<str:namespace>/counters/<counter_name:name>"
 
 
 def counter_path(namespace: str, name: str) -> str:

@@ -15,12 +15,18 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from counters.errors import (
+    AccessDenied,
+    AlreadyExists,
     BatchRefused,
+    BatchTooLarge,
     CounterNotFound,
     CountersError,
     InvalidValue,
     MissingValue,
     NamespaceNotFound,
+    NoSharedCache,
+    NotConfirmed,
+    NotForBestEffort,
     OutsideAcceptWindow,
     TokenConflict,
 )
@@ -35,6 +41,12 @@ STATUS_OF: dict[type[CountersError], HTTPStatus] = {
     MissingValue: HTTPStatus.BAD_REQUEST,
     NamespaceNotFound: HTTPStatus.NOT_FOUND,
     CounterNotFound: HTTPStatus.NOT_FOUND,
+    AccessDenied: HTTPStatus.FORBIDDEN,
+    AlreadyExists: HTTPStatus.CONFLICT,
+    BatchTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    NoSharedCache: HTTPStatus.SERVICE_UNAVAILABLE,
+    NotConfirmed: HTTPStatus.BAD_REQUEST,
+    NotForBestEffort: HTTPStatus.BAD_REQUEST,
     OutsideAcceptWindow: HTTPStatus.UNPROCESSABLE_ENTITY,
     TokenConflict: HTTPStatus.CONFLICT,
 }

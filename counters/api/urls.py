@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from django.urls import path, register_converter
+from django.urls import path
 
 from counters.api.add import AddView
-from counters.api.paths import CounterNameConverter
-
-register_converter(CounterNameConverter, "counter_name")
+from counters.api.events import EventsView
+from counters.api.namespaces import NamespacesView, NamespaceView
+from counters.api.paths import COUNTER
 
 urlpatterns = [
+    path("namespaces", NamespacesView.as_view(), name="namespaces"),
+    path("namespaces/<str:namespace>", NamespaceView.as_view(), name="namespace"),
     path(
-        "namespaces/<str:namespace>/counters/<counter_name:name>/add",
+        f"{COUNTER}/add",
         AddView.as_view(),
         name="counter-add",
-    )
+    ),
+    path("events", EventsView.as_view(), name="events"),
 ]

@@ -1,20 +1,30 @@
-"""`GET namespaces/{ns}/counters/{name}`."""
+"""`GET/DELETE namespaces/{ns}/counters/{name}`."""
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from counters import deleting
+from counters.api.views import CountersView
 from rollups import reading
 from rollups.api.shapes import reading_body
 
 
-class CounterView(APIView):
-    """Read a counter: eventual (default) or accurate."""
+class CounterView(CountersView):
+    """Read a counter, eventual or accurate; delete it for good."""
 
     def get(self, request: Request, namespace: str, name: str) -> Response:
+        self.check_right(request, namespace, "read")
         accuracy = request.query_params.get("accuracy")
-        return Response(
-            reading_body(reading.get(namespace=namespace, name=name, accuracy=accuracy))
+        read = reading.get(namespace=namespace, name=name, accuracy=accuracy)
+        return Response(reading_body(read))
+
+    def delete(self, request: Request, namespace: str, name: str) -> Response:
+        self.check_right(request, namespace, "manage")
+        deleting.delete_counter(
+            namespace=namespace, name=name, confirm=request.query_params.get("confirm")
         )
+        return Response(status=HTTPStatus.NO_CONTENT)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TypedDict
 
 from counters.errors import stamp
+from rollups.clearing import Cleared
 from rollups.reading import Accuracy, Reading
+from rollups.series import Series
 
 # Beyond this a JavaScript number is rounded; such counts are sent as strings.
 EXACT_IN_JAVASCRIPT = 2**53 - 1
@@ -21,6 +23,74 @@ class ReadingBody(TypedDict):
     pending: bool
     accuracy: Accuracy
     last_write_at: str | None
+
+
+class CountBody(TypedDict):
+    """What AddAndGet says of the count."""
+
+    count: int | str
+    as_of: str
+    pending: bool
+    accuracy: Accuracy
+
+
+class ClearedBody(TypedDict):
+    """The answer to a clear; `count_before` is null for a repeat."""
+
+    token: str | None
+    event_time: str
+    duplicate: bool
+    count_before: int | str | None
+
+
+class BucketBody(TypedDict):
+    """One bucket of a series."""
+
+    at: str
+    delta: int | str
+    events: int
+
+
+# `from` is a keyword of Python.
+SeriesBody = TypedDict(
+    "SeriesBody",
+    {"bucket": str, "from": str, "to": str, "buckets": list[BucketBody]},
+)
+
+
+def series_body(series: Series) -> SeriesBody:
+    return {
+        "bucket": series.bucket,
+        "from": stamp(series.since),
+        "to": stamp(series.until),
+        "buckets": [
+            {
+                "at": stamp(bucket.at),
+                "delta": exact_number(bucket.delta),
+                "events": bucket.events,
+            }
+            for bucket in series.buckets
+        ],
+    }
+
+
+def count_body(reading: Reading) -> CountBody:
+    return {
+        "count": exact_number(reading.count),
+        "as_of": stamp(reading.as_of),
+        "pending": reading.pending,
+        "accuracy": reading.accuracy,
+    }
+
+
+def cleared_body(cleared: Cleared) -> ClearedBody:
+    before = cleared.count_before
+    return {
+        "token": cleared.token,
+        "event_time": stamp(cleared.event_time),
+        "duplicate": cleared.duplicate,
+        "count_before": None if before is None else exact_number(before),
+    }
 
 
 def reading_body(reading: Reading) -> ReadingBody:

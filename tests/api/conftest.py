@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from knox.models import AuthToken
 
-from counters.models import Namespace
+from counters.models import Grant, Namespace
 
 
 class Api:
@@ -54,5 +54,8 @@ def counter(name: str, namespace: str = "test") -> str:
 @pytest.fixture
 def api(namespace: Namespace, triggers: list[list[int]]) -> Api:
     user = User.objects.create_user("machine")
+    Grant.objects.create(
+        namespace=namespace, user=user, can_read=True, can_write=True, can_manage=True
+    )
     _, token = AuthToken.objects.create(user)
     return Api(str(token))

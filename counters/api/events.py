@@ -1,0 +1,69 @@
+"""`POST events`: a batch, all or nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from counters import batches
+from counters.api.parsers import read_object, read_time
+from counters.api.shapes import recorded_body
+from counters.api.views import CountersView
+from counters.checking import CheckedEvent, check_event
+from counters.errors import (
+    BatchRefused,
+    BatchTooLarge,
+    CountersError,
+    InvalidValue,
+    MissingValue,
+)
+
+BATCH_FIELDS = frozenset({"events"})
+EVENT_FIELDS = frozenset({"namespace", "name", "delta", "token", "generation_time"})
+WANTED = "a list of events, each an object with namespace, name and delta"
+
+
+class EventsView(CountersView):
+    """Add up to 10,000 events in one transaction; an answer for each, in order."""
+
+    def post(self, request: Request) -> Response:
+        events = _events(request.data)
+        now = datetime.now(UTC)
+        checked = []
+        for index, event in enumerate(events):
+            try:
+                checked.append(self._check(request, event, now))
+            except CountersError as error:
+                raise BatchRefused(index, error) from error
+        recorded = batches.add_all(checked)
+        return Response({"results": [recorded_body(one) for one in recorded]})
+
+    def _check(self, request: Request, event: object, now: datetime) -> CheckedEvent:
+        fields = read_object(event, allowed=EVENT_FIELDS)
+        namespace = fields.get("namespace")
+        if namespace is None:
+            raise MissingValue("namespace", "the name of a namespace")
+        self.check_right(request, namespace, "write")
+        return check_event(
+            namespace=namespace,
+            name=fields.get("name"),
+            delta=fields.get("delta"),
+            token=fields.get("token"),
+            generation_time=read_time("generation_time", fields.get("generation_time")),
+            now=now,
+        )
+
+
+def _events(body: object) -> list[Any]:
+    fields = read_object(body, allowed=BATCH_FIELDS)
+    if "events" not in fields:
+        raise MissingValue("events", WANTED)
+    events = fields["events"]
+    if not isinstance(events, list):
+        raise InvalidValue("events", events, WANTED)
+    if len(events) > batches.BATCH_EVENTS:
+        raise BatchTooLarge(len(events), batches.BATCH_EVENTS)
+    return events

@@ -1,0 +1,31 @@
+"""What the API's views share."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from counters import access
+from counters.errors import InvalidValue
+from counters.models import Namespace
+
+
+class CountersView(APIView):
+    """A view that asks for rights in a namespace before it does anything."""
+
+    def check_right(
+        self, request: Request, namespace: object, right: access.Right
+    ) -> Namespace:
+        return access.check(cast(access.User, request.user), namespace, right)
+
+
+def token_of(request: Request, in_body: object) -> object:
+    """Return the token of the body or of the Idempotency-Key header; both must agree."""
+    in_header = request.headers.get("Idempotency-Key")
+    if in_header is None or in_header == in_body:
+        return in_body
+    if in_body is None:
+        return in_header
+    raise InvalidValue("token", in_body, f"the Idempotency-Key header's {in_header!r}")

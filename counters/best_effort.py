@@ -1,0 +1,87 @@
+"""Best-effort counters: in the shared cache only. Fast, and without any promise.
+
+They are not durable, know no tokens, and may be lost whenever the cache is restarted or
+runs full. A counter lives for its namespace's retention after its last add.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.core.cache import DEFAULT_CACHE_ALIAS, cache, caches
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.locmem import LocMemCache
+
+from counters.errors import CountersError, InvalidValue, NoSharedCache
+from counters.models import CounterType, Namespace
+
+
+def applies_to(namespace: Namespace) -> bool:
+    return namespace.counter_type == CounterType.BEST_EFFORT
+
+
+def add(namespace: Namespace, name: str, delta: int) -> int:
+    """Add to the counter and return its count; raise NoSharedCache."""
+    key, lifetime_seconds = _key(namespace, name), namespace.retention.total_seconds()
+    with _shared_cache(namespace, delta):
+        try:
+            count = cache.incr(key, delta)
+        except ValueError:
+            # Not there: of several first adds at once, one makes it and all add to it.
+            cache.add(key, 0, lifetime_seconds)
+            count = cache.incr(key, delta)
+        cache.touch(key, lifetime_seconds)
+    return int(count)
+
+
+def read(namespace: Namespace, name: str) -> int | None:
+    """Return the count, None where there is no such counter; raise NoSharedCache."""
+    with _shared_cache(namespace):
+        count = cache.get(_key(namespace, name))
+    return None if count is None else int(count)
+
+
+def clear(namespace: Namespace, name: str) -> int | None:
+    """Set an existing counter to 0; return what it was, None where there is none.
+
+    Taken off, not overwritten: adds at the same time survive.
+    """
+    count = read(namespace, name)
+    if count:
+        add(namespace, name, -count)
+    return count
+
+
+def delete(namespace: Namespace, name: str) -> bool:
+    """Forget the counter; False where there is none."""
+    with _shared_cache(namespace):
+        return bool(cache.delete(_key(namespace, name)))
+
+
+@contextmanager
+def _shared_cache(namespace: Namespace, delta: int = 0) -> Iterator[None]:
+    """Turn every trouble with the cache into NoSharedCache."""
+    # Each process has its own LocMemCache, and DummyCache keeps nothing: an add would be
+    # lost not at some time but at once.
+    if isinstance(caches[DEFAULT_CACHE_ALIAS], LocMemCache | DummyCache):
+        raise NoSharedCache(namespace.name, "the cache that is set up is none")
+    try:
+        yield
+    except CountersError:
+        raise
+    except Exception as error:
+        if "overflow" in str(error):
+            raise InvalidValue(
+                "delta", delta, "within what a cache can count, ±2^63"
+            ) from error
+        raise NoSharedCache(
+            namespace.name, f"it did not answer ({type(error).__name__})"
+        ) from error
+
+
+def _key(namespace: Namespace, name: str) -> str:
+    # Caches take no spaces and no long keys.
+    digest = hashlib.sha256(name.encode()).hexdigest()[:40]
+    return f"counters.best-effort.{namespace.pk}.{digest}"

@@ -1,0 +1,103 @@
+"""Deleting counters and namespaces, with everything that belongs to them, for good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+from django.db.models import ProtectedError
+
+from counters import best_effort, names, namespaces
+from counters.errors import CounterNotFound, NotConfirmed
+from counters.models import Counter, Namespace
+from counters.signals import counters_deleting
+from counters.statements import fetch
+
+# Few enough that a transaction stays short, many enough that a namespace goes quickly.
+BATCH_COUNTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """How much is gone."""
+
+    counters: int
+    events: int
+
+
+def delete_counter(*, namespace: str, name: str, confirm: str | None) -> Deleted:
+    """Delete a counter in one transaction; `confirm` must be its name.
+
+    An add at the same moment may make the counter anew. Raises NamespaceNotFound,
+    CounterNotFound, NotConfirmed.
+    """
+    found = namespaces.get(namespace)
+    names.check(name)
+    if confirm != name:
+        raise NotConfirmed(name, confirm)
+    if best_effort.applies_to(found):
+        if not best_effort.delete(found, name):
+            raise CounterNotFound(namespace, name)
+        return Deleted(1, 0)
+    try:
+        counter_id = Counter.objects.values_list("pk", flat=True).get(
+            namespace=found, name=name
+        )
+    except Counter.DoesNotExist as error:
+        raise CounterNotFound(namespace, name) from error
+    return Deleted(1, _delete([counter_id]))
+
+
+def delete_namespace(
+    namespace: str,
+    *,
+    confirm: str | None,
+    progress: Callable[[Deleted], None] = lambda so_far: None,
+) -> Deleted:
+    """Delete a namespace and all its counters, in batches; `confirm` must be its name.
+
+    Interrupted, it leaves a namespace with fewer counters; call it again. Raises
+    NamespaceNotFound, NotConfirmed.
+    """
+    found = namespaces.get(namespace)
+    if confirm != found.name:
+        raise NotConfirmed(found.name, confirm)
+    counters = events = 0
+    while True:
+        ids = list(
+            Counter.objects.filter(namespace=found).values_list("pk", flat=True)[
+                :BATCH_COUNTERS
+            ]
+        )
+        if ids:
+            events += _delete(ids)
+            counters += len(ids)
+            progress(Deleted(counters, events))
+            continue
+        try:
+            Namespace.objects.filter(pk=found.pk).delete()
+        except ProtectedError:
+            # Somebody added to a new counter in between.
+            continue
+        namespaces.forget_all()
+        return Deleted(counters, events)
+
+
+def remove_orphans() -> int:
+    """Remove what adds left that came while their counter was deleted; return counters."""
+    rows = fetch(connection, "counters", "find_orphans", most=BATCH_COUNTERS)
+    if rows:
+        _delete([counter_id for (counter_id,) in rows])
+    return len(rows)
+
+
+def _delete(counter_ids: list[int]) -> int:
+    """Delete counters in one transaction; return how many events went with them."""
+    with transaction.atomic():
+        # First whoever keeps rows about them: a fold that holds a rollup is waited for.
+        counters_deleting.send(sender=None, counter_ids=counter_ids)
+        [(events,)] = fetch(
+            connection, "counters", "delete_counters", counter_ids=counter_ids
+        )
+    return int(events)

@@ -1,0 +1,18 @@
+-- Deletes counters with their events, claims and last writes.
+-- Parameters: counter_ids bigint[].
+-- Returns: events (deleted).
+-- Indexes: the primary keys of event (its first column), claim, last write, counter.
+WITH events AS (
+  DELETE FROM counters_event WHERE counter_id = ANY (%(counter_ids)s::bigint[])
+  RETURNING 1
+),
+claims AS (
+  DELETE FROM counters_claim WHERE counter_id = ANY (%(counter_ids)s::bigint[])
+),
+last_writes AS (
+  DELETE FROM counters_lastwrite WHERE counter_id = ANY (%(counter_ids)s::bigint[])
+),
+counters AS (
+  DELETE FROM counters_counter WHERE id = ANY (%(counter_ids)s::bigint[])
+)
+SELECT count(*) FROM events

@@ -1,0 +1,25 @@
+"""`POST namespaces/{ns}/counters/{name}/add?get=accurate|eventual`: AddAndGet."""
+
+from __future__ import annotations
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from counters.api.add import AddView
+from rollups import reading
+from rollups.api.shapes import count_body
+
+
+class AddAndGetView(AddView):
+    """The write API's add, which also returns the count where `get` asks for it."""
+
+    def post(self, request: Request, namespace: str, name: str) -> Response:
+        wanted = request.query_params.get("get")
+        if wanted is None:
+            return super().post(request, namespace, name)
+        # Before anything is written: an add that counted must not answer an error.
+        found = self.check_right(request, namespace, "read")
+        accuracy = reading.choose_accuracy(found, wanted, field="get")
+        added = self.add(request, namespace, name)
+        read = reading.get(namespace=namespace, name=name, accuracy=accuracy)
+        return Response({**added, **count_body(read)})

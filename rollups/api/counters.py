@@ -1,0 +1,47 @@
+"""`GET namespaces/{ns}/counters`: the list."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from counters.api.parsers import read_text, read_whole_number
+from counters.api.views import CountersView
+from rollups import listing
+from rollups.api import cursors
+from rollups.api.shapes import reading_body
+from rollups.listing import Place
+
+
+class CountersListView(CountersView):
+    """A namespace's counters, searched and ordered, page after page."""
+
+    def get(self, request: Request, namespace: str) -> Response:
+        found = self.check_right(request, namespace, "read")
+        query = request.query_params
+        ordering = query.get("ordering", "name")
+        cursor = query.get("cursor")
+        page = listing.list_counters(
+            found,
+            ordering=ordering,
+            search=read_text("search", query.get("search", "")),
+            place=None if cursor is None else cursors.read(cursor, ordering),
+            limit=read_whole_number("limit", query.get("limit"), listing.DEFAULT_LIMIT),
+        )
+        return Response(
+            {
+                "results": [reading_body(reading) for reading in page.readings],
+                "next": _link(request, page.next, ordering),
+                "previous": _link(request, page.previous, ordering),
+            }
+        )
+
+
+def _link(request: Request, place: Place | None, ordering: str) -> str | None:
+    """Return the URL of the page at a place, with the rest of this request's query."""
+    if place is None:
+        return None
+    query = {**request.query_params.dict(), "cursor": cursors.write(place, ordering)}
+    return str(request.build_absolute_uri(f"{request.path}?{urlencode(query)}"))

@@ -1,0 +1,127 @@
+"""Series: a counter's sums per minute, hour or day (UTC)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection
+
+from counters import best_effort, names
+from counters.errors import CounterNotFound, InvalidValue, NotForBestEffort
+from counters.models import Counter, Namespace
+from counters.statements import fetch
+
+LENGTHS = {
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DEFAULT_BUCKETS, MOST_BUCKETS = 60, 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """What was folded of the events from `at` until the next bucket."""
+
+    at: datetime
+    delta: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Buckets, oldest first; `since` and `until` (exclusive) are on bucket boundaries."""
+
+    bucket: str
+    since: datetime
+    until: datetime
+    buckets: list[Bucket]
+
+
+def get(
+    namespace: Namespace,
+    name: str,
+    *,
+    bucket: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    with_gaps: bool = False,
+) -> Series:
+    """Return a counter's folded sums per bucket, the last 60 unless a span is given.
+
+    A span that cuts a bucket is widened to hold the whole of it. `with_gaps` adds buckets
+    of 0 where nothing happened. Raises CounterNotFound, InvalidValue, NotForBestEffort.
+    """
+    if best_effort.applies_to(namespace):
+        raise NotForBestEffort(namespace.name, "series")
+    bucket = bucket or namespace.bucket_size
+    length = _length(namespace, bucket)
+    until = _round_up(until or datetime.now(UTC), length)
+    since = (
+        until - DEFAULT_BUCKETS * length
+        if since is None
+        else _round_down(since, length)
+    )
+    _check_span(since, until, length)
+    names.check(name)
+    counter = Counter.objects.filter(namespace=namespace, name=name).first()
+    if counter is None:
+        raise CounterNotFound(namespace.name, name)
+    rows = fetch(
+        connection,
+        "rollups",
+        "read_series",
+        counter_id=counter.pk,
+        bucket=bucket,
+        since=since,
+        until=until,
+    )
+    buckets = [Bucket(at, int(delta), events) for at, delta, events in rows]
+    if with_gaps:
+        buckets = _filled(buckets, since, until, length)
+    return Series(bucket, since, until, buckets)
+
+
+def _length(namespace: Namespace, bucket: str) -> timedelta:
+    kept = LENGTHS[namespace.bucket_size]
+    possible = [name for name, length in LENGTHS.items() if length >= kept]
+    if bucket not in possible:
+        raise InvalidValue(
+            "bucket",
+            bucket,
+            f"one of {', '.join(possible)}: this namespace keeps sums per"
+            f" {namespace.bucket_size}",
+        )
+    return LENGTHS[bucket]
+
+
+def _check_span(since: datetime, until: datetime, length: timedelta) -> None:
+    if since >= until:
+        raise InvalidValue("from", since.isoformat(), f"before {until.isoformat()}")
+    if (until - since) // length > MOST_BUCKETS:
+        raise InvalidValue(
+            "from",
+            since.isoformat(),
+            f"at most {MOST_BUCKETS:,} buckets before the end",
+        )
+
+
+def _filled(
+    buckets: list[Bucket], since: datetime, until: datetime, length: timedelta
+) -> list[Bucket]:
+    there = {bucket.at: bucket for bucket in buckets}
+    number = (until - since) // length
+    return [
+        there.get(at, Bucket(at, 0, 0))
+        for at in (since + i * length for i in range(number))
+    ]
+
+
+def _round_down(at: datetime, length: timedelta) -> datetime:
+    return at - (at - EPOCH) % length
+
+
+def _round_up(at: datetime, length: timedelta) -> datetime:
+    return at + (EPOCH - at) % length

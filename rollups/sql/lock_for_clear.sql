@@ -1,0 +1,12 @@
+-- Locks a counter's rollup for a clear, making it where the counter was never folded.
+-- Parameters: namespace_id bigint, name text.
+-- Returns: counter_id, or no row where there is no such counter.
+-- Waits for a fold or a clear of this counter that is under way. DO UPDATE, because DO
+-- NOTHING would neither lock nor return a row that is there.
+-- Indexes: counters_counter_namespace_name; the rollup's primary key.
+INSERT INTO rollups_rollup AS rollup (counter_id, namespace_id)
+SELECT counter.id, counter.namespace_id
+FROM counters_counter AS counter
+WHERE counter.namespace_id = %(namespace_id)s::bigint AND counter.name = %(name)s::text
+ON CONFLICT (counter_id) DO UPDATE SET namespace_id = rollup.namespace_id
+RETURNING rollup.counter_id

@@ -1,0 +1,22 @@
+-- Counts of many counters from their rollups, and whether they are pending.
+-- Parameters: counter_ids bigint[].
+-- Returns: one row a counter that exists, in the order of the ids: counter_id, name,
+--   count, as_of, pending, last_write_at (as read_eventual.sql).
+-- Indexes: the primary keys of counter, rollup and last write.
+SELECT counter.id,
+       counter.name,
+       coalesce(rollup.total, 0),
+       CASE WHEN waiting.written_at IS NULL THEN statement_timestamp()
+            ELSE coalesce(rollup.watermark_at, counter.created_at) END,
+       waiting.written_at IS NOT NULL,
+       greatest(rollup.last_write_at, waiting.written_at)
+FROM unnest(%(counter_ids)s::bigint[]) WITH ORDINALITY AS wanted (counter_id, position)
+JOIN counters_counter AS counter ON counter.id = wanted.counter_id
+LEFT JOIN rollups_rollup AS rollup ON rollup.counter_id = counter.id
+LEFT JOIN LATERAL (
+  SELECT max(last_write.written_at) AS written_at
+  FROM counters_lastwrite AS last_write
+  WHERE last_write.counter_id = counter.id
+    AND NOT pg_visible_in_snapshot(last_write.xid, coalesce(rollup.watermark, '1:1:'))
+) AS waiting ON true
+ORDER BY wanted.position
