@@ -81,9 +81,9 @@ class Plan:
             return None
         return Path(f"{self.file}.progress")
 
-    def digest(self) -> str:
-        """Return a fingerprint of the options that decide what a row becomes."""
-        options = asdict(self)
+    def digest(self, target: str) -> str:
+        """Return a fingerprint of what decides what a row becomes, and where it goes."""
+        options = asdict(self) | {"target": target}
         for harmless in ("file", "batch_rows", "max_rejects", "resume"):
             del options[harmless]
         text = json.dumps(options, sort_keys=True, default=str)

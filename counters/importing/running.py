@@ -92,7 +92,9 @@ class Import:
         if file is None:
             self._rejects.go_on(None)
             return Progress("", "")
-        begun = Progress(source.fingerprint(), self._plan.digest())
+        # A namespace of the same name in another database has none of these rows.
+        target = f"{self._namespace.pk} {self._namespace.created_at.isoformat()}"
+        begun = Progress(source.fingerprint(), self._plan.digest(target))
         found = progress.read(file)
         if found is None or (found.input, found.options) != (
             begun.input,

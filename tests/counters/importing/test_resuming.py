@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from counters import namespaces
 from counters.importing import writing
+from counters.models import Event, Namespace
 from tests.counters.importing.conftest import (
     HEADER,
     Counts,
@@ -107,3 +110,22 @@ def test_import__no_resume_begins_anew(
     ran = run(file, "--batch-rows", "10", "--no-resume")
 
     assert (ran.summary["rows"], ran.summary["duplicates"]) == (30, 20)
+
+
+def test_import__begins_anew_in_another_database(
+    namespace: Namespace,
+    run: Run,
+    write: Write,
+    interrupt: Callable[[int], None],
+    counts: Counts,
+) -> None:
+    file = write(*[f"2025-03-01T10:00:00Z,a,{n}" for n in range(30)])
+    interrupt(2)
+    run(file, "--batch-rows", "10")
+    Event.objects.all().delete()
+    Namespace.objects.update(created_at=datetime.now(UTC))
+    namespaces.forget_all()
+
+    run(file, "--batch-rows", "10")
+
+    assert counts() == {"a": sum(range(30))}
