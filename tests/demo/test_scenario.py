@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from counters.recording import add
-from counters_project.demo.scenario import play
+from counters_project.demo import scenario
 from rollups.folding import fold
 
 FLIGHTS = """\
@@ -43,11 +43,12 @@ def play_demo(
         fold(args[0])
 
     monkeypatch.setattr("rollups.trigger.rollup.apply_async", fold_at_once)
+    monkeypatch.setattr(scenario, "FOLDED_WITHIN_SECONDS", 5)
 
     def play_once() -> tuple[int, list[str]]:
         printed = io.StringIO()
         console = Console(file=printed, width=200)
-        code = play(
+        code = scenario.play(
             flights, "flights", console, url="http://x", started=time.monotonic()
         )
         return code, printed.getvalue().splitlines()
@@ -89,3 +90,19 @@ def test_play__wrong_count_is_named(
     assert code == 1
     assert any(line.startswith(f"{name}: ") for line in lines)
     assert lines[-1].startswith(f"exact: {7 if name == 'carrier/UA' else 8} of ")
+
+
+def test_play__says_when_nothing_folds(
+    flights: Path,
+    transactional_db: None,
+    triggers: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    printed = io.StringIO()
+    monkeypatch.setattr(scenario, "FOLDED_WITHIN_SECONDS", 0)
+    console = Console(file=printed, width=200)
+
+    code = scenario.play(flights, "flights", console, url="http://x", started=0)
+
+    assert code == 1
+    assert f"{COUNTERS} counters are pending still" in printed.getvalue()
