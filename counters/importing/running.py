@@ -13,11 +13,13 @@ from counters.errors import CountersError
 from counters.importing import progress, writing
 from counters.importing.batch import Batch, Origin
 from counters.importing.coverage import Coverage
+from counters.importing.errors import CannotImport
 from counters.importing.opening import Input
 from counters.importing.plan import Plan
 from counters.importing.progress import Progress, Totals
 from counters.importing.reading import Reader
 from counters.importing.rejects import Rejects
+from counters.models import CounterType
 
 
 @dataclass(slots=True)
@@ -54,6 +56,11 @@ class Import:
         self._plan = plan
         self._watcher = watcher
         self._namespace = namespaces.get(plan.namespace)
+        if self._namespace.counter_type == CounterType.BEST_EFFORT:
+            raise CannotImport(
+                f"Namespace {plan.namespace!r} is best-effort: its counters take no tokens,"
+                " so nothing would count only once."
+            )
         self._reader = Reader(plan, source, self._namespace)
         self._rejects = Rejects(
             plan.rejects_file,

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError
 
+from counters import namespaces
+from counters.models import CounterType, Namespace
 from tests.counters.importing.conftest import (
     HEADER,
     Counts,
@@ -140,3 +142,11 @@ def test_import__dry_run_writes_nothing(run: Run, write: Write, counts: Counts) 
 
     assert (ran.code, ran.summary["events"], ran.summary["added"]) == (1, 1, 0)
     assert counts() == {}
+
+
+def test_import__best_effort_namespace_is_refused(run: Run, write: Write) -> None:
+    Namespace.objects.update(counter_type=CounterType.BEST_EFFORT)
+    namespaces.forget_all()
+
+    with pytest.raises(CommandError, match="best-effort"):
+        run(write("2025-03-01T10:00:00Z,a,1"))
