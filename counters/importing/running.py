@@ -153,7 +153,7 @@ class Import:
         written = writing.write(batch.events, refuse)
         self._totals.added += written.added
         self._totals.duplicates += written.duplicates
-        for origin, reason in refused.values():
+        for _, (origin, reason) in sorted(refused.items()):
             self._reject(origin, reason)
 
     def _count_old(self, batch: Batch) -> None:
