@@ -210,7 +210,7 @@ def stamp(at: datetime) -> str:
 def span(length: timedelta) -> str:
     """Return a duration as a person would say it: `24 h`, `5 min`, `90 s`."""
     seconds = round(length.total_seconds())
-    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
-        if seconds and seconds % size == 0:
+    for size, least, unit in ((86_400, 2, "days"), (3_600, 1, "h"), (60, 1, "min")):
+        if seconds >= least * size and seconds % size == 0:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"

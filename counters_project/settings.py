@@ -6,6 +6,7 @@ else; each stands with its unit, default and meaning. `docs/operations.md` lists
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 from counters_project import embedded, env
+from rollups.queues import rollup_queue
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -111,10 +113,12 @@ _options: dict[str, Any] = _database.setdefault("OPTIONS", {})
 _options |= {"server_side_binding": True, "prepare_threshold": 5}
 _options.setdefault("connect_timeout", 5)
 _options.setdefault("application_name", f"counters-{ROLE}")
+# PostgreSQL's JIT compiles a batch's insert anew each time: half of its time, for nothing.
+_options["options"] = "-c jit=off"
 if ROLE != "command":
     # Commands may run for hours (an import, a recount); services may not.
-    _options["options"] = (
-        f"-c statement_timeout={round(STATEMENT_TIMEOUT_SECONDS * 1000)}"
+    _options["options"] += (
+        f" -c statement_timeout={round(STATEMENT_TIMEOUT_SECONDS * 1000)}"
         f" -c lock_timeout={round(LOCK_TIMEOUT_SECONDS * 1000)}"
     )
 if ROLE == "web":
@@ -145,27 +149,60 @@ COUNTERS_PARTITION_DAYS_AHEAD = env.integer(
     "COUNTERS_PARTITION_DAYS_AHEAD", 7, at_least=1
 )
 
-# --- The trigger and the sweep --------------------------------------------------------
+# --- The trigger, folding and the sweep -----------------------------------------------
+# ROLLUPS_TRIGGER: "background" (a thread of each process publishes) or "inline" (the writer
+# itself does, within hard time-outs).
+ROLLUPS_TRIGGER = env.text("ROLLUPS_TRIGGER", "background")
+# ROLLUPS_TRIGGER_TIMEOUT_SECONDS: the longest that one step of a publish may take (connect,
+# write, answer). Celery's own defaults hang for seconds or for ever on a sick broker.
+ROLLUPS_TRIGGER_TIMEOUT_SECONDS = env.number("ROLLUPS_TRIGGER_TIMEOUT_SECONDS", 0.1)
+# ROLLUPS_TRIGGER_PAUSE_SECONDS: after a failure a process leaves the broker alone for it.
+ROLLUPS_TRIGGER_PAUSE_SECONDS = env.number("ROLLUPS_TRIGGER_PAUSE_SECONDS", 1)
+# ROLLUPS_TRIGGER_GATHER_SECONDS: how long the thread gathers triggers for one message.
+ROLLUPS_TRIGGER_GATHER_SECONDS = env.number("ROLLUPS_TRIGGER_GATHER_SECONDS", 0.01)
+# ROLLUPS_TRIGGER_WAITING_COUNTERS: how many may wait in a process; about 0.1 kB each.
+ROLLUPS_TRIGGER_WAITING_COUNTERS = env.integer("ROLLUPS_TRIGGER_WAITING_COUNTERS", 100_000)
+# ROLLUPS_TRIGGER_EXIT_SECONDS: how long a process that ends publishes what still waits.
+ROLLUPS_TRIGGER_EXIT_SECONDS = env.number("ROLLUPS_TRIGGER_EXIT_SECONDS", 1)
+# ROLLUPS_QUEUE: the queue of rollup messages. RabbitMQ refuses another ROLLUPS_QUEUE_MESSAGES
+# for a queue that exists: give a new name with it, or delete the queue first.
+ROLLUPS_QUEUE = env.text("ROLLUPS_QUEUE", "rollups")
+# ROLLUPS_QUEUE_MESSAGES: the oldest beyond this are dropped; a message is 5 kB at most.
+ROLLUPS_QUEUE_MESSAGES = env.integer("ROLLUPS_QUEUE_MESSAGES", 10_000)
+# ROLLUPS_FOLD_REST_SECONDS: a counter is folded at most once in this time.
+ROLLUPS_FOLD_REST_SECONDS = env.number("ROLLUPS_FOLD_REST_SECONDS", 0.025)
+# ROLLUPS_FOLD_EVENTS: what one fold takes at most of counters that are far behind, that is
+# by more than ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS.
+ROLLUPS_FOLD_EVENTS = env.integer("ROLLUPS_FOLD_EVENTS", 500_000)
+ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS = env.number("ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS", 10)
+# ROLLUPS_TASK_SECONDS: after this a task gives what is left back to the queue.
+ROLLUPS_TASK_SECONDS = env.number("ROLLUPS_TASK_SECONDS", 2)
 # ROLLUPS_SWEEP_PERIOD_SECONDS: how often beat looks for pending counters.
 ROLLUPS_SWEEP_PERIOD_SECONDS = env.number("ROLLUPS_SWEEP_PERIOD_SECONDS", 5)
 # ROLLUPS_SWEEP_GRACE_SECONDS: a counter pending for less is left to its own trigger.
 ROLLUPS_SWEEP_GRACE_SECONDS = env.number("ROLLUPS_SWEEP_GRACE_SECONDS", 1)
+# ROLLUPS_SWEEP_COUNTERS: how many one sweep enqueues at most.
+ROLLUPS_SWEEP_COUNTERS = env.integer("ROLLUPS_SWEEP_COUNTERS", 50_000)
+
+# --- Metrics ------------------------------------------------------------------------
+# METRICS_DIR: where the processes of this machine leave their numbers for /metrics.
+METRICS_DIR = Path(env.text("METRICS_DIR", str(DATA_DIR / "metrics")))
+METRICS_DIR.mkdir(parents=True, exist_ok=True)
+# prometheus_client reads it when it is imported, which is after this.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)
 
 # --- Celery -------------------------------------------------------------------------
 # CELERY_BROKER_URL: redis://host:port/db or amqp://user:password@host:port/vhost.
 CELERY_BROKER_URL = env.text(
     "CELERY_BROKER_URL", RUNNING.get("broker_url") or "redis://127.0.0.1:6379/0"
 )
-# TRIGGER_TIMEOUT_SECONDS: the longest that one step of a publish may take (connect, write,
-# answer). Celery's own defaults hang for seconds or for ever when a broker is sick.
-TRIGGER_TIMEOUT_SECONDS = env.number("TRIGGER_TIMEOUT_SECONDS", 0.1)
-
 CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_DEFAULT_QUEUE = "rollups"
+CELERY_TASK_DEFAULT_QUEUE = ROLLUPS_QUEUE
+CELERY_TASK_QUEUES = [rollup_queue(ROLLUPS_QUEUE, most_messages=ROLLUPS_QUEUE_MESSAGES)]
 CELERY_TASK_DEFAULT_DELIVERY_MODE = "transient"
 CELERY_TASK_SEND_SENT_EVENT = False
 CELERY_TASK_PUBLISH_RETRY = False
@@ -178,37 +215,24 @@ CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_POOL_LIMIT = WEB_THREADS + 2
-CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = TRIGGER_TIMEOUT_SECONDS
-_publishes_for_users = ROLE in {"web", "command"}
-if _publishes_for_users:
-    CELERY_BROKER_CONNECTION_TIMEOUT = TRIGGER_TIMEOUT_SECONDS
+# For ever, however long the broker is away. The default is a hundred times.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# These are for worker and beat, who may wait for the broker, but not for ever on one that
+# went silent. Triggers have a connection of their own: see rollups/publishing.py.
+CELERY_BROKER_CONNECTION_TIMEOUT = 4
+CELERY_BROKER_HEARTBEAT = 10
 if CELERY_BROKER_URL.startswith(("amqp", "pyamqp")):
-    # Without a read time-out py-amqp waits for ever on a broker that went silent. A worker
-    # must be able to wait for its next message, so the limits are for publishers only.
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
-        {
-            "max_retries": 0,
-            "read_timeout": TRIGGER_TIMEOUT_SECONDS,
-            "write_timeout": TRIGGER_TIMEOUT_SECONDS,
-        }
-        if _publishes_for_users
-        else {}
+        # Beat has no heartbeat; a worker's read must wait for its next message.
+        {"read_timeout": 4, "write_timeout": 4} if ROLE == "beat" else {}
     )
 else:
-    CELERY_BROKER_TRANSPORT_OPTIONS = (
-        {
-            "max_retries": 0,
-            "interval_start": 0,
-            "interval_step": 0,
-            "interval_max": 0,
-            "socket_timeout": TRIGGER_TIMEOUT_SECONDS,
-            "socket_connect_timeout": TRIGGER_TIMEOUT_SECONDS,
-            "retry_on_timeout": False,
-        }
-        if _publishes_for_users
-        else {"socket_keepalive": True}
-    )
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "socket_keepalive": True,
+        "socket_timeout": 10,
+        "socket_connect_timeout": 4,
+        "health_check_interval": 5,
+    }
 CELERY_BEAT_SCHEDULE = {
     "sweep": {
         "task": "sweep",
