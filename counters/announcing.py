@@ -18,21 +18,25 @@ class Announcement:
 
     def __init__(self) -> None:
         self.counter_ids: set[int] = set()
+        self.events = 0
 
     def __call__(self) -> None:
         # send_robust: the events are committed; no receiver's trouble is the writer's.
         events_committed.send_robust(
-            sender=None, counter_ids=frozenset(self.counter_ids)
+            sender=None, counter_ids=frozenset(self.counter_ids), events=self.events
         )
 
 
-def after_commit(connection: BaseDatabaseWrapper, counter_ids: Iterable[int]) -> None:
+def after_commit(
+    connection: BaseDatabaseWrapper, counter_ids: Iterable[int], *, events: int = 1
+) -> None:
     """Announce the counters once the connection's transaction has committed.
 
     In autocommit mode that is now. A transaction that rolls back announces nothing.
     """
     announcement = _registered(connection)
     announcement.counter_ids.update(counter_ids)
+    announcement.events += events
     if not connection.in_atomic_block:
         announcement()
 

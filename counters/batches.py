@@ -44,7 +44,11 @@ def add_all(events: Sequence[CheckedEvent]) -> list[Recorded]:
         zip(indexes, _record([events[i] for i in indexes], events), strict=True)
     )
     written = [answer for answer in answers.values() if not answer.duplicate]
-    after_commit(connection, {one.counter_id for one in written if one.counter_id})
+    after_commit(
+        connection,
+        {one.counter_id for one in written if one.counter_id},
+        events=len(written),
+    )
     return [
         answers[first]
         if first == index

@@ -6,7 +6,8 @@ from django.dispatch import Signal
 
 # Sent once per transaction, after its commit, with `counter_ids: frozenset[int]`: every
 # counter that the transaction added to. It may name a counter whose add was rolled back
-# with a savepoint; a receiver must take that as "look at this counter", no more.
+# with a savepoint; a receiver must take that as "look at this counter", no more. And with
+# `events: int`: how many events were recorded, those rolled back with a savepoint as well.
 events_committed = Signal()
 
 # Sent inside the transaction that deletes counters, with `counter_ids: list[int]`: whoever

@@ -9,6 +9,7 @@ urlpatterns = [
     path("api/v1/", include("rollups.api.urls")),
     path("api/v1/", include("counters.api.urls")),
     path("", include("rollups.api.health_urls")),
+    path("", include("rollups.api.ops_urls")),
     path("admin/", admin.site.urls),
 ]
 handler404 = "counters.api.problems.not_found"

@@ -13,5 +13,6 @@ class RollupsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("rollups.receivers")
+        import_module("rollups.checks")
         # Celery finds tasks.py by itself; these need a name to be found by.
         import_module("rollups.periodic")

@@ -2,19 +2,93 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from django.conf import settings
+
+TriggerMode = Literal["background", "inline"]
+
+
+def trigger_mode() -> TriggerMode:
+    """Who publishes a trigger: a thread in the background, or the writer itself."""
+    return (
+        "inline" if _text("ROLLUPS_TRIGGER", "background") == "inline" else "background"
+    )
+
+
+def trigger_gather_seconds() -> float:
+    """How long the background thread gathers triggers for one message."""
+    return _number("ROLLUPS_TRIGGER_GATHER_SECONDS", 0.01)
+
+
+def trigger_waiting_counters() -> int:
+    """How many counters may wait in a process for their message; more are dropped."""
+    return int(_number("ROLLUPS_TRIGGER_WAITING_COUNTERS", 100_000))
+
+
+def trigger_pause_seconds() -> float:
+    """How long a process leaves the broker alone after a failure."""
+    return _number("ROLLUPS_TRIGGER_PAUSE_SECONDS", 1)
+
+
+def trigger_timeout_seconds() -> float:
+    """How long one step of publishing may take (connect, write, answer)."""
+    return _number("ROLLUPS_TRIGGER_TIMEOUT_SECONDS", 0.1)
+
+
+def trigger_exit_seconds() -> float:
+    """How long a process that ends goes on publishing what waits."""
+    return _number("ROLLUPS_TRIGGER_EXIT_SECONDS", 1)
+
+
+def queue_name() -> str:
+    """The queue of the rollup task."""
+    return _text("ROLLUPS_QUEUE", "rollups")
+
+
+def queue_messages() -> int:
+    """How many messages may wait in the queue; the oldest beyond that are dropped."""
+    return int(_number("ROLLUPS_QUEUE_MESSAGES", 10_000))
+
+
+def fold_rest_seconds() -> float:
+    """A counter is folded at most once in this time, however often it is triggered."""
+    return _number("ROLLUPS_FOLD_REST_SECONDS", 0.025)
+
+
+def fold_events() -> int:
+    """How many events one fold takes at most when folding lags behind."""
+    return int(_number("ROLLUPS_FOLD_EVENTS", 500_000))
+
+
+def fold_in_parts_after_seconds() -> float:
+    """Beyond this lag a counter may have more events than one fold can take."""
+    return _number("ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS", 10)
+
+
+def task_seconds() -> float:
+    """How long one rollup task goes on; what is left then goes back into the queue."""
+    return _number("ROLLUPS_TASK_SECONDS", 10)
 
 
 def sweep_period_seconds() -> float:
     """How often beat looks for pending counters."""
-    return float(getattr(settings, "ROLLUPS_SWEEP_PERIOD_SECONDS", 5))
+    return _number("ROLLUPS_SWEEP_PERIOD_SECONDS", 5)
 
 
 def sweep_grace_seconds() -> float:
     """A counter that has been pending for less is left to its own trigger."""
-    return float(getattr(settings, "ROLLUPS_SWEEP_GRACE_SECONDS", 1))
+    return _number("ROLLUPS_SWEEP_GRACE_SECONDS", 1)
 
 
 def sweep_counters() -> int:
     """How many counters one sweep enqueues at most; the rest waits for the next."""
-    return int(getattr(settings, "ROLLUPS_SWEEP_COUNTERS", 50_000))
+    return int(_number("ROLLUPS_SWEEP_COUNTERS", 50_000))
+
+
+def _number(name: str, default: float) -> float:
+    return float(getattr(settings, name, default))
+
+
+def _text(name: str, default: str) -> str:
+    return str(getattr(settings, name, default))

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from django.db import connection, transaction
 
 from counters.statements import fetch
+from rollups import conf, failures, metrics
+
+# In a fold by parts, however many counters share it, each may go on by this much.
+_LEAST_EVENTS = 1_000
+NO_REST = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,36 +23,107 @@ class Folded:
 
     # Counter id -> number of events folded now (0 where the last fold crashed half-way).
     events_of: dict[int, int] = field(default_factory=dict)
-    # Counters that should be folded again: another fold held them, or they were written
-    # meanwhile.
+    # Counters that should be folded again: the three below, and those written meanwhile.
     still_pending: frozenset[int] = frozenset()
+    # Another fold held them; it sees to them, unless it dies.
+    held: frozenset[int] = frozenset()
+    # Folded a moment ago by another; left out this time.
+    resting: frozenset[int] = frozenset()
+    # They had more events than one fold takes: the oldest part is folded.
+    partly: frozenset[int] = frozenset()
+    # How long each counter had been waiting when the fold began.
+    lag_of: dict[int, timedelta] = field(default_factory=dict)
+    # Their last fold failed.
+    failed_before: frozenset[int] = frozenset()
 
     @property
     def events(self) -> int:
         return sum(self.events_of.values())
 
 
-def fold(counter_ids: Collection[int]) -> Folded:
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    counter_id: int
+    lag: timedelta
+    is_resting: bool
+    failed_before: bool
+
+
+def fold(counter_ids: Collection[int], *, rest: timedelta = NO_REST) -> Folded:
     """Fold the pending events of the given counters, each exactly once.
 
     One transaction for all of them; it never waits for another fold, and no writer ever
-    waits for it. Safe to run at any time, any number of times, by anybody at once. Must
-    not be called inside a transaction block (raises RuntimeError).
+    waits for it. Safe to run at any time, any number of times, by anybody at once. A
+    counter folded within `rest` is left out; so is one that was set apart. Where folding
+    lags behind, the oldest events come first and no more than ROLLUPS_FOLD_EVENTS, so
+    time and memory are bounded. Must not be called inside a transaction block (raises
+    RuntimeError).
     """
-    pending = _ids("prepare_fold", counter_ids)
+    started = time.monotonic()
+    rows = fetch(
+        connection,
+        "rollups",
+        "prepare_fold",
+        counter_ids=list(counter_ids),
+        rest=rest,
+    )
+    prepared = [_Prepared(*row) for row in rows]
+    pending = {one.counter_id for one in prepared if not one.is_resting}
+    resting = frozenset(one.counter_id for one in prepared if one.is_resting)
     if not pending:
-        return Folded()
+        return Folded(still_pending=resting, resting=resting)
+    long = timedelta(seconds=conf.fold_in_parts_after_seconds())
+    behind = {one.counter_id for one in prepared if one.lag > long} & pending
+    events_of: dict[int, int] = {}
+    partly: set[int] = set()
     with transaction.atomic(durable=True):
         locked = _ids("lock_rollups", pending)
-        events_of = _fold_locked(locked) if locked else {}
+        if behind & locked:
+            part_of, partly = _fold_in_parts(behind & locked)
+            events_of |= part_of
+        if locked - partly:
+            events_of |= _fold_locked(locked - partly)
     # A crash here leaves last writes behind; the sweep finds them and folds to no effect.
     written_since = _ids("remove_settled", locked) if locked else set()
-    return Folded(events_of, frozenset((pending - locked) | written_since))
+    failed_before = frozenset(one.counter_id for one in prepared if one.failed_before)
+    if failed_before & events_of.keys():
+        failures.forget(failed_before & events_of.keys())
+    if events_of:
+        metrics.count_fold(
+            events=sum(events_of.values()), seconds=time.monotonic() - started
+        )
+    return Folded(
+        events_of,
+        still_pending=frozenset((pending - locked) | written_since | resting),
+        held=frozenset(pending - locked),
+        resting=resting,
+        partly=frozenset(partly),
+        lag_of={one.counter_id: one.lag for one in prepared},
+        failed_before=failed_before,
+    )
 
 
 def _fold_locked(locked: Collection[int]) -> dict[int, int]:
     rows = fetch(connection, "rollups", "fold_events", counter_ids=list(locked))
     return {counter_id: int(events) for counter_id, events in rows}
+
+
+def _fold_in_parts(behind: Collection[int]) -> tuple[dict[int, int], set[int]]:
+    """Fold the oldest part of those that have more events than a fold may take."""
+    most = max(_LEAST_EVENTS, conf.fold_events() // len(behind))
+    bounds = dict(
+        fetch(connection, "rollups", "bound_fold", counter_ids=list(behind), most=most)
+    )
+    if not bounds:
+        return {}, set()
+    rows = fetch(
+        connection,
+        "rollups",
+        "fold_events_up_to",
+        counter_ids=list(bounds),
+        bounds=list(bounds.values()),
+    )
+    return {counter_id: int(events) for counter_id, events in rows}, set(bounds)
 
 
 def _ids(statement: str, counter_ids: Collection[int]) -> set[int]:

@@ -30,7 +30,8 @@ class Rollup(models.Model):
         indexes = [
             # A namespace's counters by count, and by last write: top N, page after page.
             models.Index(
-                name="rollups_rollup_by_count", fields=["namespace_id", "total", "counter"]
+                name="rollups_rollup_by_count",
+                fields=["namespace_id", "total", "counter"],
             ),
             models.Index(
                 name="rollups_rollup_by_last_write",
@@ -61,8 +62,11 @@ class Sweep(models.Model):
     swept_at = models.DateTimeField()
     # Counters with last writes that no rollup covers.
     pending = models.IntegerField()
-    # Those among them that waited longer than the grace: their trigger did not do its job.
-    healed = models.IntegerField()
+    # Those among them that had waited for longer than the grace, and were enqueued.
+    overdue = models.IntegerField(db_default=0)
+    # Those that its messages had to fold: their trigger did not do its job. Counted by the
+    # workers, after the sweep.
+    healed = models.IntegerField(db_default=0)
     oldest_lag = models.DurationField(null=True)
 
     class Meta:
@@ -73,3 +77,18 @@ class Sweep(models.Model):
 
     def __str__(self) -> str:
         return f"sweep at {self.swept_at}: {self.healed} of {self.pending} healed"
+
+
+class Failure(models.Model):
+    """That a counter's fold failed: it is set apart, and tried again by the sweep."""
+
+    # No foreign key: a counter may be deleted while it is set apart; sweeps tidy up.
+    counter_id = models.BigIntegerField(primary_key=True)
+    error = models.TextField()
+    attempts = models.IntegerField()
+    failed_since = models.DateTimeField()
+    failed_at = models.DateTimeField()
+    next_try_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"counter {self.counter_id}: {self.error}"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from celery import shared_task
 
 from counters import claims, partitions
-from rollups import sweeping
+from rollups import exposition, sweeping
 
 
 @shared_task(name="sweep", ignore_result=True)
 def sweep() -> None:
     """Look for counters whose trigger was lost, and enqueue them."""
     sweeping.sweep()
+    exposition.tidy_up()
 
 
 @shared_task(name="make_partitions", ignore_result=True)

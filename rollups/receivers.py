@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery.signals import task_prerun
+from celery.signals import task_prerun, worker_process_shutdown
 from django.db import close_old_connections
 from django.dispatch import receiver
 
 from counters.signals import counters_deleting, events_committed
-from rollups import trigger
+from rollups import publisher, trigger
 from rollups.models import Bucket, Rollup
 
 
 @receiver(events_committed)
-def fire_trigger(*, counter_ids: frozenset[int], **_: Any) -> None:
+def fire_trigger(*, counter_ids: frozenset[int], events: int = 0, **_: Any) -> None:
+    publisher.get().count_adds(events)
     trigger.request(counter_ids)
 
 
@@ -26,6 +27,12 @@ def drop_broken_connections(**_: Any) -> None:
     every task after it.
     """
     close_old_connections()
+
+
+@worker_process_shutdown.connect
+def publish_what_waits(**_: Any) -> None:
+    """Celery's children end without the functions that Python runs at exit."""
+    publisher.flush_at_exit()
 
 
 @receiver(counters_deleting)

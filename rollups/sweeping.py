@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
-from counters.statements import affect, fetch
-from rollups import conf, trigger
+from counters.statements import fetch
+from rollups import conf, metrics, trigger
+from rollups.models import Sweep
 
 # How long the record of a sweep is kept.
 KEPT = timedelta(days=7)
@@ -27,7 +29,8 @@ class Swept:
     """What a sweep found and did."""
 
     pending: int
-    healed: tuple[int, ...]
+    # Those that waited for at least the grace, longest lag first.
+    overdue: tuple[int, ...]
     oldest_lag: timedelta | None
     enqueued: int
 
@@ -39,22 +42,35 @@ def select_pending(*, grace: timedelta, most: int) -> list[Pending]:
 
 
 def sweep() -> Swept | None:
-    """Enqueue the counters whose trigger did not do its job; return what was found.
+    """Enqueue the counters that have waited for too long; return what was found.
 
-    One sweep runs at a time in the whole system, whoever starts it: None where another
-    one is at it. Its messages expire with its period, so sweeps never pile up.
+    One sweep runs at a time in the whole system, whoever starts it, and at most two in a
+    period, however many beats there are: None where another one is at it or just was. Its
+    messages expire with its period, so no more than ROLLUPS_SWEEP_COUNTERS a sweep are
+    ever in flight, and sweeps never pile up.
     """
     grace = timedelta(seconds=conf.sweep_grace_seconds())
     with transaction.atomic(durable=True):
-        if not _only_sweep():
+        if not _only_sweep() or _swept_just_now():
             return None
         waiting = select_pending(grace=timedelta(0), most=conf.sweep_counters())
-        healed = tuple(one.counter_id for one in waiting if one.lag >= grace)
+        overdue = tuple(one.counter_id for one in waiting if one.lag >= grace)
         oldest_lag = waiting[0].lag if waiting else None
-        _record(pending=len(waiting), healed=len(healed), oldest_lag=oldest_lag)
+        [(sweep_id,)] = fetch(
+            connection,
+            "rollups",
+            "record_sweep",
+            pending=len(waiting),
+            overdue=len(overdue),
+            oldest_lag=oldest_lag,
+            keep=KEPT,
+        )
+    metrics.count_sweep()
     # Outside the transaction: nobody waits on its lock while the broker is slow.
-    enqueued = trigger.request(healed, expires_seconds=conf.sweep_period_seconds())
-    return Swept(len(waiting), healed, oldest_lag, enqueued)
+    enqueued = trigger.send(
+        overdue, expires_seconds=conf.sweep_period_seconds(), sweep_id=sweep_id
+    )
+    return Swept(len(waiting), overdue, oldest_lag, enqueued)
 
 
 def _only_sweep() -> bool:
@@ -68,13 +84,10 @@ def _only_sweep() -> bool:
     return bool(taken)
 
 
-def _record(*, pending: int, healed: int, oldest_lag: timedelta | None) -> None:
-    affect(
-        connection,
-        "rollups",
-        "record_sweep",
-        pending=pending,
-        healed=healed,
-        oldest_lag=oldest_lag,
-        keep=KEPT,
-    )
+def _swept_just_now() -> bool:
+    """Whether another beat's sweep was less than half a period ago.
+
+    One from the future is a clock that was set back: no reason to wait for it.
+    """
+    half = timedelta(seconds=conf.sweep_period_seconds() / 2)
+    return Sweep.objects.filter(swept_at__gt=Now() - half, swept_at__lte=Now()).exists()

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import logging
+
 from celery import shared_task
 
-from rollups import circulation
-from rollups.folding import fold
+from rollups import working
+from rollups.fire_and_forget import FireAndForget
 
-# A trigger that waited longer than this is dropped by the worker: by then the sweep has
-# sent a newer one, and a queue that nobody reads does not grow without end.
-EXPIRES_SECONDS = 60
+logger = logging.getLogger(__name__)
+
+# The last resort: the task itself stops much earlier, and PostgreSQL's time-outs end each
+# of its statements.
+HARD_LIMIT_SECONDS = 120
 
 
-@shared_task(name="rollup", ignore_result=True, expires=EXPIRES_SECONDS)
-def rollup(counter_ids: list[int]) -> None:
+@shared_task(
+    name="rollup",
+    base=FireAndForget,
+    ignore_result=True,
+    time_limit=HARD_LIMIT_SECONDS,
+)
+def rollup(counter_ids: list[int], turn: int = 0, sweep_id: int | None = None) -> None:
     """Fold these counters; those still pending afterwards stay in circulation."""
-    again = circulation.take_turn(fold(counter_ids).still_pending)
-    if again:
-        rollup.apply_async(
-            args=[again],  # type: ignore[arg-type]
-            countdown=circulation.PAUSE_SECONDS,
-            ignore_result=True,
-            retry=False,
-        )
+    for again in working.work(counter_ids, turn=turn, sweep_id=sweep_id):
+        try:
+            rollup.apply_async(
+                args=[again.counter_ids],
+                kwargs={"turn": again.turn, "sweep_id": again.sweep_id},
+                countdown=again.pause_seconds,
+                ignore_result=True,
+                retry=False,
+            )
+        # Counted and logged by the publisher; the sweep finds what was not sent.
+        except Exception as error:
+            logger.debug("Not in circulation: %r", error)
+            return

@@ -12,7 +12,7 @@ from django.db import connections
 from counters import access, namespaces
 from counters.api import authentication
 from counters.models import Counter, LastWrite, Namespace
-from rollups import trigger
+from rollups import publisher
 from rollups.models import Rollup
 from tests.servers import SERVERS
 
@@ -32,7 +32,7 @@ def _nothing_remembered() -> None:
     namespaces.forget_all()
     access.forget_all()
     authentication.forget_all()
-    trigger.breaker.reset()
+    publisher.breaker.reset()
 
 
 @pytest.fixture

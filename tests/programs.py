@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from celery import current_app
 from django.db import connection
 from kombu import Connection
 
@@ -109,9 +110,9 @@ def add_in_another_process(broker_url: str, counters: int, adds: int) -> None:
 def purge(broker_url: str) -> None:
     """Drop what earlier tests left in the queue."""
     with Connection(broker_url) as broker:
-        queue = broker.SimpleQueue("rollups")
-        queue.clear()
-        queue.close()
+        queue = current_app.amqp.queues["rollups"].bind(broker.default_channel)
+        queue.declare()
+        queue.purge()
 
 
 def wait_until(claim: Callable[[], object], otherwise: str) -> None:

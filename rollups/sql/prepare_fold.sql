@@ -1,13 +1,17 @@
 -- Which of the given counters have anything to fold; makes the rollups that they lack.
--- Parameters: counter_ids bigint[].
--- Returns: counter_id, one row a counter with last writes.
+-- Parameters: counter_ids bigint[], rest interval.
+-- Returns one row a counter with last writes: counter_id; lag interval; is_resting: it was
+--   folded within the rest, so that the next fold can wait; failed_before: it has a failure
+--   on record. One that is set apart until later is left out.
 -- Its own transaction, so that two folders of a new counter wait for a moment, not a fold.
--- Index: the primary keys of last write, counter and rollup.
+-- Index: the primary keys of last write, counter, rollup and failure.
 WITH pending AS MATERIALIZED (
-  SELECT DISTINCT last_write.counter_id, counter.namespace_id
+  SELECT last_write.counter_id, counter.namespace_id,
+         min(last_write.pending_since) AS pending_since
   FROM counters_lastwrite AS last_write
   JOIN counters_counter AS counter ON counter.id = last_write.counter_id
   WHERE last_write.counter_id = ANY (%(counter_ids)s::bigint[])
+  GROUP BY last_write.counter_id, counter.namespace_id
 ),
 created AS (
   INSERT INTO rollups_rollup (counter_id, namespace_id)
@@ -19,4 +23,16 @@ created AS (
   ORDER BY pending.counter_id
   ON CONFLICT (counter_id) DO NOTHING
 )
-SELECT counter_id FROM pending
+SELECT pending.counter_id,
+       statement_timestamp() - greatest(pending.pending_since, rollup.watermark_at),
+       -- One from the future is a clock that was set back: no reason to rest.
+       coalesce(
+         rollup.watermark_at > statement_timestamp() - %(rest)s::interval
+         AND rollup.watermark_at <= statement_timestamp(),
+         false
+       ),
+       failure.counter_id IS NOT NULL
+FROM pending
+LEFT JOIN rollups_rollup AS rollup ON rollup.counter_id = pending.counter_id
+LEFT JOIN rollups_failure AS failure ON failure.counter_id = pending.counter_id
+WHERE failure.next_try_at IS NULL OR failure.next_try_at <= statement_timestamp()

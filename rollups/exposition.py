@@ -1,0 +1,113 @@
+"""Exposes the metrics: those of all processes on this machine, and of the database."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from rollups import status
+
+# What ended processes counted, added up; no process has the id 0.
+_ENDED = "0"
+_SUMMED_KINDS = ("counter", "histogram")
+_DATABASE_GAUGES = {
+    "rollups_pending_counters": "Counters that are written and not folded yet.",
+    "rollups_lag_seconds": "How long the counter that waits longest has waited.",
+    "rollups_last_sweep_age_seconds": "Time since the last sweep began.",
+    "rollups_set_apart_counters": "Counters whose fold failed, until it succeeds.",
+}
+
+
+def expose() -> bytes:
+    """Return everything in the text format of Prometheus."""
+    registry = CollectorRegistry()
+    registry.register(_DatabaseCollector())
+    directory = Path(settings.METRICS_DIR)
+    with _locked(directory):
+        _add_up_ended(directory)
+        MultiProcessCollector(registry, str(directory))
+        return generate_latest(registry)
+
+
+class _DatabaseCollector(Collector):
+    """What only the database knows; nothing where it does not answer."""
+
+    def collect(self) -> Iterable[Metric]:
+        try:
+            now = status.measure()
+        except DatabaseError:
+            yield GaugeMetricFamily(
+                "rollups_database_up", "Whether the database answers.", value=0
+            )
+            return
+        values = (
+            now.pending,
+            now.lag_seconds,
+            now.last_sweep_age_seconds,
+            now.set_apart,
+        )
+        yield GaugeMetricFamily(
+            "rollups_database_up", "Whether the database answers.", value=1
+        )
+        for (name, text), value in zip(_DATABASE_GAUGES.items(), values, strict=True):
+            if value is not None:
+                yield GaugeMetricFamily(name, text, value=value)
+
+
+def tidy_up() -> None:
+    """Add up what ended processes left, so that the directory stays small."""
+    directory = Path(settings.METRICS_DIR)
+    if directory.is_dir():
+        with _locked(directory):
+            _add_up_ended(directory)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """No one else adds up or exposes: half-moved values would count twice."""
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _add_up_ended(directory: Path) -> None:
+    for path in directory.glob("*.db"):
+        kind, _, pid = path.stem.rpartition("_")
+        if pid == _ENDED or not pid.isdigit() or _is_running(int(pid)):
+            continue
+        if kind in _SUMMED_KINDS:
+            _move_values(path, directory / f"{kind}_{_ENDED}.db")
+        path.unlink(missing_ok=True)
+
+
+def _move_values(source: Path, target: Path) -> None:
+    values = MmapedDict.read_all_values_from_file(str(source))
+    total = MmapedDict(str(target))
+    try:
+        for key, value, timestamp, _ in values:
+            kept, _ = total.read_value(key)
+            total.write_value(key, kept + value, timestamp)
+    finally:
+        total.close()  # type: ignore[no-untyped-call]
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

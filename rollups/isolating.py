@@ -1,0 +1,47 @@
+"""Folding so that a counter whose fold fails does not hold up the rest of its batch."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection
+from datetime import timedelta
+
+from django.db import DatabaseError, connection
+
+from rollups import failures, metrics
+from rollups.folding import NO_REST, Folded, fold
+
+logger = logging.getLogger(__name__)
+
+
+def fold_each(
+    counter_ids: Collection[int], *, until: float, rest: timedelta = NO_REST
+) -> list[Folded]:
+    """Fold the counters; where that fails, in halves, down to those that are at fault.
+
+    These are set apart. Past `until` (of time.monotonic) nothing more is begun; the sweep
+    finds the rest. Raises only where the database has gone: then no counter is at fault.
+    """
+    done: list[Folded] = []
+    batches = [list(counter_ids)]
+    while batches and (not done or time.monotonic() < until):
+        batch = batches.pop()
+        try:
+            done.append(fold(batch, rest=rest))
+        except DatabaseError as error:
+            if not connection.is_usable():
+                raise
+            if len(batch) == 1:
+                _set_apart(batch[0], error)
+                done.append(Folded())
+            else:
+                middle = len(batch) // 2
+                batches += [batch[middle:], batch[:middle]]
+    return done
+
+
+def _set_apart(counter_id: int, error: DatabaseError) -> None:
+    logger.error("Counter %d cannot be folded, set apart: %s", counter_id, error)
+    failures.set_apart(counter_id, error)
+    metrics.count_set_apart(type(error).__name__)

@@ -1,0 +1,133 @@
+"""The numbers that this service exposes, summed over all its processes on this machine.
+
+Each process writes its own files in METRICS_DIR (prometheus_client's multiprocess mode);
+`rollups.exposition` adds them up. Labels never name a counter.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+
+from prometheus_client import Counter, Gauge, Histogram
+
+ADDS = Counter("counters_adds", "Events that were recorded and committed.")
+REQUESTED = Counter(
+    "rollups_trigger_requested",
+    "Counters that triggers were asked for: = coalesced + published + failed + dropped"
+    " + those that wait.",
+)
+COALESCED = Counter(
+    "rollups_trigger_coalesced",
+    "Counters whose trigger joined one that was waiting in its process already.",
+)
+PUBLISHED = Counter(
+    "rollups_trigger_published", "Counters whose trigger was handed to the broker."
+)
+FAILED = Counter(
+    "rollups_trigger_failed",
+    "Counters whose trigger the broker did not take, by the class of the error.",
+    ["error"],
+)
+DROPPED = Counter(
+    "rollups_trigger_dropped",
+    "Counters whose trigger was dropped before it reached a broker: overflow (too many"
+    " wait), breaker (the broker had just failed), busy, exit (of the process).",
+    ["reason"],
+)
+MESSAGES_SENT = Counter(
+    "rollups_messages_sent", "Messages handed to the broker; each names many counters."
+)
+WAITING = Gauge(
+    "rollups_trigger_waiting",
+    "Counters whose trigger waits in a process for its message.",
+    multiprocess_mode="livesum",
+)
+BREAKER_OPEN = Gauge(
+    "rollups_trigger_breaker_open",
+    "Processes that leave the broker alone after a failure.",
+    multiprocess_mode="livesum",
+)
+MESSAGES_RECEIVED = Counter(
+    "rollups_messages_received",
+    "Messages that workers began on, by who sent them.",
+    ["source"],
+)
+FOLDS = Counter("rollups_folds", "Folds: transactions that brought rollups forward.")
+EVENTS_FOLDED = Counter("rollups_events_folded", "Events that were folded.")
+FOLD_SECONDS = Histogram(
+    "rollups_fold_seconds",
+    "How long a fold took, its tidying up included.",
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+SET_APART = Counter(
+    "rollups_counters_set_apart",
+    "Times that a counter was set apart because its fold failed, by the class of the"
+    " error.",
+    ["error"],
+)
+HEALED = Counter(
+    "rollups_healed",
+    "Counters that had to be folded by the sweep: their trigger did not do its job.",
+)
+SWEEPS = Counter("rollups_sweeps", "Sweeps that looked for pending counters.")
+
+# Prometheus' client guards its files by a lock that a fork may copy while it is held; no
+# process could count any more. So every change is made under ours, which no fork copies.
+_changing = threading.Lock()
+os.register_at_fork(
+    before=_changing.acquire,
+    after_in_parent=_changing.release,
+    after_in_child=_changing.release,
+)
+_TRIGGERS = {
+    "requested": REQUESTED,
+    "coalesced": COALESCED,
+    "published": PUBLISHED,
+    "messages": MESSAGES_SENT,
+    "adds": ADDS,
+}
+
+
+def count_triggers(
+    changes: Mapping[tuple[str, str], int], *, waiting: int, breaker_is_open: bool
+) -> None:
+    """Add what a process's tally gained since the last time."""
+    with _changing:
+        for (name, label), count in changes.items():
+            if name == "failed":
+                FAILED.labels(label).inc(count)
+            elif name == "dropped":
+                DROPPED.labels(label).inc(count)
+            else:
+                _TRIGGERS[name].inc(count)
+        WAITING.set(waiting)
+        BREAKER_OPEN.set(breaker_is_open)
+
+
+def count_message(source: str) -> None:
+    with _changing:
+        MESSAGES_RECEIVED.labels(source).inc()
+
+
+def count_fold(*, events: int, seconds: float) -> None:
+    with _changing:
+        FOLDS.inc()
+        EVENTS_FOLDED.inc(events)
+        FOLD_SECONDS.observe(seconds)
+
+
+def count_healed(counters: int) -> None:
+    with _changing:
+        HEALED.inc(counters)
+
+
+def count_set_apart(error: str) -> None:
+    with _changing:
+        SET_APART.labels(error).inc()
+
+
+def count_sweep() -> None:
+    with _changing:
+        SWEEPS.inc()

@@ -1,0 +1,250 @@
+"""The publisher: takes triggers in microseconds and publishes them in the background.
+
+A process has one publisher. Writers put counter ids into its set; its thread, started on
+first use, sends what has gathered as one message every few milliseconds. No writer ever
+touches a socket. A fork starts afresh: a child has its own set, thread and connection.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import Counter as TallyOf
+from collections.abc import Collection
+from contextlib import suppress
+from itertools import islice
+from multiprocessing.util import Finalize
+
+from rollups import conf, metrics
+from rollups.breaker import Breaker
+from rollups.publishing import Broker, BrokerBusy, Message
+from rollups.tally import Tally
+
+logger = logging.getLogger(__name__)
+
+# How many counters one message names at most: what one fold takes in well under a second.
+MESSAGE_COUNTERS = 500
+# A trigger that waited longer than this is dropped: by then the sweep has sent a newer
+# one, and a queue that nobody reads does not grow without end.
+EXPIRES_SECONDS = 60.0
+
+
+class Publisher:
+    """The triggers of one process, from request to broker."""
+
+    def __init__(self, breaker: Breaker) -> None:
+        self.tally = Tally()
+        self.breaker = breaker
+        self.broker = Broker()
+        self._lock = threading.Lock()
+        self._waiting: set[int] = set()
+        self._thread: threading.Thread | None = None
+        # Whether the thread sleeps until it is woken, so that a put needs to wake it only
+        # then: waking costs more than the rest of a put.
+        self._idle = False
+        self._woken = threading.Event()
+        self._ending = threading.Event()
+
+    @property
+    def waiting(self) -> int:
+        """How many counters wait in the set right now."""
+        return len(self._waiting)
+
+    def put(self, counter_ids: Collection[int]) -> int:
+        """Leave counters to the background; return how many are in good hands.
+
+        Never waits, never raises for the broker. A counter that waits already is
+        coalesced; one beyond the bound, or after the process's exit, is dropped.
+        """
+        most = conf.trigger_waiting_counters()
+        with self._lock:
+            waiting, tally = self._waiting, self.tally
+            before, dropped = len(waiting), 0
+            if self._ending.is_set():
+                dropped = len(counter_ids)
+                tally.dropped["exit"] += dropped
+            else:
+                if before + len(counter_ids) <= most:
+                    waiting.update(counter_ids)
+                else:
+                    dropped = self._put_up_to(most, counter_ids)
+                tally.coalesced += len(counter_ids) - dropped - len(waiting) + before
+            tally.requested += len(counter_ids)
+            wake, self._idle = self._idle, False
+            if self._thread is None and not self._ending.is_set():
+                self._start()
+        if wake:
+            self._woken.set()
+        return len(counter_ids) - dropped
+
+    def count_adds(self, events: int) -> None:
+        with self._lock:
+            self.tally.adds += events
+
+    def publish_now(self, message: Message) -> None:
+        """Publish in the calling thread; raise what went wrong, after counting it.
+
+        For `inline` mode, circulation and the sweep. While the breaker is open, or where
+        other threads keep the connection busy, the message is dropped: raises BrokerBusy.
+        """
+        counters = len(message.counter_ids)
+        with self._lock:
+            self.tally.requested += counters
+            self.tally.publishing += counters
+        try:
+            if self.breaker.is_open:
+                self._settle(counters, self.tally.dropped, "breaker")
+                raise BrokerBusy("the broker failed a moment ago")
+            self._publish(message)
+        finally:
+            self.count_up()
+
+    def flush(self, seconds: float) -> None:
+        """Publish what waits and end the thread, within the given time; then drop."""
+        with self._lock:
+            self._ending.set()
+            thread = self._thread
+        self._woken.set()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(seconds)
+        with self._lock:
+            self.tally.dropped["exit"] += len(self._waiting)
+            self._waiting.clear()
+        self.count_up()
+
+    def count_up(self) -> None:
+        """Bring the process's metrics up to its tally."""
+        with self._lock:
+            changes = self.tally.take_changes()
+        metrics.count_triggers(
+            changes, waiting=self.waiting, breaker_is_open=self.breaker.is_open
+        )
+
+    def _put_up_to(self, most: int, counter_ids: Collection[int]) -> int:
+        dropped = 0
+        for counter_id in counter_ids:
+            if counter_id in self._waiting:
+                continue
+            if len(self._waiting) >= most:
+                dropped += 1
+            else:
+                self._waiting.add(counter_id)
+        self.tally.dropped["overflow"] += dropped
+        return dropped
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="trigger", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads, or the interpreter is on its way out
+            return
+        self._thread = thread
+        # At the exit of this process, also where it is multiprocessing's: those run no
+        # atexit functions. Celery's children, which run neither, have a signal.
+        Finalize(None, flush_at_exit, exitpriority=1)
+
+    def _run(self) -> None:
+        try:
+            while self._wait_for_work():
+                self._publish_waiting()
+                self.count_up()
+        finally:
+            with self._lock:
+                self._thread = None
+
+    def _wait_for_work(self) -> bool:
+        """Return when something has gathered; False once there is nothing more to come."""
+        self._ending.wait(conf.trigger_gather_seconds())
+        while True:
+            with self._lock:
+                if self._waiting:
+                    return not (self._ending.is_set() and self.breaker.is_open)
+                if self._ending.is_set():
+                    return False
+                self._woken.clear()
+                self._idle = True
+            self._woken.wait()
+            # Gather: what woke us is rarely alone.
+            self._ending.wait(conf.trigger_gather_seconds())
+
+    def _publish_waiting(self) -> None:
+        while True:
+            if self.breaker.is_open:
+                # What waits stays in the set and coalesces until the broker is tried again.
+                self.count_up()
+                if self._ending.wait(self.breaker.remaining_seconds):
+                    return
+                continue
+            with self._lock:
+                batch = list(islice(self._waiting, MESSAGE_COUNTERS))
+                self._waiting.difference_update(batch)
+                self.tally.publishing += len(batch)
+            if not batch:
+                return
+            # Counted and reported; the next attempt is the next message's.
+            with suppress(Exception):
+                self._publish(Message(batch, EXPIRES_SECONDS))
+
+    def _publish(self, message: Message) -> None:
+        counters = len(message.counter_ids)
+        try:
+            self.broker.publish(message)
+        except BrokerBusy:
+            self._settle(counters, self.tally.dropped, "busy")
+            raise
+        # Not only OperationalError: a broker that refuses a queue's arguments raises
+        # errors of its own. None of them may reach the writer, whose event is committed.
+        except Exception as error:
+            self.breaker.trip()
+            cause = error.__cause__ or error
+            self._settle(counters, self.tally.failed, type(cause).__name__)
+            logger.warning(
+                "Trigger not sent (%s: %s); the sweep will find its %d counter(s)."
+                " No more triggers for %g s.",
+                type(cause).__name__,
+                error,
+                counters,
+                conf.trigger_pause_seconds(),
+            )
+            raise
+        self._settle(counters)
+
+    def _settle(
+        self, counters: int, lost: TallyOf[str] | None = None, why: str = ""
+    ) -> None:
+        """Count what became of a message's counters: published, or lost and why."""
+        with self._lock:
+            self.tally.publishing -= counters
+            if lost is None:
+                self.tally.published += counters
+                self.tally.messages += 1
+            else:
+                lost[why] += counters
+
+
+breaker = Breaker()
+_publisher = Publisher(breaker)
+
+
+def get() -> Publisher:
+    """Return this process's publisher."""
+    return _publisher
+
+
+def flush_at_exit() -> None:
+    _publisher.flush(conf.trigger_exit_seconds())
+
+
+def _start_afresh() -> None:
+    """After a fork, in the child: what waits in the parent is the parent's to publish.
+
+    The parent's thread does not run here, its locks may be held for ever, and its socket
+    is shared with it: dropping the object closes this process's end of it only.
+    """
+    global _publisher
+    breaker.reset()
+    _publisher = Publisher(breaker)
+
+
+os.register_at_fork(after_in_child=_start_afresh)

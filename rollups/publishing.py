@@ -1,0 +1,171 @@
+"""Publishing rollup messages on a connection of our own, with hard time-outs.
+
+Kombu's defaults wait for seconds or for ever on a sick broker, Celery's pools are shared
+with consumers that must be able to wait, and either may hold a socket that was opened
+before a fork. So every trigger, in every role, goes out through this connection.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from celery import current_app
+from kombu import Connection, Producer, Queue
+from kombu.utils.uuid import uuid
+
+from rollups import conf
+
+TASK = "rollup"
+_TRIM_EVERY_SECONDS = 1.0
+
+
+class BrokerBlocked(Exception):
+    """RabbitMQ has told its publishers to stop (memory or disk alarm)."""
+
+
+class BrokerBusy(Exception):
+    """Another thread has been publishing for the whole time-out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What the rollup task is sent."""
+
+    counter_ids: list[int]
+    expires_seconds: float
+    # The worker starts on it after this time.
+    countdown_seconds: float | None = None
+    options: dict[str, Any] | None = None
+
+
+class Broker:
+    """One process's connection to the broker; opened on first use, dropped on failure."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._producer: Producer | None = None
+        self._trimmed_at = 0.0
+
+    def publish(self, message: Message) -> None:
+        """Send a message without confirmation or retry; raise whatever went wrong.
+
+        Takes a handful of time-outs at most: waiting for another thread that publishes,
+        then each step of connecting, declaring and sending. The name look-up of a broker
+        that is given by name is the resolver's affair: it has no time-out of its own.
+        """
+        if not self._lock.acquire(timeout=conf.trigger_timeout_seconds()):
+            raise BrokerBusy("another thread is publishing")
+        try:
+            producer = self._producer or self._connect()
+            _send(producer, message)
+            self._trim(producer)
+        except BaseException:
+            self._drop()
+            raise
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        with self._lock:
+            self._drop()
+
+    def _connect(self) -> Producer:
+        connection = current_app.connection_for_write(
+            connect_timeout=conf.trigger_timeout_seconds(),
+            transport_options=transport_options(current_app.conf.broker_write_url),
+        )
+        self._producer = Producer(connection)
+        return self._producer
+
+    def _drop(self) -> None:
+        """Close the connection without saying goodbye, for which nobody may answer."""
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        connection: Any = producer.connection
+        # py-amqp's collect() closes the socket; its close() waits for an answer.
+        hang_up: Callable[[], None] = getattr(
+            connection._connection, "collect", connection.release
+        )
+        with suppress(Exception):
+            hang_up()
+
+    def _trim(self, producer: Producer) -> None:
+        """Drop the oldest messages of a queue that nobody reads, as RabbitMQ does itself.
+
+        Kombu pushes on the left of a Redis list and pops on the right.
+        """
+        now = time.monotonic()
+        connection: Connection = producer.connection
+        if (
+            connection.transport.driver_type != "redis"
+            or now - self._trimmed_at < _TRIM_EVERY_SECONDS
+        ):
+            return
+        self._trimmed_at = now
+        channel: Any = producer.channel
+        with channel.conn_or_acquire() as client:
+            client.ltrim(conf.queue_name(), 0, conf.queue_messages() - 1)
+
+
+def transport_options(url: str) -> dict[str, Any]:
+    """Return kombu's options that make every step of a publish end in time."""
+    seconds = conf.trigger_timeout_seconds()
+    if url.startswith(("amqp", "pyamqp")):
+        return {
+            "max_retries": 0,
+            # Without these py-amqp waits for ever on a broker that went silent.
+            "read_timeout": seconds,
+            "write_timeout": seconds,
+            "on_blocked": _raise_blocked,
+        }
+    return {
+        "max_retries": 0,
+        "interval_start": 0,
+        "interval_step": 0,
+        "interval_max": 0,
+        "socket_timeout": seconds,
+        "socket_connect_timeout": seconds,
+        # It would try every command twice, and take twice the time-out.
+        "retry_on_timeout": False,
+    }
+
+
+def _send(producer: Producer, message: Message) -> None:
+    # By kombu and not by the task's own apply_async: that costs twice as much.
+    queue: Queue = current_app.amqp.queues[conf.queue_name()]
+    task_id = uuid()
+    made = current_app.amqp.as_task_v2(
+        task_id,
+        TASK,
+        args=(message.counter_ids,),
+        kwargs=message.options,
+        countdown=message.countdown_seconds,
+        expires=message.expires_seconds,
+        ignore_result=True,
+        argsrepr=f"({len(message.counter_ids)} counters)",
+        kwargsrepr="",
+    )
+    producer.publish(
+        made.body,
+        # The default exchange takes a message straight to the queue of that name.
+        exchange="",
+        routing_key=queue.name,
+        serializer="json",
+        headers=made.headers,
+        declare=[queue],
+        delivery_mode="transient",
+        # RabbitMQ drops it then; a worker on Redis does when it comes to it.
+        expiration=message.expires_seconds,
+        retry=False,
+        **made.properties,
+    )
+
+
+def _raise_blocked(reason: str) -> None:
+    raise BrokerBlocked(reason)

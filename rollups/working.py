@@ -1,0 +1,90 @@
+"""What a worker does with one message: fold its counters and say which to fold again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import F
+
+from rollups import circulation, conf, metrics
+from rollups.folding import Folded
+from rollups.isolating import fold_each
+from rollups.models import Sweep
+
+_LONGEST_PAUSE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Counters that are to be folded again after a pause."""
+
+    counter_ids: list[int]
+    pause_seconds: float
+    turn: int
+    # Goes with what a sweep found and one task could not finish.
+    sweep_id: int | None = None
+
+
+def work(
+    counter_ids: Collection[int], *, turn: int = 0, sweep_id: int | None = None
+) -> list[Again]:
+    """Fold the counters, those that are far behind in parts, for ROLLUPS_TASK_SECONDS.
+
+    Returns those that are pending still. What was written since, or rests, comes back
+    after the rest. What another fold holds comes back after a pause that doubles with
+    each turn. What is folded in parts comes back behind the messages that wait now.
+    """
+    metrics.count_message(_source(turn, sweep_id))
+    until = time.monotonic() + conf.task_seconds()
+    rest = timedelta(seconds=conf.fold_rest_seconds())
+    soon: set[int] = set()
+    held: set[int] = set()
+    left = set(counter_ids)
+    while left:
+        batch, left = left, set()
+        for folded in fold_each(batch, until=until, rest=rest):
+            soon |= folded.still_pending - folded.held - folded.partly
+            held |= folded.held
+            left |= folded.partly
+            if sweep_id is not None:
+                _count_healed(folded, sweep_id)
+        if time.monotonic() >= until:
+            break
+    pause = conf.fold_rest_seconds()
+    longer = min(pause * 2**turn, _LONGEST_PAUSE_SECONDS)
+    again = [
+        Again(circulation.take_turn(soon, pause), pause, 1),
+        Again(circulation.take_turn(held, longer), longer, turn + 1),
+        Again(circulation.take_turn(left, pause), 0.0, 1, sweep_id),
+    ]
+    return [one for one in again if one.counter_ids]
+
+
+def _source(turn: int, sweep_id: int | None) -> str:
+    if turn:
+        return "circulation"
+    return "trigger" if sweep_id is None else "sweep"
+
+
+def _count_healed(folded: Folded, sweep_id: int) -> None:
+    """Count the counters that no trigger got folded in time: the sweep had to.
+
+    Not one whose trigger's message came first, however late: then there was nothing left
+    to fold, or only what was written within the grace. Not one whose fold failed: its
+    trigger had come. One that is folded in parts counts once, with the last part.
+    """
+    grace = timedelta(seconds=conf.sweep_grace_seconds())
+    healed = sum(
+        1
+        for counter_id, events in folded.events_of.items()
+        if events
+        and folded.lag_of[counter_id] >= grace
+        and counter_id not in folded.failed_before
+        and counter_id not in folded.partly
+    )
+    if healed:
+        Sweep.objects.filter(pk=sweep_id).update(healed=F("healed") + healed)
+        metrics.count_healed(healed)
