@@ -44,9 +44,9 @@ def after_commit(
 def _registered(connection: BaseDatabaseWrapper) -> Announcement:
     """Return the transaction's announcement; register it on the first add.
 
-    It is registered under no savepoint: were it bound to the savepoint of the first add,
-    rolling that back would also silence the adds that joined it later. The price is that
-    an add which was rolled back with its savepoint is announced, and folded to no effect.
+    Django drops it with the savepoint in which it was registered. Adds that joined it since
+    lie in that savepoint too, or in one within it, so nothing that commits goes unsaid. An
+    add whose own savepoint was rolled back may be announced; it is folded to no effect.
     """
     if not connection.in_atomic_block:
         return Announcement()
@@ -56,5 +56,5 @@ def _registered(connection: BaseDatabaseWrapper) -> Announcement:
         if isinstance(hook, Announcement):
             return hook
     announcement = Announcement()
-    hooks.append((set(), announcement, True))
+    connection.on_commit(announcement, robust=True)
     return announcement

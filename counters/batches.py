@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -36,7 +36,7 @@ def add_all(events: Sequence[CheckedEvent]) -> list[Recorded]:
         if best_effort.applies_to(event.namespace):
             # A cache cannot take all of a batch or nothing.
             raise BatchRefused(index, NotForBestEffort(event.namespace.name, "batches"))
-    first_of = list(_first_uses(events))
+    first_of = _first_uses(events)
     indexes = [index for index, first in enumerate(first_of) if index == first]
     if not indexes:
         return []
@@ -62,14 +62,18 @@ def add_all(events: Sequence[CheckedEvent]) -> list[Recorded]:
     ]
 
 
-def _first_uses(events: Sequence[CheckedEvent]) -> Iterator[int]:
-    """Yield for each event the index of the one in the batch that it repeats, or its own.
+def _first_uses(events: Sequence[CheckedEvent]) -> list[int]:
+    """Return for each event the index of the one in the batch that it repeats, or its own.
 
     A token without a time repeats any use before it; one with a time, the same time.
     """
+    # The int, because a UUID is slow to hash.
+    uses = [(event.namespace.pk, event.name, event.token.uuid.int) for event in events]
+    if len(set(uses)) == len(uses):
+        return list(range(len(uses)))
+    first_of = []
     seen: dict[tuple[Any, ...], int] = {}
-    for index, event in enumerate(events):
-        use = (event.namespace.pk, event.name, event.token.uuid)
+    for index, (event, use) in enumerate(zip(events, uses, strict=True)):
         any_first = seen.setdefault(use, index)
         first = seen.setdefault((*use, event.token.event_time), index)
         if event.untimed:
@@ -79,7 +83,8 @@ def _first_uses(events: Sequence[CheckedEvent]) -> Iterator[int]:
                 event.token.text, kept=events[first].delta, offered=event.delta
             )
             raise BatchRefused(index, conflict)
-        yield first
+        first_of.append(first)
+    return first_of
 
 
 def _record(

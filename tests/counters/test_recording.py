@@ -165,6 +165,26 @@ def test_add__announces_what_a_rolled_back_savepoint_does_not_undo(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_add__announces_once_what_came_in_savepoints_that_were_kept(
+    committed_namespace: Namespace,
+    triggers: list[list[int]],
+    counter_id: Callable[[str], int],
+) -> None:
+    with transaction.atomic():
+        with transaction.atomic():
+            with transaction.atomic():
+                recording.add(namespace="test", name="inner")
+            recording.add(namespace="test", name="outer")
+        with transaction.atomic():
+            recording.add(namespace="test", name="undone")
+            transaction.set_rollback(True)
+        recording.add(namespace="test", name="last")
+
+    [fired] = triggers
+    assert {counter_id(name) for name in ("inner", "outer", "last")} <= set(fired)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_add__survives_a_receiver_that_fails(
     committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -376,3 +376,15 @@ def test_fold__covers_every_partition_that_has_pending_events(
     fold_all()
 
     assert Rollup.objects.get().events == len(times) == Event.objects.count()
+
+
+@pytest.mark.django_db
+def test_fold__leaves_what_its_own_transaction_added(namespace: Namespace) -> None:
+    """As in a test of somebody's that never commits: its own id is in no snapshot."""
+    for _ in range(2):
+        counter_id = recording.add(namespace="test", name="hits").counter_id
+        assert counter_id is not None
+        folding.fold([counter_id])
+
+    assert Rollup.objects.get().total == 0
+    assert LastWrite.objects.exists()
