@@ -14,7 +14,7 @@ from typing import Any
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
-from counters_project import embedded, env
+from counters_project import api_description, embedded, env
 from rollups.queues import rollup_queue
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -47,6 +47,8 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "knox",
     "counters",
     "rollups",
@@ -64,6 +66,7 @@ MIDDLEWARE = [
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "counters_project" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -260,6 +263,17 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["counters.api.parsers.StrictJSONParser"],
     "EXCEPTION_HANDLER": "counters.api.problems.answer_problem",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Fold counters",
+    "VERSION": "1",
+    "DESCRIPTION": api_description.INTRODUCTION,
+    "POSTPROCESSING_HOOKS": ["counters_project.api_pages.finish"],
+    # The page's scripts come from here, not from another company's servers.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "TAGS": api_description.TAGS,
 }
 REST_KNOX = {"AUTO_REFRESH": False, "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Token"}
 

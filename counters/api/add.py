@@ -5,6 +5,7 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from counters.api import described
 from counters.api.parsers import read_object, read_time
 from counters.api.shapes import RecordedBody, recorded_body
 from counters.api.views import CountersView, token_of
@@ -17,6 +18,7 @@ FIELDS = frozenset({"delta", "token", "generation_time"})
 class AddView(CountersView):
     """Add a delta to a counter. A repeat of a token gets the first answer again."""
 
+    @described.add
     def post(self, request: Request, namespace: str, name: str) -> Response:
         return Response(self.add(request, namespace, name))
 

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from counters import batches
+from counters.api import described
 from counters.api.parsers import read_object, read_time
 from counters.api.shapes import recorded_body
 from counters.api.views import CountersView
@@ -29,6 +30,7 @@ WANTED = "a list of events, each an object with namespace, name and delta"
 class EventsView(CountersView):
     """Add up to 10,000 events in one transaction; an answer for each, in order."""
 
+    @described.add_batch
     def post(self, request: Request) -> Response:
         events = _events(request.data)
         now = datetime.now(UTC)

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from counters import access, configuring, deleting
+from counters.api import described
 from counters.api.parsers import read_object
 from counters.api.shapes import namespace_body
 from counters.api.views import CountersView
@@ -19,10 +20,12 @@ from counters.models import Namespace
 class NamespacesView(CountersView):
     """The namespaces that the caller may see; making new ones."""
 
+    @described.list_namespaces
     def get(self, request: Request) -> Response:
         visible = access.visible_to(cast(access.User, request.user)).order_by("name")
         return Response({"results": [namespace_body(one) for one in visible]})
 
+    @described.create_namespace
     def post(self, request: Request) -> Response:
         user = cast(access.User, request.user)
         if not access.may_create_namespaces(user):
@@ -36,15 +39,18 @@ class NamespacesView(CountersView):
 class NamespaceView(CountersView):
     """One namespace's settings; changes reach every process within seconds."""
 
+    @described.read_namespace
     def get(self, request: Request, namespace: str) -> Response:
         access.check_visible(cast(access.User, request.user), namespace)
         return Response(namespace_body(Namespace.objects.get(name=namespace)))
 
+    @described.change_namespace
     def patch(self, request: Request, namespace: str) -> Response:
         self.check_right(request, namespace, "manage")
         settings = read_object(request.data, allowed=configuring.FIELDS)
         return Response(namespace_body(configuring.change(namespace, settings)))
 
+    @described.delete_namespace
     def delete(self, request: Request, namespace: str) -> Response:
         self.check_right(request, namespace, "manage")
         deleting.delete_namespace(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +15,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from counters.api.shapes import exact_number
 from counters.errors import (
     AccessDenied,
     AlreadyExists,
@@ -58,34 +60,41 @@ def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None
     None for errors that nobody foresaw: Django reports those and answers 500.
     """
     set_rollback()
+    if isinstance(error, (OperationalError, InterfaceError, PoolTimeout)):
+        # Not acknowledged: a client with a token may send the same add again.
+        logger.error("The database did not answer: %s", error)
+        _drop_broken_connections()
+    body = problem_of(error)
+    if body is None:
+        return None
+    headers: dict[str, str] = {}
+    if body["status"] == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = RETRY_AFTER_SECONDS
+    if header := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = header
+    if (wait := getattr(error, "wait", None)) is not None:
+        # Never 0, and never a moment too early.
+        headers["Retry-After"] = str(max(1, math.ceil(wait)))
+    return Response(body, body["status"], headers=headers, content_type=MEDIA_TYPE)
+
+
+def problem_of(error: Exception) -> dict[str, Any] | None:
+    """Return the body that an error is answered with, None for one nobody foresaw."""
     if isinstance(error, CountersError):
         cause = error.cause if isinstance(error, BatchRefused) else error
-        return _answer(STATUS_OF[type(cause)], cause.code, error.message, **error.extra)
+        return problem(STATUS_OF[type(cause)], cause.code, error.message, **error.extra)
     if isinstance(error, Http404):
-        return _answer(HTTPStatus.NOT_FOUND, "not-found", "There is nothing here.")
+        return problem(HTTPStatus.NOT_FOUND, "not-found", "There is nothing here.")
     if isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
     if isinstance(error, RequestDataTooBig):
-        return _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", str(error))
+        return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", str(error))
     if isinstance(error, (OperationalError, InterfaceError, PoolTimeout)):
-        return _database_unavailable(error)
+        return DATABASE_UNAVAILABLE
     if isinstance(error, exceptions.APIException):
-        return _answer_api_exception(error)
+        code = str(getattr(error.detail, "code", error.default_code)).replace("_", "-")
+        return problem(HTTPStatus(error.status_code), code, str(error.detail))
     return None
-
-
-def _database_unavailable(error: Exception) -> Response:
-    # Not acknowledged: a client with a token may send the same add again.
-    logger.error("The database did not answer: %s", error)
-    _drop_broken_connections()
-    answer = _answer(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "database-unavailable",
-        "The database did not answer in time. Nothing was acknowledged; send the same"
-        " token again.",
-    )
-    answer["Retry-After"] = RETRY_AFTER_SECONDS
-    return answer
 
 
 def _drop_broken_connections() -> None:
@@ -93,23 +102,6 @@ def _drop_broken_connections() -> None:
     pool = getattr(connection, "pool", None)
     if pool is not None:
         pool.check()
-
-
-def _answer_api_exception(error: exceptions.APIException) -> Response:
-    status = HTTPStatus(error.status_code)
-    code = str(getattr(error.detail, "code", error.default_code)).replace("_", "-")
-    answer = _answer(status, code, str(error.detail))
-    if header := getattr(error, "auth_header", None):
-        answer["WWW-Authenticate"] = header
-    if (wait := getattr(error, "wait", None)) is not None:
-        answer["Retry-After"] = str(round(wait))
-    return answer
-
-
-def _answer(status: HTTPStatus, code: str, detail: str, **extra: Any) -> Response:
-    return Response(
-        problem(status, code, detail, **extra), status=status, content_type=MEDIA_TYPE
-    )
 
 
 def problem(status: HTTPStatus, code: str, detail: str, **extra: Any) -> dict[str, Any]:
@@ -120,8 +112,19 @@ def problem(status: HTTPStatus, code: str, detail: str, **extra: Any) -> dict[st
         "status": status.value,
         "code": code,
         "detail": detail,
-        **extra,
+        **{
+            fact: exact_number(value) if isinstance(value, int) else value
+            for fact, value in extra.items()
+        },
     }
+
+
+DATABASE_UNAVAILABLE = problem(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "database-unavailable",
+    "The database did not answer in time. Nothing was acknowledged; send the same token"
+    " again.",
+)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

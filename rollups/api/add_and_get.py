@@ -7,12 +7,14 @@ from rest_framework.response import Response
 
 from counters.api.add import AddView
 from rollups import reading
+from rollups.api import described
 from rollups.api.shapes import count_body
 
 
 class AddAndGetView(AddView):
     """The write API's add, which also returns the count where `get` asks for it."""
 
+    @described.add_and_get
     def post(self, request: Request, namespace: str, name: str) -> Response:
         wanted = request.query_params.get("get")
         if wanted is None:

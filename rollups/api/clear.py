@@ -9,6 +9,7 @@ from counters.api.parsers import read_object, read_time
 from counters.api.views import CountersView, token_of
 from counters.errors import InvalidValue
 from rollups import clearing
+from rollups.api import described
 from rollups.api.shapes import cleared_body
 
 FIELDS = frozenset({"token", "generation_time"})
@@ -17,6 +18,7 @@ FIELDS = frozenset({"token", "generation_time"})
 class ClearView(CountersView):
     """Set a counter to 0; a repeat of a token clears nothing."""
 
+    @described.clear
     def post(self, request: Request, namespace: str, name: str) -> Response:
         self.check_right(request, namespace, "write")
         body = read_object(request.data, allowed=FIELDS)

@@ -10,18 +10,21 @@ from rest_framework.response import Response
 from counters import deleting
 from counters.api.views import CountersView
 from rollups import reading
+from rollups.api import described
 from rollups.api.shapes import reading_body
 
 
 class CounterView(CountersView):
     """Read a counter, eventual or accurate; delete it for good."""
 
+    @described.read
     def get(self, request: Request, namespace: str, name: str) -> Response:
         self.check_right(request, namespace, "read")
         accuracy = request.query_params.get("accuracy")
         read = reading.get(namespace=namespace, name=name, accuracy=accuracy)
         return Response(reading_body(read))
 
+    @described.delete
     def delete(self, request: Request, namespace: str, name: str) -> Response:
         self.check_right(request, namespace, "manage")
         deleting.delete_counter(

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from counters.api.parsers import read_text, read_whole_number
 from counters.api.views import CountersView
 from rollups import listing
-from rollups.api import cursors
+from rollups.api import cursors, described
 from rollups.api.shapes import reading_body
 from rollups.listing import Place
 
@@ -18,6 +18,7 @@ from rollups.listing import Place
 class CountersListView(CountersView):
     """A namespace's counters, searched and ordered, page after page."""
 
+    @described.list_counters
     def get(self, request: Request, namespace: str) -> Response:
         found = self.check_right(request, namespace, "read")
         query = request.query_params

@@ -8,12 +8,14 @@ from rest_framework.response import Response
 from counters.api.parsers import read_claim, read_time
 from counters.api.views import CountersView
 from rollups import series
+from rollups.api import described
 from rollups.api.shapes import series_body
 
 
 class SeriesView(CountersView):
     """A counter's folded sums per minute, hour or day."""
 
+    @described.series
     def get(self, request: Request, namespace: str, name: str) -> Response:
         found = self.check_right(request, namespace, "read")
         query = request.query_params

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from counters.api.shapes import exact_number
 from counters.errors import stamp
 from rollups.clearing import Cleared
 from rollups.reading import Accuracy, Reading
 from rollups.series import Series
-
-# Beyond this a JavaScript number is rounded; such counts are sent as strings.
-EXACT_IN_JAVASCRIPT = 2**53 - 1
 
 
 class ReadingBody(TypedDict):
@@ -105,8 +103,3 @@ def reading_body(reading: Reading) -> ReadingBody:
         if reading.last_write_at
         else None,
     }
-
-
-def exact_number(value: int) -> int | str:
-    """Return the value in the JSON form that no client rounds in silence."""
-    return value if abs(value) <= EXACT_IN_JAVASCRIPT else str(value)

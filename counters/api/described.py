@@ -1,0 +1,231 @@
+"""The write API's calls, as `GET /api/schema` describes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter
+
+from counters.api.bodies import COUNTER_NAME
+from counters.api.schema import Failure, Json, in_path, operation, query, ref
+from counters.api.shapes import NO_PROMISE
+from counters.batches import BATCH_EVENTS
+from counters.checking import DELTA_WANTED
+from counters.configuring import NAME_WANTED
+from counters.errors import (
+    AccessDenied,
+    AlreadyExists,
+    BatchRefused,
+    BatchTooLarge,
+    CounterNotFound,
+    InvalidValue,
+    MissingValue,
+    NamespaceNotFound,
+    NoSharedCache,
+    NotConfirmed,
+    NotForBestEffort,
+    OutsideAcceptWindow,
+    TokenConflict,
+)
+from counters.names import WANTED as COUNTER_NAME_WANTED
+from counters.tokens import TOKEN_LENGTH
+
+# A UUIDv7 of the instant below.
+TOKEN = "019b76da-a800-7000-8000-0123456789ab"  # noqa: S105
+AT, NEXT_DAY = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
+
+NAMESPACE = in_path("namespace", {"type": "string"}, "The namespace's name.", "demo")
+NAME = in_path(
+    "name",
+    COUNTER_NAME,
+    "The counter's name, percent-encoded: `page/home` is sent as `page%2Fhome`.",
+    "page/home",
+)
+COUNTER = (NAMESPACE, NAME)
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": TOKEN_LENGTH},
+    OpenApiParameter.HEADER,
+    description="The token, in place of the body's field. Where both are sent they must"
+    " agree.",
+)
+
+
+def confirm(what: str) -> OpenApiParameter:
+    return query(
+        "confirm", {"type": "string"}, f"Exactly the {what}'s name.", required=True
+    )
+
+
+NO_NAMESPACE = NamespaceNotFound("demo")
+NO_COUNTER = CounterNotFound("demo", "page/home")
+BAD_NAME = InvalidValue("name", "", COUNTER_NAME_WANTED)
+NO_CACHE = NoSharedCache("demo", "it did not answer (ConnectionError)")
+OUTSIDE = OutsideAcceptWindow(
+    datetime(2025, 1, 1, tzinfo=UTC),
+    datetime(2025, 12, 31, tzinfo=UTC),
+    datetime(2026, 1, 1, 0, 5, tzinfo=UTC),
+)
+CONFLICT = TokenConflict(TOKEN, kept=1, offered=2)
+BAD_EVENT: tuple[Failure, ...] = (
+    InvalidValue("delta", "three", DELTA_WANTED),
+    MissingValue("delta", DELTA_WANTED),
+    InvalidValue("body", "tokn", "a field of this call: delta, generation_time, token"),
+    NotForBestEffort("demo", "tokens and no event times"),
+    NO_NAMESPACE,
+    AccessDenied("demo", "write"),
+    CONFLICT,
+    OUTSIDE,
+    NO_CACHE,
+)
+
+
+ADDED = {"token": TOKEN, "event_time": AT, "duplicate": False}
+NEW_EVENTS: dict[str, Json] = {
+    "Add 1": {"delta": 1},
+    "With a UUIDv7, safe to retry": {"delta": -250, "token": TOKEN},
+    "Any token, with its time": {
+        "delta": 3,
+        "token": "order-17",
+        "generation_time": AT,
+    },
+}
+ADD = (
+    "Adds `delta` to the counter; the first add creates it. When the answer comes the"
+    " event is durable. Send the same token again after a lost answer, for as long as the"
+    " namespace's accept window lasts (24 hours unless it says otherwise): it counts once."
+    " Without a token the server makes one, which protects nothing from your retries."
+)
+add = operation(
+    "add",
+    tag="counters",
+    summary="Add to a counter",
+    description=ADD,
+    parameters=[*COUNTER, IDEMPOTENCY_KEY],
+    body=ref("NewEvent"),
+    body_examples=NEW_EVENTS,
+    answer=ref("Recorded"),
+    answer_examples={"Added": ADDED, "A repeat": {**ADDED, "duplicate": True}},
+    errors=[BAD_NAME, *BAD_EVENT],
+)
+add_batch = operation(
+    "add_batch",
+    tag="events",
+    summary="Add many events at once",
+    description=f"Up to {BATCH_EVENTS:,} events in one transaction: all of them or none."
+    " One bad event refuses the batch; `index` says which. An answer each, in order.",
+    body=ref("Batch"),
+    body_examples={
+        "Two counters": {
+            "events": [
+                {"namespace": "demo", "name": "page/home", "delta": 1, "token": TOKEN},
+                {"namespace": "demo", "name": "visits", "delta": 1, "token": TOKEN},
+            ]
+        }
+    },
+    answer=ref("BatchAnswer"),
+    answer_examples={"Added": {"results": [ADDED, ADDED]}},
+    errors=[
+        BatchRefused(1, InvalidValue("delta", 0.5, DELTA_WANTED)),
+        BatchRefused(0, MissingValue("namespace", "the name of a namespace")),
+        BatchRefused(0, NotForBestEffort("demo", "batches")),
+        BatchRefused(0, AccessDenied("demo", "write")),
+        BatchRefused(2, NO_NAMESPACE),
+        BatchRefused(7, CONFLICT),
+        BatchRefused(0, OUTSIDE),
+        BatchTooLarge(10_001, BATCH_EVENTS),
+    ],
+)
+
+NAMESPACE_EXAMPLE: dict[str, Any] = {
+    "name": "demo",
+    "description": "For a first try of the service.",
+    "counter_type": "eventual",
+    "accept_past_seconds": 86_400,
+    "accept_future_seconds": 300,
+    "retention_seconds": 2_592_000,
+    "bucket_size": "minute",
+    "created_at": AT,
+}
+BAD_SETTINGS: tuple[Failure, ...] = (
+    InvalidValue("counter_type", "exact", "one of eventual, accurate, best-effort"),
+    InvalidValue("retention_seconds", 60, "at least accept_past_seconds"),
+)
+list_namespaces = operation(
+    "list_namespaces",
+    tag="namespaces",
+    summary="List namespaces",
+    description="Those in which you have any right, by name.",
+    answer=ref("Namespaces"),
+    answer_examples={"One": {"results": [NAMESPACE_EXAMPLE]}},
+)
+create_namespace = operation(
+    "create_namespace",
+    tag="namespaces",
+    summary="Create a namespace",
+    description="Needs the permission to add namespaces. You may do everything in it.",
+    body=ref("NewNamespace"),
+    body_examples={
+        "With the defaults": {"name": "shop"},
+        "Accurate, 7 days for retries": {
+            "name": "stock",
+            "counter_type": "accurate",
+            "accept_past_seconds": 604_800,
+        },
+    },
+    answer=ref("Namespace"),
+    answer_examples={"Created": NAMESPACE_EXAMPLE},
+    status=HTTPStatus.CREATED,
+    errors=[
+        MissingValue("name", NAME_WANTED),
+        InvalidValue("name", "two words", NAME_WANTED),
+        *BAD_SETTINGS,
+        AccessDenied("*", "create namespaces"),
+        AlreadyExists("name", "demo"),
+    ],
+)
+read_namespace = operation(
+    "read_namespace",
+    tag="namespaces",
+    summary="Read a namespace's settings",
+    description="Its accept window says for how long a token protects a retry.",
+    parameters=[NAMESPACE],
+    answer=ref("Namespace"),
+    answer_examples={"Found": NAMESPACE_EXAMPLE},
+    errors=[NO_NAMESPACE],
+)
+change_namespace = operation(
+    "change_namespace",
+    tag="namespaces",
+    summary="Change a namespace's settings",
+    description="Only what you send changes; every process knows within seconds. Needs"
+    " the right to manage. The name stays.",
+    parameters=[NAMESPACE],
+    body=ref("NamespaceChange"),
+    body_examples={"Retries for a week": {"accept_past_seconds": 604_800}},
+    answer=ref("Namespace"),
+    answer_examples={"Changed": {**NAMESPACE_EXAMPLE, "accept_past_seconds": 604_800}},
+    errors=[
+        *BAD_SETTINGS,
+        InvalidValue("name", "other", "'demo': a name cannot be changed"),
+        NO_NAMESPACE,
+        AccessDenied("demo", "manage"),
+    ],
+)
+delete_namespace = operation(
+    "delete_namespace",
+    tag="namespaces",
+    summary="Delete a namespace with everything in it",
+    description="For good: counters, events, rollups and series. Goes in batches; if it is"
+    " interrupted, call it again. Needs the right to manage.",
+    parameters=[NAMESPACE, confirm("namespace")],
+    status=HTTPStatus.NO_CONTENT,
+    errors=[
+        NotConfirmed("demo", None),
+        NO_NAMESPACE,
+        AccessDenied("demo", "manage"),
+    ],
+)
+PROMISE = {"token": None, "event_time": AT, "duplicate": False, "promise": NO_PROMISE}

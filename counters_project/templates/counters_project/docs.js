@@ -1,0 +1,25 @@
+"use strict";
+
+const ui = SwaggerUIBundle({
+  url: "{{ schema_url|escapejs }}",
+  dom_id: "#swagger-ui",
+  presets: [SwaggerUIBundle.presets.apis],
+  layout: "BaseLayout",
+  deepLinking: true,
+  displayRequestDuration: true,
+  filter: false,
+  defaultModelsExpandDepth: 0,
+  docExpansion: "list",
+  requestInterceptor: (request) => {
+    const authorization = request.headers.Authorization;
+    if (authorization && !/^token /i.test(authorization)) {
+      // A person pastes the token as it was given to them, without the scheme's name.
+      request.headers.Authorization = `Token ${authorization.trim()}`;
+    }
+    if (!["GET", undefined].includes(request.method) && request.credentials === "same-origin") {
+      // For calls by session; those by token need none.
+      request.headers["{{ csrf_header_name }}"] = "{{ csrf_token }}";
+    }
+    return request;
+  },
+});

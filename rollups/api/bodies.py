@@ -1,0 +1,82 @@
+"""The read API's bodies, as `GET /api/schema` describes them."""
+
+from __future__ import annotations
+
+from counters.api import bodies
+from counters.api.bodies import COUNTER_NAME, EXACT
+from counters.api.schema import Json, instant, obj, ref, text, whole, yes_or_no
+from rollups.series import LENGTHS
+
+ACCURACY = text(
+    "eventual: what is folded. accurate: with every event committed before.",
+    enum=["eventual", "accurate", "best-effort"],
+)
+FRESHNESS: dict[str, Json] = {
+    "count": EXACT,
+    "as_of": instant("Everything committed up to here is in the count."),
+    "pending": yes_or_no(
+        "Events wait to be folded: an accurate count has them, an eventual one does not."
+    ),
+    "accuracy": ACCURACY,
+}
+LAST_WRITE = {**instant("Null in a best-effort namespace."), "nullable": True}
+LINK = {**text("The URL of that page; null where there is none."), "nullable": True}
+
+COMPONENTS: dict[str, Json] = {
+    "Reading": obj(
+        {
+            "namespace": text(),
+            "name": COUNTER_NAME,
+            **FRESHNESS,
+            "last_write_at": LAST_WRITE,
+        }
+    ),
+    "Added": obj({**bodies.RECORDED, **FRESHNESS}, optional=["promise", *FRESHNESS]),
+    "NewClear": obj(
+        {"token": bodies.TOKEN_GIVEN, "generation_time": bodies.GENERATION_TIME},
+        optional=["token", "generation_time"],
+    ),
+    "Cleared": obj(
+        {
+            "token": bodies.RECORDED["token"],
+            "event_time": instant(),
+            "duplicate": yes_or_no("True where the token has cleared before."),
+            "count_before": {
+                "allOf": [EXACT],
+                "nullable": True,
+                "description": "What was taken off; null for a repeat.",
+            },
+        }
+    ),
+    "Page": obj(
+        {
+            "results": {"type": "array", "items": ref("Reading")},
+            "next": LINK,
+            "previous": LINK,
+        }
+    ),
+    "Bucket": obj(
+        {
+            "at": instant("The bucket's start."),
+            "delta": EXACT,
+            "events": whole("How many events it sums.", minimum=0),
+        }
+    ),
+    "Series": obj(
+        {
+            "bucket": text(enum=[*LENGTHS]),
+            "from": instant("The first bucket's start."),
+            "to": instant("Where the last bucket ends; not in the series."),
+            "buckets": {"type": "array", "items": ref("Bucket")},
+        }
+    ),
+    "Health": obj({"status": text(enum=["ok"])}),
+    "Readiness": obj(
+        {
+            "status": text(enum=["ok"]),
+            "pending": whole("Counters that wait to be folded.", minimum=0),
+            "lag_seconds": {"type": "number", "minimum": 0},
+        }
+    ),
+    "Unavailable": obj({"status": text(enum=["unavailable"]), "detail": text()}),
+}
