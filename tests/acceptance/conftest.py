@@ -21,7 +21,7 @@ import pytest
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 # Set by tests/servers.py for this process; the service must start servers of its own.
-_OF_THE_SUITE = ("DATABASE_URL", "CELERY_BROKER_URL", "CACHE_URL")
+_OF_THE_SUITE = ("DATABASE_URL", "CELERY_BROKER_URL", "CACHE_URL", "SECRET_KEY")
 
 
 def wait_until(claim: Callable[[], Any], *, within_seconds: float = 30) -> Any:
