@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from counters import recording
+from counters.models import Grant, Namespace
+
+pytestmark = pytest.mark.usefixtures("triggers")
+
+
+@pytest.fixture
+def admin(db: None) -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss"))
+    return client
+
+
+def test_admin__creates_a_namespace_with_a_grant(admin: Client) -> None:
+    user = User.objects.create_user("reader")
+    response = admin.post(
+        "/admin/counters/namespace/add/",
+        {
+            "name": "shop",
+            "description": "",
+            "counter_type": "eventual",
+            "accept_past": "1 00:00:00",
+            "accept_future": "00:05:00",
+            "retention": "30 00:00:00",
+            "bucket_size": "minute",
+            "grants-TOTAL_FORMS": "1",
+            "grants-INITIAL_FORMS": "0",
+            "grants-0-user": str(user.pk),
+            "grants-0-can_read": "on",
+        },
+    )
+
+    assert response.status_code == 302, response.content.decode()
+    grant = Grant.objects.get()
+    assert (grant.namespace.name, grant.user, grant.can_read) == ("shop", user, True)
+    assert not grant.can_write
+
+
+def test_admin__names_a_retention_that_is_too_short(admin: Client) -> None:
+    response = admin.post(
+        "/admin/counters/namespace/add/",
+        {
+            "name": "shop",
+            "counter_type": "eventual",
+            "accept_past": "2 00:00:00",
+            "accept_future": "00:05:00",
+            "retention": "1 00:00:00",
+            "bucket_size": "minute",
+            "grants-TOTAL_FORMS": "0",
+            "grants-INITIAL_FORMS": "0",
+        },
+    )
+
+    assert "for at least the accept window" in response.content.decode()
+    assert not Namespace.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["namespace/", "counter/", "counter/?q=hi"])
+def test_admin__lists(admin: Client, namespace: Namespace, path: str) -> None:
+    recording.add(namespace="test", name="hits")
+
+    response = admin.get(f"/admin/counters/{path}")
+
+    assert response.status_code == 200
+    assert ("hits" in response.content.decode()) == path.startswith("counter")
+
+
+def test_admin__keeps_name_and_kind_of_a_namespace(
+    admin: Client, namespace: Namespace
+) -> None:
+    page = admin.get(
+        f"/admin/counters/namespace/{namespace.pk}/change/"
+    ).content.decode()
+
+    assert 'name="name"' not in page
+    assert "best-effort" not in page
