@@ -43,7 +43,7 @@ class NamespaceAdmin(NamespaceAdminBase):
         return ["name"]
 
     def formfield_for_choice_field(
-        self, db_field: Any, request: HttpRequest | None, **kwargs: Any
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
     ) -> Any:
         field = super().formfield_for_choice_field(db_field, request, **kwargs)
         # A namespace that is there cannot become best-effort.
