@@ -23,7 +23,9 @@ class Announcement:
     def __call__(self) -> None:
         # send_robust: the events are committed; no receiver's trouble is the writer's.
         events_committed.send_robust(
-            sender=None, counter_ids=frozenset(self.counter_ids), events=self.events
+            sender=Announcement,
+            counter_ids=frozenset(self.counter_ids),
+            events=self.events,
         )
 
 

@@ -8,7 +8,8 @@ from django.dispatch import Signal
 # counter that the transaction added to. It may name a counter whose add was rolled back
 # with a savepoint; a receiver must take that as "look at this counter", no more. And with
 # `events: int`: how many events were recorded, those rolled back with a savepoint as well.
-events_committed = Signal()
+# Every add sends it, so its receivers are cached.
+events_committed = Signal(use_caching=True)
 
 # Sent inside the transaction that deletes counters, with `counter_ids: list[int]`: whoever
 # keeps rows about counters deletes them now.

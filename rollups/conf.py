@@ -17,8 +17,8 @@ def trigger_mode() -> TriggerMode:
 
 
 def trigger_gather_seconds() -> float:
-    """How long the background thread gathers triggers for one message."""
-    return _number("ROLLUPS_TRIGGER_GATHER_SECONDS", 0.01)
+    """How far apart the messages of a busy process are, in the background mode."""
+    return _number("ROLLUPS_TRIGGER_GATHER_SECONDS", 0.04)
 
 
 def trigger_waiting_counters() -> int:
