@@ -12,12 +12,12 @@ const ui = SwaggerUIBundle({
   docExpansion: "list",
   requestInterceptor: (request) => {
     const authorization = request.headers.Authorization;
-    if (authorization && !/^token /i.test(authorization)) {
+    if (authorization) {
       // A person pastes the token as it was given to them, without the scheme's name.
-      request.headers.Authorization = `Token ${authorization.trim()}`;
-    }
-    if (!["GET", undefined].includes(request.method) && request.credentials === "same-origin") {
-      // For calls by session; those by token need none.
+      const bare = authorization.trim().replace(/^token\s+/i, "");
+      request.headers.Authorization = `Token ${bare}`;
+    } else if (!["GET", undefined].includes(request.method) && request.credentials === "same-origin") {
+      // A call by session.
       request.headers["{{ csrf_header_name }}"] = "{{ csrf_token }}";
     }
     return request;
