@@ -148,9 +148,11 @@ class Publisher:
 
     def _run(self) -> None:
         try:
+            self._ending.wait(_FIRST_GATHER_SECONDS)
             while self._wait_for_work():
                 self._publish_waiting()
                 self.count_up()
+                self._ending.wait(conf.trigger_gather_seconds())
         finally:
             with self._lock:
                 self._thread = None
@@ -161,7 +163,6 @@ class Publisher:
         Messages of a busy process are a full gathering apart, because publishing costs a
         process more than what it announces. What comes alone goes out nearly at once.
         """
-        self._ending.wait(conf.trigger_gather_seconds())
         while True:
             with self._lock:
                 if self._waiting:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery import current_app
-from kombu import Connection, Producer
+from kombu import Producer
 from kombu.utils.uuid import uuid
 
 from rollups import conf
@@ -131,7 +131,7 @@ class Broker:
 
 
 def _is_redis(producer: Producer) -> bool:
-    connection: Connection = producer.connection
+    connection: Any = producer.connection
     return bool(connection.transport.driver_type == "redis")
 
 

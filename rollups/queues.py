@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from kombu import Exchange, Queue
+from amqp.exceptions import PreconditionFailed
+from kombu import Connection, Exchange, Queue
+
+
+class QueueDiffers(Exception):
+    """The broker has a queue of this name with other arguments."""
+
+    def __init__(self, queue: str, reason: str) -> None:
+        super().__init__(
+            f"RabbitMQ has a queue {queue!r} that was declared with other arguments"
+            f" ({reason}). Delete it (rabbitmqctl delete_queue {queue}; the sweep finds"
+            " what its messages named), or set ROLLUPS_QUEUE to a new name."
+        )
 
 
 def rollup_queue(name: str, *, most_messages: int) -> Queue:
@@ -24,3 +36,11 @@ def rollup_queue(name: str, *, most_messages: int) -> Queue:
             "x-overflow": "drop-head",
         },
     )
+
+
+def declare(queue: Queue, connection: Connection) -> None:
+    """Declare the queue; raise QueueDiffers where it exists with other arguments."""
+    try:
+        queue.bind(connection.default_channel).declare()
+    except PreconditionFailed as error:
+        raise QueueDiffers(queue.name, str(error.reply_text)) from error

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery.signals import task_prerun, worker_process_shutdown
+from celery import current_app
+from celery.signals import celeryd_after_setup, task_prerun, worker_process_shutdown
 from django.db import close_old_connections
 from django.dispatch import receiver
+from kombu.exceptions import OperationalError
 
 from counters.signals import counters_deleting, events_committed
-from rollups import publisher, trigger
+from rollups import conf, publisher, trigger
 from rollups.models import Bucket, Rollup
+from rollups.queues import QueueDiffers, declare
 
 
 @receiver(events_committed)
@@ -27,6 +30,18 @@ def drop_broken_connections(**_: Any) -> None:
     every task after it.
     """
     close_old_connections()
+
+
+@celeryd_after_setup.connect
+def refuse_another_queue(**_: Any) -> None:
+    """Stop a worker at its start with a clear word, not with a traceback of AMQP's."""
+    try:
+        with current_app.connection_for_read() as connection:
+            declare(current_app.amqp.queues[conf.queue_name()], connection)
+    except QueueDiffers as error:
+        raise SystemExit(str(error)) from error
+    except OperationalError:
+        return  # the worker itself waits for its broker
 
 
 @worker_process_shutdown.connect

@@ -52,4 +52,5 @@ def _enqueue(ids: list[int], **options: Any) -> int:
 @cache
 def _task() -> Any:
     """Return the task itself: finding it behind Celery's proxy costs a microsecond."""
-    return rollup._get_current_object()
+    proxy: Any = rollup
+    return proxy._get_current_object()

@@ -111,8 +111,9 @@ def purge(broker_url: str) -> None:
     """Drop what earlier tests left in the queue."""
     with Connection(broker_url) as broker:
         queue = current_app.amqp.queues["rollups"].bind(broker.default_channel)
+        # Not purged only: an older version may have declared it with other arguments.
+        queue.delete()
         queue.declare()
-        queue.purge()
 
 
 def wait_until(claim: Callable[[], object], otherwise: str) -> None:

@@ -1,0 +1,357 @@
+"""From a request to a message: bounded, coalesced, counted, and off the writer's thread."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from rollups import publisher, publishing
+from rollups.breaker import Breaker
+from rollups.publisher import MESSAGE_COUNTERS, Publisher
+from rollups.publishing import BrokerBusy, Message
+from rollups.tally import Tally
+from tests.programs import wait_until
+
+
+class FakeBroker:
+    """Takes messages, or fails, or does not answer until it is told to."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.threads: set[str] = set()
+        self.fails: Callable[[], Exception | None] = lambda: None
+        self.answers = threading.Event()
+        self.answers.set()
+        self.asked = threading.Event()
+
+    def publish(self, message: Message) -> None:
+        self.threads.add(threading.current_thread().name)
+        self.asked.set()
+        assert self.answers.wait(30)
+        if error := self.fails():
+            raise error
+        self.messages.append(message)
+
+    @property
+    def ids(self) -> list[int]:
+        return [one for message in self.messages for one in message.counter_ids]
+
+
+@pytest.fixture
+def broker() -> FakeBroker:
+    return FakeBroker()
+
+
+@pytest.fixture
+def made(broker: FakeBroker, settings: Settings) -> Iterator[Publisher]:
+    """A publisher with a fake broker, ended after the test."""
+    settings.ROLLUPS_TRIGGER_GATHER_SECONDS = 0.001
+    settings.ROLLUPS_TRIGGER_PAUSE_SECONDS = 0.02
+    made = Publisher(Breaker())
+    made.broker = broker  # type: ignore[assignment]
+    yield made
+    broker.answers.set()
+    made.flush(5)
+
+
+def settled(made: Publisher) -> bool:
+    with made._lock:
+        return not made.waiting and not made.tally.publishing
+
+
+def adds_up(made: Publisher) -> bool:
+    with made._lock:
+        tally = made.tally
+        return tally.requested == made.waiting + tally.publishing + sum(outcomes(tally))
+
+
+def outcomes(tally: Tally) -> tuple[int, int, int, int]:
+    return (
+        tally.coalesced,
+        tally.published,
+        tally.failed.total(),
+        tally.dropped.total(),
+    )
+
+
+def test_put__is_published_in_the_background(
+    made: Publisher, broker: FakeBroker
+) -> None:
+    assert made.put([3, 1, 2]) == 3
+
+    wait_until(lambda: settled(made), "nothing was published")
+    assert sorted(broker.ids) == [1, 2, 3]
+    assert broker.threads == {"trigger"}
+    assert outcomes(made.tally) == (0, 3, 0, 0)
+
+
+def test_put__returns_while_the_broker_does_not_answer(
+    made: Publisher, broker: FakeBroker
+) -> None:
+    broker.answers.clear()
+    made.put([1])
+    assert broker.asked.wait(10)
+
+    for counter_id in range(2, 1000):
+        made.put([counter_id])
+
+    assert made.waiting == 998
+    assert adds_up(made)
+    broker.answers.set()
+    wait_until(lambda: settled(made), "what waited was not published")
+    assert sorted(broker.ids) == list(range(1, 1000))
+
+
+def test_put__opens_no_socket_in_the_calling_thread(
+    made: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the real broker class: only the publisher's thread may get to it."""
+    made.broker = publishing.Broker()
+    caller = threading.current_thread()
+    original = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        assert threading.current_thread() is not caller, "a writer's thread connects"
+        original(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+
+    made.put([1])
+
+    wait_until(lambda: settled(made), "nothing was published")
+    assert made.tally.published == 1
+
+
+def test_put__coalesces_what_waits_already(made: Publisher, broker: FakeBroker) -> None:
+    broker.answers.clear()
+    made.put([0])
+    assert broker.asked.wait(10)
+
+    for _ in range(100):
+        made.put([7, 8])
+
+    assert made.waiting == 2
+    assert made.tally.coalesced == 198
+    broker.answers.set()
+    wait_until(lambda: settled(made), "what waited was not published")
+    assert [sorted(message.counter_ids) for message in broker.messages] == [[0], [7, 8]]
+
+
+def test_put__drops_what_is_beyond_the_bound(
+    broker: FakeBroker, settings: Settings
+) -> None:
+    settings.ROLLUPS_TRIGGER_WAITING_COUNTERS = 10
+    made = Publisher(Breaker())
+    made.broker = broker  # type: ignore[assignment]
+    broker.answers.clear()
+    made.put([0])
+    assert broker.asked.wait(10)
+
+    assert made.put(range(1, 9)) == 8
+    assert made.put(range(5, 15)) == 6  # four wait already, two more fit, four do not
+    assert made.put([99]) == 0
+
+    assert made.waiting == 10
+    assert made.tally.dropped == {"overflow": 5}
+    assert adds_up(made)
+    broker.answers.set()
+    made.flush(5)
+
+
+def test_messages__are_bounded(made: Publisher, broker: FakeBroker) -> None:
+    broker.answers.clear()
+    made.put([0])
+    assert broker.asked.wait(10)
+    made.put(range(1, 1_201))
+    broker.answers.set()
+
+    wait_until(lambda: settled(made), "what waited was not published")
+
+    sizes = [len(message.counter_ids) for message in broker.messages]
+    assert sizes == [1, MESSAGE_COUNTERS, MESSAGE_COUNTERS, 200]
+
+
+def test_failure__is_counted_and_opens_the_breaker(
+    made: Publisher, broker: FakeBroker, settings: Settings
+) -> None:
+    settings.ROLLUPS_TRIGGER_PAUSE_SECONDS = 60
+    broker.fails = lambda: ConnectionResetError("gone")
+    made.put([1, 2])
+    wait_until(lambda: made.breaker.is_open, "the breaker stays closed")
+
+    for counter_id in range(3, 50):
+        made.put([counter_id])
+
+    wait_until(lambda: made.waiting == 47, "they do not wait for the broker")
+    assert made.tally.failed == {"ConnectionResetError": 2}
+    assert broker.messages == []
+    assert adds_up(made)
+
+
+def test_failure__is_over_when_the_broker_is_back(
+    made: Publisher, broker: FakeBroker
+) -> None:
+    tries: list[int] = []
+
+    def fail_twice() -> Exception | None:
+        tries.append(1)
+        return OSError() if len(tries) <= 2 else None
+
+    broker.fails = fail_twice
+
+    wait_until(lambda: made.put([1]) and made.tally.published, "never published again")
+    assert made.tally.failed == {"OSError": 2}
+    assert adds_up(made)
+
+
+def test_accounting__adds_up_under_random_faults(
+    made: Publisher, broker: FakeBroker
+) -> None:
+    chance = random.Random(4)
+    errors: list[Exception | None] = [
+        None,
+        None,
+        OSError(),
+        TimeoutError(),
+        BrokerBusy(),
+    ]
+    broker.fails = lambda: chance.choice(errors)
+    made._most = 40
+    made.breaker.trip()
+    ends = threading.Event()
+    seen: list[bool] = []
+
+    def watch() -> None:
+        while not ends.is_set():
+            seen.append(adds_up(made))
+
+    def write(seed: int) -> None:
+        mine = random.Random(seed)
+        for _ in range(300):
+            ids = [mine.randrange(100) for _ in range(mine.randrange(1, 5))]
+            if mine.random() < 0.1:
+                publish_now(made, ids)
+            else:
+                made.put(ids)
+
+    watcher = threading.Thread(target=watch)
+    writers = [threading.Thread(target=write, args=(seed,)) for seed in range(4)]
+    for thread in (watcher, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    made.flush(5)
+    ends.set()
+    watcher.join()
+
+    assert all(seen)
+    assert settled(made)
+    assert adds_up(made)
+    assert min(outcomes(made.tally)) > 0
+
+
+def publish_now(made: Publisher, ids: list[int]) -> None:
+    try:
+        made.publish_now(Message(ids, 60))
+    except (OSError, BrokerBusy):
+        return
+
+
+def test_publish_now__raises_what_went_wrong(
+    made: Publisher, broker: FakeBroker, settings: Settings
+) -> None:
+    settings.ROLLUPS_TRIGGER_PAUSE_SECONDS = 60
+    broker.fails = lambda: OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        made.publish_now(Message([1, 2], 60))
+    with pytest.raises(BrokerBusy):
+        made.publish_now(Message([3], 60))
+
+    assert made.tally.failed == {"OSError": 2}
+    assert made.tally.dropped == {"breaker": 1}
+    assert adds_up(made)
+
+
+def test_broker__does_not_make_a_second_thread_wait_for_long(
+    settings: Settings,
+) -> None:
+    settings.ROLLUPS_TRIGGER_TIMEOUT_SECONDS = 0.01
+    broker = publishing.Broker()
+
+    with broker._lock, pytest.raises(BrokerBusy):
+        broker.publish(Message([1], 60))
+
+
+def test_flush__publishes_what_waits_and_ends_the_thread(
+    made: Publisher, broker: FakeBroker, settings: Settings
+) -> None:
+    settings.ROLLUPS_TRIGGER_GATHER_SECONDS = 30
+    made.put([1])
+    wait_until(lambda: broker.messages, "the first goes out without gathering")
+    made.put([2])
+
+    made.flush(10)
+
+    assert sorted(broker.ids) == [1, 2]
+    assert made._thread is None
+    made.put([3])
+    assert made.tally.dropped == {"exit": 1}
+    assert adds_up(made)
+
+
+def test_flush__gives_up_at_its_deadline(made: Publisher, broker: FakeBroker) -> None:
+    broker.answers.clear()
+    made.put([1])
+    assert broker.asked.wait(10)
+    made.put([2, 3])
+
+    made.flush(0.01)
+
+    assert made.tally.dropped == {"exit": 2}
+    assert adds_up(made)
+
+
+def test_flush__of_a_publisher_that_was_never_used_starts_nothing() -> None:
+    made = Publisher(Breaker())
+
+    made.flush(1)
+
+    assert made._thread is None
+
+
+def test_process__has_one_publisher_thread(made: Publisher, broker: FakeBroker) -> None:
+    before = threading.active_count()
+    writers = [
+        threading.Thread(target=lambda: [made.put([i]) for i in range(200)])
+        for _ in range(8)
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+
+    assert threading.active_count() <= before + 1
+    wait_until(lambda: settled(made), "not published")
+
+
+def test_fork__starts_afresh() -> None:
+    """What runs in the child, here by itself: forking a process with threads is unsafe."""
+    parents = publisher.get()
+    publisher.breaker.trip()
+    try:
+        publisher._start_afresh()
+
+        child = publisher.get()
+        assert child is not parents
+        assert child.broker is not parents.broker
+        assert (child.tally.requested, child.waiting, child._thread) == (0, 0, None)
+        assert not publisher.breaker.is_open
+    finally:
+        publisher._publisher = parents
