@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db import connection
 
 from counters.checking import CheckedEvent
 from counters.errors import TokenConflict
 from counters.statements import fetch
+
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ def find_first_events(
         tokens=[event.token.uuid for event, _ in repeats],
         sinces=list(sinces),
         untils=list(untils),
+        used_ats=[event.event_time if event.untimed else None for event, _ in repeats],
     )
     for (event, counter_id), (event_time, _) in zip(repeats, found, strict=True):
         if event_time is None and not may_lack:
@@ -66,12 +69,11 @@ def find_first_events(
 
 
 def _where_to_look(event: CheckedEvent) -> tuple[datetime, datetime]:
-    """Return the span of event times in which the first event lies."""
+    """Return the span of event times in which the first event lies.
+
+    For a token without a time, what add_event_of_untimed_token.sql takes for a first use:
+    were it longer, a use that is spent would answer for one that is not.
+    """
     if not event.untimed:
         return event.event_time, event.event_time
-    # Twice the window back: a claim lives for the whole window after its event, and a
-    # client's clock may be ahead.
-    return (
-        event.event_time - 2 * event.namespace.accept_past,
-        event.event_time + event.namespace.accept_future,
-    )
+    return event.event_time - event.namespace.accept_past, END_OF_TIME

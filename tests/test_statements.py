@@ -43,6 +43,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "tokens": [uuid4()],
         "sinces": [NOW],
         "untils": [NOW],
+        "used_ats": [NOW],
     },
     "counters/find_orphans": {"most": 10},
     "counters/list_partitions": {},

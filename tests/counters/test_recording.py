@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from counters import recording, tokens
+from counters import namespaces, recording, tokens
 from counters.errors import (
     InvalidValue,
     MissingValue,
@@ -18,6 +19,7 @@ from counters.errors import (
     TokenConflict,
 )
 from counters.models import Claim, Event, LastWrite, Namespace
+from counters.repeats import Recorded
 
 pytestmark = pytest.mark.usefixtures("triggers")
 
@@ -392,3 +394,59 @@ def test_add__sees_a_changed_namespace_at_once_in_this_process(
     namespace.save()
 
     recording.add(namespace="test", name="hits", token="t", generation_time=old)
+
+
+@pytest.mark.parametrize("in_a_batch", [False, True])
+@pytest.mark.parametrize(("first", "second"), [(1, 2), (2, 2)])
+def test_add__repeats_the_use_of_a_token_that_is_good_and_not_one_that_is_spent(
+    namespace: Namespace, first: int, second: int, in_a_batch: bool
+) -> None:
+    """A token used every day: today's retry repeats today's event, not yesterday's."""
+
+    def use(delta: int) -> Recorded:
+        if in_a_batch:
+            event = recording.NewEvent("test", "hits", delta, "daily")
+            return recording.add_many([event])[0]
+        return recording.add(namespace="test", name="hits", delta=delta, token="daily")
+
+    begun = datetime.now(UTC)
+    with time_machine.travel(begun, tick=False) as clock:
+        use(first)
+        clock.move_to(begun + timedelta(hours=24, seconds=1))
+        today = use(second)
+        clock.move_to(begun + timedelta(hours=24, seconds=2))
+        again = use(second)
+
+    assert not today.duplicate
+    assert again.duplicate
+    assert again.event_time == today.event_time
+    assert list(
+        Event.objects.order_by("event_time").values_list("delta", flat=True)
+    ) == [
+        first,
+        second,
+    ]
+
+
+def test_add__answers_a_repeat_whatever_became_of_the_window(
+    namespace: Namespace,
+) -> None:
+    """The first use keeps the window that it was made in."""
+    Namespace.objects.update(accept_future=timedelta(hours=2))
+    namespaces.forget_all()
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    recording.add(namespace="test", name="a", token="t", generation_time=ahead)
+    recording.add(namespace="test", name="b", token="t")
+    Namespace.objects.update(
+        accept_future=timedelta(0), accept_past=timedelta(seconds=1)
+    )
+    namespaces.forget_all()
+    later = datetime.now(UTC) + timedelta(minutes=5)
+
+    with time_machine.travel(later, tick=False):
+        answers = [
+            recording.add(namespace="test", name=name, token="t") for name in "ab"
+        ]
+
+    assert all(answer.duplicate for answer in answers)
+    assert answers[0].event_time == ahead
