@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
+from counters import namespaces
 from counters.errors import AlreadyExists, InvalidValue, MissingValue
 from counters.models import BucketSize, CounterType, Grant, Namespace
 
@@ -53,13 +54,16 @@ def create(settings: Mapping[str, Any], *, manager: Any = None) -> Namespace:
 
 
 def change(name: str, settings: Mapping[str, Any]) -> Namespace:
-    """Change some settings of a namespace; its name stays. Raises InvalidValue."""
+    """Change some settings of a namespace; its name stays.
+
+    Raises InvalidValue, NamespaceNotFound.
+    """
     if settings.get("name", name) != name:
         raise InvalidValue(
             "name", settings["name"], f"{name!r}: a name cannot be changed"
         )
     with transaction.atomic():
-        namespace = Namespace.objects.select_for_update().get(name=name)
+        namespace = namespaces.get_now(name, for_update=True)
         _apply(namespace, settings)
     return namespace
 
@@ -120,12 +124,18 @@ def _named(namespace: Namespace, error: ValidationError) -> Exception:
         if any("already exists" in problem for problem in problems):
             return AlreadyExists("name", namespace.name)
         return InvalidValue("name", namespace.name, NAME_WANTED)
+    if field == "__all__" and namespace.accept_past <= timedelta(0):
+        return InvalidValue(
+            "accept_past_seconds",
+            round(namespace.accept_past.total_seconds()),
+            "above 0: an event is at least as old as its way here",
+        )
     if field == "__all__":
         seconds = round(namespace.retention.total_seconds())
         return InvalidValue(
             "retention_seconds",
             seconds,
-            "at least accept_past_seconds, which must be above 0: an event must be kept as"
-            " long as it may be repeated",
+            "at least accept_past_seconds: an event must be kept as long as it may be"
+            " repeated",
         )
     return InvalidValue(field, getattr(namespace, field), " ".join(problems))

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db import connection, transaction
-from django.db.models import ProtectedError
 
 from counters import best_effort, names, namespaces
 from counters.errors import CounterNotFound, NotConfirmed
-from counters.models import Counter, Namespace
+from counters.models import Counter, LastWrite, Namespace
 from counters.signals import counters_deleting
 from counters.statements import fetch
 
@@ -60,9 +59,10 @@ def delete_namespace(
     Interrupted, it leaves a namespace with fewer counters; call it again. Raises
     NamespaceNotFound, NotConfirmed.
     """
-    found = namespaces.get(namespace)
-    if confirm != found.name:
-        raise NotConfirmed(found.name, confirm)
+    if confirm != namespaces.get(namespace).name:
+        raise NotConfirmed(namespace, confirm)
+    # Not the one remembered: that may be gone, and another have its name.
+    found = namespaces.get_now(namespace)
     counters = events = 0
     while True:
         ids = list(
@@ -74,14 +74,9 @@ def delete_namespace(
             events += _delete(ids)
             counters += len(ids)
             progress(Deleted(counters, events))
-            continue
-        try:
-            Namespace.objects.filter(pk=found.pk).delete()
-        except ProtectedError:
-            # Somebody added to a new counter in between.
-            continue
-        namespaces.forget_all()
-        return Deleted(counters, events)
+        elif _delete_if_empty(found):
+            namespaces.forget_all()
+            return Deleted(counters, events)
 
 
 def remove_orphans() -> int:
@@ -93,11 +88,36 @@ def remove_orphans() -> int:
 
 
 def _delete(counter_ids: list[int]) -> int:
-    """Delete counters in one transaction; return how many events went with them."""
+    """Delete counters in one transaction; return how many events went with them.
+
+    Statement by statement, because each waits for somebody and must then see what that
+    one has committed.
+    """
     with transaction.atomic():
-        # First whoever keeps rows about them: a fold that holds a rollup is waited for.
+        # For a clear: it holds its counter. One that comes later finds no counter.
+        list(
+            Counter.objects.select_for_update()
+            .filter(pk__in=counter_ids)
+            .order_by("pk")
+            .values_list("pk")
+        )
+        # For a fold: it holds its rollups.
         counters_deleting.send(sender=None, counter_ids=counter_ids)
+        # For an add whose connection wrote the counter before. Its last write goes here,
+        # so its event must go below: without a last write no orphan is ever found.
+        LastWrite.objects.filter(counter_id__in=counter_ids).delete()
         [(events,)] = fetch(
             connection, "counters", "delete_counters", counter_ids=counter_ids
         )
     return int(events)
+
+
+def _delete_if_empty(namespace: Namespace) -> bool:
+    """Delete a namespace without counters; False where it has got one meanwhile."""
+    with transaction.atomic():
+        # Whoever makes a counter in it waits for this lock, and then finds no namespace.
+        list(Namespace.objects.select_for_update().filter(pk=namespace.pk))
+        if Counter.objects.filter(namespace=namespace).exists():
+            return False
+        Namespace.objects.filter(pk=namespace.pk).delete()
+    return True

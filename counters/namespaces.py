@@ -30,6 +30,22 @@ def get(name: object) -> Namespace:
         raise NamespaceNotFound(name) from error
 
 
+def get_now(name: str, *, for_update: bool = False) -> Namespace:
+    """Return the namespace as it is now; raise NamespaceNotFound.
+
+    `for_update` locks it until the caller's transaction ends.
+    """
+    found = Namespace.objects.all()
+    if for_update:
+        # NO KEY: whoever makes a counter in it need not wait.
+        found = found.select_for_update(no_key=True)
+    try:
+        return found.get(name=name)
+    except Namespace.DoesNotExist as error:
+        forget_all()
+        raise NamespaceNotFound(name) from error
+
+
 def forget_all() -> None:
     """Read every namespace anew at its next use."""
     _memory.forget()

@@ -52,5 +52,6 @@ def publish_what_waits(**_: Any) -> None:
 
 @receiver(counters_deleting)
 def delete_rollups(*, counter_ids: list[int], **_: Any) -> None:
-    Bucket.objects.filter(counter_id__in=counter_ids).delete()
+    # Rollups first: a fold that holds one is waited for, and may write new buckets.
     Rollup.objects.filter(counter_id__in=counter_ids).delete()
+    Bucket.objects.filter(counter_id__in=counter_ids).delete()

@@ -8,13 +8,12 @@ from typing import cast
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from counters import access, configuring, deleting
+from counters import access, configuring, deleting, namespaces
 from counters.api import described
 from counters.api.parsers import read_object
 from counters.api.shapes import namespace_body
 from counters.api.views import CountersView
 from counters.errors import AccessDenied
-from counters.models import Namespace
 
 
 class NamespacesView(CountersView):
@@ -42,7 +41,7 @@ class NamespaceView(CountersView):
     @described.read_namespace
     def get(self, request: Request, namespace: str) -> Response:
         access.check_visible(cast(access.User, request.user), namespace)
-        return Response(namespace_body(Namespace.objects.get(name=namespace)))
+        return Response(namespace_body(namespaces.get_now(namespace)))
 
     @described.change_namespace
     def patch(self, request: Request, namespace: str) -> Response:

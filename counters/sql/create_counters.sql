@@ -6,4 +6,6 @@ SELECT namespace.id, wanted.name
 FROM unnest(%(namespace_ids)s::bigint[], %(names)s::text[]) AS wanted (namespace_id, name)
 JOIN counters_namespace AS namespace ON namespace.id = wanted.namespace_id
 ORDER BY namespace.id, wanted.name
+-- One that is being deleted is waited for, and then no longer there.
+FOR KEY SHARE OF namespace
 ON CONFLICT (namespace_id, name) DO NOTHING

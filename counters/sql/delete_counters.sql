@@ -1,16 +1,13 @@
--- Deletes counters with their events, claims and last writes.
+-- Deletes counters with their events and claims, once their last writes are deleted.
 -- Parameters: counter_ids bigint[].
 -- Returns: events (deleted).
--- Indexes: the primary keys of event (its first column), claim, last write, counter.
+-- Indexes: the primary keys of event (its first column), claim, counter.
 WITH events AS (
   DELETE FROM counters_event WHERE counter_id = ANY (%(counter_ids)s::bigint[])
   RETURNING 1
 ),
 claims AS (
   DELETE FROM counters_claim WHERE counter_id = ANY (%(counter_ids)s::bigint[])
-),
-last_writes AS (
-  DELETE FROM counters_lastwrite WHERE counter_id = ANY (%(counter_ids)s::bigint[])
 ),
 counters AS (
   DELETE FROM counters_counter WHERE id = ANY (%(counter_ids)s::bigint[])

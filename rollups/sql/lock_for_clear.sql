@@ -8,5 +8,7 @@ INSERT INTO rollups_rollup AS rollup (counter_id, namespace_id)
 SELECT counter.id, counter.namespace_id
 FROM counters_counter AS counter
 WHERE counter.namespace_id = %(namespace_id)s::bigint AND counter.name = %(name)s::text
+-- One that is being deleted is waited for, and then no longer there.
+FOR KEY SHARE OF counter
 ON CONFLICT (counter_id) DO UPDATE SET namespace_id = rollup.namespace_id
 RETURNING rollup.counter_id

@@ -15,12 +15,15 @@ WITH pending AS MATERIALIZED (
 ),
 created AS (
   INSERT INTO rollups_rollup (counter_id, namespace_id)
-  SELECT pending.counter_id, pending.namespace_id
+  SELECT counter.id, counter.namespace_id
   FROM pending
+  JOIN counters_counter AS counter ON counter.id = pending.counter_id
   WHERE NOT EXISTS (
     SELECT FROM rollups_rollup AS rollup WHERE rollup.counter_id = pending.counter_id
   )
-  ORDER BY pending.counter_id
+  ORDER BY counter.id
+  -- One that is being deleted is left out: its rollup would break the foreign key.
+  FOR KEY SHARE OF counter SKIP LOCKED
   ON CONFLICT (counter_id) DO NOTHING
 )
 SELECT pending.counter_id,

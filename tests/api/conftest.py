@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +12,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from knox.models import AuthToken
 
-from counters.models import Grant, Namespace
+from counters.models import Grant, LastWrite, Namespace
+from rollups import folding
 
 
 class Api:
@@ -51,11 +53,67 @@ def counter(name: str, namespace: str = "test") -> str:
     return f"namespaces/{quote(namespace, safe='')}/counters/{quote(name, safe='')}"
 
 
-@pytest.fixture
-def api(namespace: Namespace, triggers: list[list[int]]) -> Api:
-    user = User.objects.create_user("machine")
+def problem(response: Any, status: int, code: str | None = None) -> dict[str, Any]:
+    """Return the body of a well-formed problem answer."""
+    assert response.status_code == status, response.content
+    assert response["Content-Type"] == "application/problem+json"
+    body: dict[str, Any] = response.json()
+    assert {"type", "title", "status", "code", "detail"} <= body.keys()
+    assert body["status"] == status
+    assert code in {None, body["code"]}, body
+    return body
+
+
+def answer(response: Any) -> Any:
+    """Return the body of an answer of 200."""
+    assert response.status_code == 200, response.content
+    return response.json()
+
+
+def fold_all() -> None:
+    ids = LastWrite.objects.values_list("counter_id", flat=True).distinct()
+    folding.fold(list(ids))
+
+
+def grant(namespace: Namespace, user: User, rights: str) -> None:
+    """Grant some of `read write manage` to a user."""
+    named = rights.split()
     Grant.objects.create(
-        namespace=namespace, user=user, can_read=True, can_write=True, can_manage=True
+        namespace=namespace,
+        user=user,
+        can_read="read" in named,
+        can_write="write" in named,
+        can_manage="manage" in named,
     )
-    _, token = AuthToken.objects.create(user)
-    return Api(str(token))
+
+
+@pytest.fixture
+def api_of() -> Callable[[User], Api]:
+    """Makes a client with a new token of a user."""
+
+    def make(user: User) -> Api:
+        _, token = AuthToken.objects.create(user)
+        return Api(str(token))
+
+    return make
+
+
+@pytest.fixture
+def api(
+    namespace: Namespace, triggers: list[list[int]], api_of: Callable[[User], Api]
+) -> Api:
+    user = User.objects.create_user("machine")
+    grant(namespace, user, "read write manage")
+    return api_of(user)
+
+
+@pytest.fixture
+def committed_api(
+    committed_namespace: Namespace,
+    triggers: list[list[int]],
+    api_of: Callable[[User], Api],
+) -> Api:
+    """As `api`, on a database where a fold sees what was added."""
+    user = User.objects.create_user("machine")
+    grant(committed_namespace, user, "read write manage")
+    return api_of(user)

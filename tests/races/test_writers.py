@@ -19,6 +19,7 @@ from counters.repeats import Recorded
 from counters.statements import load
 from rollups.models import Rollup
 from tests.conftest import Threads
+from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
 
 pytestmark = [
     pytest.mark.race,
@@ -27,7 +28,6 @@ pytestmark = [
 ]
 
 WRITERS = 16
-TIMEOUT_SECONDS = 30
 
 
 def add_with_a_short_lock_timeout(delta: int = 1) -> None:
@@ -78,7 +78,9 @@ def test_add__does_not_deadlock_whatever_the_order_of_counters(
 def test_add__does_not_wait_for_a_fold(threads: Threads) -> None:
     """A fold's transaction stays open, its rollup locked and updated."""
     counter_id = recording.add(namespace="test", name="hot").counter_id
-    Rollup.objects.create(counter_id=counter_id, namespace_id=Namespace.objects.get().pk)
+    Rollup.objects.create(
+        counter_id=counter_id, namespace_id=Namespace.objects.get().pk
+    )
     with transaction.atomic(), connection.cursor() as cursor:
         for statement in ("lock_rollups", "fold_events"):
             cursor.execute(load("rollups", statement), {"counter_ids": [counter_id]})
@@ -193,15 +195,3 @@ def test_add_many__batches_with_shared_tokens_do_not_deadlock(threads: Threads) 
     new = sum(future.result(TIMEOUT_SECONDS) for future in futures)
 
     assert new == Event.objects.count() == 400
-
-
-def wait_until_somebody_waits_for_a_lock() -> None:
-    """Return once PostgreSQL says that another connection of this database is blocked."""
-    deadline = datetime.now(UTC).timestamp() + TIMEOUT_SECONDS
-    with connection.cursor() as cursor:
-        while datetime.now(UTC).timestamp() < deadline:
-            # Not pg_stat_activity: a transaction sees its first look at it for ever.
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            if cursor.fetchone()[0]:
-                return
-    raise TimeoutError("nobody waited for a lock")

@@ -1,0 +1,410 @@
+"""`DELETE` of a counter and of a namespace: confirmed, complete, for good."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from counters import deleting, namespaces, recording
+from counters.errors import CounterNotFound
+from counters.models import Claim, Counter, Event, Grant, LastWrite, Namespace
+from counters.statements import load
+from rollups import clearing
+from rollups.models import Bucket, Rollup
+from tests.api.conftest import Api, answer, counter, fold_all, grant, problem
+from tests.conftest import Threads
+from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+OF_COUNTERS = [Event, LastWrite, Claim, Rollup, Bucket]
+
+
+def delete(api: Api, path: str, confirm: str | None) -> Any:
+    query = "" if confirm is None else f"?confirm={quote(confirm, safe='')}"
+    return api.send("DELETE", path + query)
+
+
+def fill(api: Api, *names: str, namespace: str = "test") -> None:
+    """Leave rows of the counters in every table: three events each, one not folded."""
+    for token, folds in (("a", True), (None, True), ("b", False)):
+        for name in names:
+            answer(api.add(name, {"delta": 5, "token": token}, namespace=namespace))
+        if folds:
+            fold_all()
+
+
+def ids_with_rows() -> dict[str, set[int]]:
+    return {
+        model.__name__: set(model._default_manager.values_list("counter_id", flat=True))
+        for model in OF_COUNTERS
+    }
+
+
+def test_delete_counter__takes_everything_of_it_and_nothing_else(
+    committed_api: Api, counter_id: Callable[[str], int]
+) -> None:
+    fill(committed_api, "goes", "stays")
+    before = ids_with_rows()
+    stays = {counter_id("stays")}
+    assert all(ids == stays | {counter_id("goes")} for ids in before.values())
+
+    response = delete(committed_api, counter("goes"), "goes")
+
+    assert (response.status_code, response.content) == (204, b"")
+    assert ids_with_rows() == dict.fromkeys(before, stays)
+    problem(committed_api.read("goes"), 404, "counter-not-found")
+    assert answer(committed_api.read("stays", "?accuracy=accurate"))["count"] == 15
+
+
+def test_delete_counter__lets_a_new_one_of_its_name_begin_at_0(
+    committed_api: Api,
+) -> None:
+    fill(committed_api, "hits")
+    delete(committed_api, counter("hits"), "hits")
+
+    added = answer(committed_api.add("hits", {"delta": 2, "token": "a"}))
+
+    assert not added["duplicate"]
+    fold_all()
+    assert answer(committed_api.read("hits"))["count"] == 2
+
+
+@pytest.mark.parametrize("confirm", [None, "", "HITS", "hits ", "test"])
+def test_delete_counter__must_be_confirmed_by_its_name(
+    committed_api: Api, confirm: str | None
+) -> None:
+    fill(committed_api, "hits")
+
+    body = problem(
+        delete(committed_api, counter("hits"), confirm), 400, "not-confirmed"
+    )
+
+    assert "'hits'" in body["detail"]
+    assert Event.objects.count() == 3
+
+
+@pytest.mark.parametrize("name", ["a/b", "100%", "ü ?&#"])
+def test_delete_counter__of_any_name(committed_api: Api, name: str) -> None:
+    committed_api.add(name, {"delta": 1})
+
+    assert delete(committed_api, counter(name), name).status_code == 204
+
+
+def test_delete_counter__that_is_not_there_is_not_found(committed_api: Api) -> None:
+    problem(delete(committed_api, counter("hits"), "hits"), 404, "counter-not-found")
+
+
+def test_delete_namespace__takes_everything_in_it_and_nothing_else(
+    committed_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deleting, "BATCH_COUNTERS", 2)
+    user = User.objects.get()
+    grant(Namespace.objects.create(name="stays"), user, "read write")
+    fill(committed_api, *"abcde")
+    fill(committed_api, "a", namespace="stays")
+
+    response = delete(committed_api, "namespaces/test", "test")
+
+    assert (response.status_code, response.content) == (204, b"")
+    stays = {Counter.objects.get().pk}
+    assert ids_with_rows() == {model.__name__: stays for model in OF_COUNTERS}
+    assert Namespace.objects.get() == Grant.objects.get().namespace
+    problem(committed_api.get("namespaces/test"), 404, "namespace-not-found")
+    problem(committed_api.add("a", {"delta": 1}), 404, "namespace-not-found")
+    # The namespace's successor has nothing of it.
+    grant(Namespace.objects.create(name="test"), user, "read")
+    assert answer(committed_api.get("namespaces/test/counters"))["results"] == []
+
+
+@pytest.mark.parametrize("confirm", [None, "", "Test", "a"])
+def test_delete_namespace__must_be_confirmed_by_its_name(
+    committed_api: Api, confirm: str | None
+) -> None:
+    fill(committed_api, "a")
+
+    problem(delete(committed_api, "namespaces/test", confirm), 400, "not-confirmed")
+
+    assert Event.objects.count() == 3
+    assert Namespace.objects.exists()
+
+
+def test_delete_namespace__goes_on_where_it_was_interrupted(
+    committed_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deleting, "BATCH_COUNTERS", 2)
+    fill(committed_api, *"abcde")
+
+    def interrupt(so_far: deleting.Deleted) -> None:
+        assert so_far == deleting.Deleted(2, 6)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        deleting.delete_namespace("test", confirm="test", progress=interrupt)
+    assert Counter.objects.count() == 3
+
+    assert deleting.delete_namespace("test", confirm="test") == deleting.Deleted(3, 9)
+    assert not any(ids_with_rows().values())
+
+
+def test_delete_namespace__knows_one_that_took_the_name_a_moment_ago(
+    committed_namespace: Namespace,
+) -> None:
+    """Another process deleted the namespace and made it anew; this one remembers the old."""
+    remembered = namespaces.get("test")
+    Namespace.objects.all().delete()
+    Namespace.objects.create(name="test")
+    namespaces._memory.keep("test", remembered)
+
+    deleting.delete_namespace("test", confirm="test")
+
+    assert not Namespace.objects.exists()
+
+
+# --- Deleting while others write, in every order ---------------------------------------
+
+
+@contextmanager
+def on(
+    other: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch, *modules: str
+) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        for module in modules:
+            patch.setattr(f"{module}.connection", other)
+        yield
+
+
+@pytest.fixture
+def other() -> Iterator[BaseDatabaseWrapper]:
+    """A second connection, so that one thread can put two transactions in order."""
+    second = connection.copy()
+    try:
+        yield second
+    finally:
+        second.close()
+
+
+def add_on(other: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch) -> None:
+    with on(other, monkeypatch, "counters.recording"):
+        recording.add(namespace="test", name="hits", delta=7)
+
+
+@pytest.mark.parametrize("slot_is_new", [True, False])
+def test_delete_counter__during_an_add_leaves_no_orphan_for_long(
+    committed_namespace: Namespace,
+    triggers: list[list[int]],
+    other: BaseDatabaseWrapper,
+    monkeypatch: pytest.MonkeyPatch,
+    threads: Threads,
+    slot_is_new: bool,
+) -> None:
+    """The add begins before the deletion and commits during or after it.
+
+    Where its connection has written the counter before, the deletion waits for its last
+    write; then what it committed must go as well.
+    """
+    recording.add(namespace="test", name="hits", delta=5)
+    if not slot_is_new:
+        add_on(other, monkeypatch)
+    other.set_autocommit(False)
+    add_on(other, monkeypatch)
+    begun = threading.Event()
+
+    def delete_it() -> None:
+        begun.set()
+        deleting.delete_counter(namespace="test", name="hits", confirm="hits")
+
+    deletion = threads.submit(delete_it)
+    assert begun.wait(TIMEOUT_SECONDS)
+    if slot_is_new:
+        deletion.result(TIMEOUT_SECONDS)
+    else:
+        wait_until_somebody_waits_for_a_lock()
+    other.commit()
+    deletion.result(TIMEOUT_SECONDS)
+
+    while deleting.remove_orphans():
+        pass
+    assert not any(ids_with_rows().values())
+
+
+def test_remove_orphans__leaves_what_is_no_orphan(committed_api: Api) -> None:
+    fill(committed_api, "hits")
+    before = ids_with_rows()
+
+    assert deleting.remove_orphans() == 0
+    assert ids_with_rows() == before
+
+
+def test_delete_counter__takes_what_a_fold_under_way_writes(
+    committed_namespace: Namespace,
+    triggers: list[list[int]],
+    other: BaseDatabaseWrapper,
+    monkeypatch: pytest.MonkeyPatch,
+    threads: Threads,
+) -> None:
+    """The fold has written a new bucket, and is not committed when the deletion begins."""
+    recorded = recording.add(namespace="test", name="hits", delta=5)
+    Rollup.objects.create(
+        counter_id=recorded.counter_id, namespace_id=committed_namespace.pk
+    )
+    other.set_autocommit(False)
+    with other.cursor() as cursor:
+        for statement in ("lock_rollups", "fold_events"):
+            cursor.execute(
+                load("rollups", statement), {"counter_ids": [recorded.counter_id]}
+            )
+    deletion = threads.submit(
+        deleting.delete_counter, namespace="test", name="hits", confirm="hits"
+    )
+    wait_until_somebody_waits_for_a_lock()
+    other.commit()
+    deletion.result(TIMEOUT_SECONDS)
+
+    assert not any(ids_with_rows().values())
+
+
+@pytest.mark.parametrize("folded", [True, False])
+def test_delete_counter__waits_for_a_clear_under_way(
+    committed_namespace: Namespace,
+    triggers: list[list[int]],
+    threads: Threads,
+    folded: bool,
+) -> None:
+    recording.add(namespace="test", name="hits", delta=5)
+    if folded:
+        fold_all()
+    with transaction.atomic():
+        clearing.clear(namespace="test", name="hits")
+        deletion = threads.submit(
+            deleting.delete_counter, namespace="test", name="hits", confirm="hits"
+        )
+        wait_until_somebody_waits_for_a_lock()
+    deletion.result(TIMEOUT_SECONDS)
+
+    assert not any(ids_with_rows().values())
+
+
+@pytest.mark.parametrize("folded", [True, False])
+def test_clear__of_a_counter_that_is_being_deleted_finds_none(
+    committed_namespace: Namespace,
+    triggers: list[list[int]],
+    threads: Threads,
+    folded: bool,
+) -> None:
+    recording.add(namespace="test", name="hits", delta=5)
+    if folded:
+        fold_all()
+    with transaction.atomic():
+        deleting.delete_counter(namespace="test", name="hits", confirm="hits")
+        clear = threads.submit(clearing.clear, namespace="test", name="hits")
+        wait_until_somebody_waits_for_a_lock()
+
+    with pytest.raises(CounterNotFound):
+        clear.result(TIMEOUT_SECONDS)
+    assert not any(ids_with_rows().values())
+
+
+def test_add__of_a_new_counter_whose_namespace_is_being_deleted_finds_none(
+    committed_namespace: Namespace, triggers: list[list[int]], threads: Threads
+) -> None:
+    namespaces.get("test")
+    with transaction.atomic():
+        Namespace.objects.filter(name="test").delete()
+        # Another process still remembers the namespace.
+        namespaces._memory.keep("test", committed_namespace)
+        add = threads.submit(recording.add, namespace="test", name="hits")
+        wait_until_somebody_waits_for_a_lock()
+
+    with pytest.raises(CounterNotFound):
+        add.result(TIMEOUT_SECONDS)
+
+
+def test_delete_namespace__takes_a_counter_that_is_made_meanwhile(
+    committed_namespace: Namespace,
+    triggers: list[list[int]],
+    threads: Threads,
+) -> None:
+    with transaction.atomic():
+        # Not committed: the deletion does not see it, and must wait for it.
+        Counter.objects.create(namespace=committed_namespace, name="late")
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        deletion = threads.submit(deleting.delete_namespace, "test", confirm="test")
+        wait_until_somebody_waits_for_a_lock()
+
+    assert deletion.result(TIMEOUT_SECONDS) == deleting.Deleted(1, 0)
+    assert not Namespace.objects.exists()
+
+
+@pytest.mark.race
+def test_delete_counter__while_many_add_leaves_nothing_uncounted(
+    committed_namespace: Namespace, triggers: list[list[int]], threads: Threads
+) -> None:
+    """Whatever the order, each event left belongs to the counter that is there."""
+    adders, rounds = 6, 25
+    start = threading.Barrier(adders + 2, timeout=TIMEOUT_SECONDS)
+    done = threading.Event()
+
+    def add(number: int) -> None:
+        start.wait()
+        for _ in range(rounds):
+            try:
+                recording.add(namespace="test", name="hits", token=None)
+            except CounterNotFound:
+                continue
+
+    def keep_folding() -> None:
+        start.wait()
+        while not done.is_set():
+            fold_all()
+
+    def keep_deleting() -> None:
+        start.wait()
+        while not done.is_set():
+            try:
+                deleting.delete_counter(namespace="test", name="hits", confirm="hits")
+            except CounterNotFound:
+                continue
+
+    background = [threads.submit(keep_folding), threads.submit(keep_deleting)]
+    adding = [threads.submit(add, number) for number in range(adders)]
+    try:
+        for future in adding:
+            future.result(TIMEOUT_SECONDS)
+    finally:
+        done.set()
+    for future in background:
+        future.result(TIMEOUT_SECONDS)
+    while deleting.remove_orphans():
+        pass
+    fold_all()
+
+    there = set(Counter.objects.values_list("pk", flat=True))
+    assert all(ids <= there for ids in ids_with_rows().values())
+    for rollup in Rollup.objects.all():
+        deltas = Event.objects.filter(counter_id=rollup.pk).values_list(
+            "delta", flat=True
+        )
+        assert rollup.total == sum(deltas)
+
+
+def test_models__that_hold_counter_ids_are_all_deleted_with_them() -> None:
+    """A table of counters that comes later must not be forgotten here."""
+    named = {
+        model
+        for app in ("counters", "rollups")
+        for model in apps.get_app_config(app).get_models()
+        if any(field.name in {"counter", "counter_id"} for field in model._meta.fields)
+    }
+
+    assert named <= set(OF_COUNTERS)

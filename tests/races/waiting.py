@@ -1,0 +1,21 @@
+"""Waiting for another transaction to wait: how two are put in order without a sleep."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from django.db import connection
+
+TIMEOUT_SECONDS = 30
+
+
+def wait_until_somebody_waits_for_a_lock() -> None:
+    """Return once PostgreSQL says that another connection of this database is blocked."""
+    deadline = datetime.now(UTC).timestamp() + TIMEOUT_SECONDS
+    with connection.cursor() as cursor:
+        while datetime.now(UTC).timestamp() < deadline:
+            # Not pg_stat_activity: a transaction sees its first look at it for ever.
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+    raise TimeoutError("nobody waited for a lock")
