@@ -26,6 +26,8 @@ class Rights:
     manage: bool = False
 
 
+# In place of the primary key that AnonymousUser lacks.
+NOBODY = 0
 ALL = Rights(read=True, write=True, manage=True)
 
 _memory: Memory[tuple[int, int], Rights] = Memory()
@@ -55,7 +57,7 @@ def rights_in(user: User, namespace: Namespace) -> Rights:
     """Return the user's rights, by grants of their own and of their groups."""
     if user.is_superuser:
         return ALL
-    key = (user.pk or 0, namespace.pk)
+    key = (user.pk or NOBODY, namespace.pk)
     known = _memory.get(key)
     if known is not None:
         return known
@@ -92,4 +94,6 @@ def forget_all() -> None:
 
 
 def _grants_of(user: User) -> QuerySet[Grant]:
-    return Grant.objects.filter(Q(user=user.pk) | Q(group__user=user.pk))
+    # Not None: "no user" is what the grants of groups have.
+    user_id = user.pk or NOBODY
+    return Grant.objects.filter(Q(user=user_id) | Q(group__user=user_id))

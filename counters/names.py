@@ -16,10 +16,15 @@ def check(name: object) -> str:
         raise MissingValue("name", WANTED)
     if not isinstance(name, str) or not 1 <= len(name) <= COUNTER_NAME_LENGTH:
         raise InvalidValue("name", name, WANTED)
-    # ASCII text, by far the most, needs no look at each character's category.
-    if name.isascii() and name.isprintable():
-        return name
-    # Cc: control characters, NUL among them. Cs: halves of surrogate pairs, not UTF-8.
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
+    if not is_text(name):
         raise InvalidValue("name", name, WANTED)
     return name
+
+
+def is_text(value: str) -> bool:
+    """Return whether PostgreSQL can keep it and people can see where it ends."""
+    # ASCII text, by far the most, needs no look at each character's category.
+    if value.isascii():
+        return value.isprintable()
+    # Cc: control characters, NUL among them. Cs: halves of surrogate pairs, not UTF-8.
+    return not any(unicodedata.category(one) in {"Cc", "Cs"} for one in value)

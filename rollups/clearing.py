@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from django.db import connection, transaction
 
 from counters import batches, best_effort, names, namespaces, tokens
-from counters.checking import DELTA_MAX, CheckedEvent
+from counters.checking import DELTA_MAX, CheckedEvent, check_generation_time
 from counters.errors import CounterNotFound, InvalidValue, NotForBestEffort
 from counters.models import Namespace
 from counters.repeats import find_first_events
@@ -54,7 +54,12 @@ def clear(
     now = datetime.now(UTC)
     if best_effort.applies_to(found):
         return _clear_best_effort(found, name, token, now)
-    parsed = tokens.new() if token is None else tokens.parse(token, generation_time)
+    check_generation_time(generation_time)
+    parsed = (
+        tokens.new(generation_time)
+        if token is None
+        else tokens.parse(token, generation_time)
+    )
     event_time = parsed.event_time or now
     namespaces.check_event_time(found, event_time, now)
     with transaction.atomic():

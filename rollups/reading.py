@@ -67,7 +67,7 @@ def choose_accuracy(
         if accuracy in {None, "best-effort"}:
             return "best-effort"
         raise NotForBestEffort(namespace.name, "eventual or accurate reads")
-    asked = accuracy or namespace.counter_type
+    asked = namespace.counter_type if accuracy is None else accuracy
     if asked == "eventual":
         return "eventual"
     if asked == "accurate":

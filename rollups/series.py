@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection
 
 from counters import best_effort, names
-from counters.errors import CounterNotFound, InvalidValue, NotForBestEffort
+from counters.errors import CounterNotFound, InvalidValue, NotForBestEffort, stamp
 from counters.models import Counter, Namespace
 from counters.statements import fetch
 
@@ -56,15 +56,9 @@ def get(
     """
     if best_effort.applies_to(namespace):
         raise NotForBestEffort(namespace.name, "series")
-    bucket = bucket or namespace.bucket_size
+    bucket = namespace.bucket_size if bucket is None else bucket
     length = _length(namespace, bucket)
-    until = _round_up(until or datetime.now(UTC), length)
-    since = (
-        until - DEFAULT_BUCKETS * length
-        if since is None
-        else _round_down(since, length)
-    )
-    _check_span(since, until, length)
+    since, until = _span(since, until or datetime.now(UTC), length)
     names.check(name)
     counter = Counter.objects.filter(namespace=namespace, name=name).first()
     if counter is None:
@@ -97,15 +91,26 @@ def _length(namespace: Namespace, bucket: str) -> timedelta:
     return LENGTHS[bucket]
 
 
-def _check_span(since: datetime, until: datetime, length: timedelta) -> None:
-    if since >= until:
-        raise InvalidValue("from", since.isoformat(), f"before {until.isoformat()}")
-    if (until - since) // length > MOST_BUCKETS:
-        raise InvalidValue(
-            "from",
-            since.isoformat(),
-            f"at most {MOST_BUCKETS:,} buckets before the end",
+def _span(
+    since: datetime | None, until: datetime, length: timedelta
+) -> tuple[datetime, datetime]:
+    """Return whole buckets that hold the span; the last ones where it has no start."""
+    if since is not None and since >= until:
+        raise InvalidValue("from", stamp(since), f"before {stamp(until)}")
+    try:
+        last = _round_up(until, length)
+        first = (
+            last - DEFAULT_BUCKETS * length
+            if since is None
+            else _round_down(since, length)
         )
+    except OverflowError as error:
+        raise InvalidValue("to", stamp(until), "within the years 1 to 9999") from error
+    if (last - first) // length > MOST_BUCKETS:
+        raise InvalidValue(
+            "from", stamp(first), f"at most {MOST_BUCKETS:,} buckets before the end"
+        )
+    return first, last
 
 
 def _filled(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import IO, Any
 
@@ -13,6 +13,7 @@ from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
+from counters import names
 from counters.errors import InvalidValue
 
 
@@ -54,7 +55,7 @@ def read_object(body: object, *, allowed: frozenset[str]) -> dict[str, Any]:
 
 
 def read_time(field: str, value: object) -> datetime | None:
-    """Return an ISO 8601 instant with its UTC offset, None for None."""
+    """Return an ISO 8601 instant, which must have its UTC offset, in UTC; None for None."""
     if value is None:
         return None
     wanted = "an ISO 8601 instant with its UTC offset, such as 2026-01-31T12:00:00.000Z"
@@ -64,7 +65,10 @@ def read_time(field: str, value: object) -> datetime | None:
         at = None
     if at is None or at.tzinfo is None:
         raise InvalidValue(field, value, wanted)
-    return at
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidValue(field, value, "an instant of the years 1 to 9999") from error
 
 
 def _listed(fields: frozenset[str]) -> str:
@@ -72,8 +76,8 @@ def _listed(fields: frozenset[str]) -> str:
 
 
 def read_text(field: str, value: str) -> str:
-    """Return text of a query string that PostgreSQL can be asked about."""
-    if "\0" in value or not value.isprintable():
+    """Return text of a query string that a name can hold."""
+    if not names.is_text(value):
         raise InvalidValue(field, value, "text without control characters")
     return value
 

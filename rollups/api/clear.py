@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from counters import access
 from counters.api.parsers import read_object, read_time
 from counters.api.views import CountersView, token_of
 from counters.errors import InvalidValue
@@ -20,7 +23,7 @@ class ClearView(CountersView):
 
     @described.clear
     def post(self, request: Request, namespace: str, name: str) -> Response:
-        self.check_right(request, namespace, "write")
+        found = self.check_right(request, namespace, "write")
         body = read_object(request.data, allowed=FIELDS)
         token = token_of(request, body.get("token"))
         if token is not None and not isinstance(token, str):
@@ -31,4 +34,5 @@ class ClearView(CountersView):
             token=token,
             generation_time=read_time("generation_time", body.get("generation_time")),
         )
-        return Response(cleared_body(cleared))
+        rights = access.rights_in(cast(access.User, request.user), found)
+        return Response(cleared_body(cleared, may_read=rights.read))

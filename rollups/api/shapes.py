@@ -33,7 +33,10 @@ class CountBody(TypedDict):
 
 
 class ClearedBody(TypedDict):
-    """The answer to a clear; `count_before` is null for a repeat."""
+    """The answer to a clear.
+
+    `count_before` is null for a repeat, and for who may write but not read.
+    """
 
     token: str | None
     event_time: str
@@ -81,8 +84,8 @@ def count_body(reading: Reading) -> CountBody:
     }
 
 
-def cleared_body(cleared: Cleared) -> ClearedBody:
-    before = cleared.count_before
+def cleared_body(cleared: Cleared, *, may_read: bool) -> ClearedBody:
+    before = cleared.count_before if may_read else None
     return {
         "token": cleared.token,
         "event_time": stamp(cleared.event_time),

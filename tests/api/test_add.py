@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID, uuid4
 
 import pytest
@@ -9,17 +9,7 @@ from django.db import OperationalError
 
 from counters import tokens
 from counters.models import Event, LastWrite
-from tests.api.conftest import Api, counter
-
-
-def problem(response: object, status: int) -> dict[str, object]:
-    """Return the body of a well-formed problem answer."""
-    assert response.status_code == status, response.content  # type: ignore[attr-defined]
-    assert response["Content-Type"] == "application/problem+json"  # type: ignore[index]
-    body: dict[str, object] = response.json()  # type: ignore[attr-defined]
-    assert {"type", "title", "status", "detail"} <= body.keys()
-    assert body["status"] == status
-    return body
+from tests.api.conftest import Api, counter, problem
 
 
 def test_add__answers_token_and_event_time(api: Api) -> None:
@@ -75,6 +65,25 @@ def test_add__takes_a_generation_time(api: Api) -> None:
     assert response.json()["event_time"] == at.replace("+00:00", "Z")
 
 
+def test_add__answers_in_utc_whatever_the_offset_of_the_time(api: Api) -> None:
+    at = datetime.now(timezone(timedelta(hours=5, minutes=30)))
+    body = {"delta": 3, "token": "a", "generation_time": at.isoformat()}
+
+    first = api.add("hits", body).json()["event_time"]
+
+    assert first.endswith("Z")
+    assert datetime.fromisoformat(first) == at
+    assert api.add("hits", body).json()["event_time"] == first
+
+
+def test_add__sends_large_deltas_of_a_conflict_as_text(api: Api) -> None:
+    api.add("hits", {"delta": 2**63 - 1, "token": "a"})
+
+    body = problem(api.add("hits", {"delta": 2**53, "token": "a"}), 409)
+
+    assert (body["first_delta"], body["delta"]) == (str(2**63 - 1), str(2**53))
+
+
 def test_add__states_the_accept_window(api: Api) -> None:
     at = "2001-02-03T04:05:06Z"
 
@@ -105,6 +114,10 @@ BAD_BODIES = {
     ),
     "time nonsense": ({"delta": 1, "generation_time": "yesterday"}, "'yesterday'"),
     "time number": ({"delta": 1, "generation_time": 5}, "generation_time: 5"),
+    "time before the year 1": (
+        {"delta": 1, "generation_time": "0001-01-01T00:00:00+14:00"},
+        "0001-01-01",
+    ),
     "time out of range": (
         {"delta": 1, "generation_time": "2026-13-01T00:00:00Z"},
         "2026-13-01",
