@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 
 from counters.signals import counters_deleting, events_committed
 from rollups import conf, publisher, trigger
-from rollups.models import Bucket, Rollup
+from rollups.models import Bucket, Failure, Rollup
 from rollups.queues import QueueDiffers, declare
 
 
@@ -55,3 +55,4 @@ def delete_rollups(*, counter_ids: list[int], **_: Any) -> None:
     # Rollups first: a fold that holds one is waited for, and may write new buckets.
     Rollup.objects.filter(counter_id__in=counter_ids).delete()
     Bucket.objects.filter(counter_id__in=counter_ids).delete()
+    Failure.objects.filter(counter_id__in=counter_ids).delete()

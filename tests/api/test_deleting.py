@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -19,14 +20,14 @@ from counters.errors import CounterNotFound
 from counters.models import Claim, Counter, Event, Grant, LastWrite, Namespace
 from counters.statements import load
 from rollups import clearing
-from rollups.models import Bucket, Rollup
+from rollups.models import Bucket, Failure, Rollup
 from tests.api.conftest import Api, answer, counter, fold_all, grant, problem
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-OF_COUNTERS = [Event, LastWrite, Claim, Rollup, Bucket]
+OF_COUNTERS = [Event, LastWrite, Claim, Rollup, Bucket, Failure]
 
 
 def delete(api: Api, path: str, confirm: str | None) -> Any:
@@ -41,6 +42,18 @@ def fill(api: Api, *names: str, namespace: str = "test") -> None:
             answer(api.add(name, {"delta": 5, "token": token}, namespace=namespace))
         if folds:
             fold_all()
+    now = datetime.now(UTC)
+    for counter_id in Counter.objects.filter(
+        namespace__name=namespace, name__in=names
+    ).values_list("pk", flat=True):
+        Failure.objects.create(
+            counter_id=counter_id,
+            error="once",
+            attempts=1,
+            failed_since=now,
+            failed_at=now,
+            next_try_at=now,
+        )
 
 
 def ids_with_rows() -> dict[str, set[int]]:
@@ -255,7 +268,7 @@ def test_delete_counter__takes_what_a_fold_under_way_writes(
     """The fold has written a new bucket, and is not committed when the deletion begins."""
     recorded = recording.add(namespace="test", name="hits", delta=5)
     Rollup.objects.create(
-        counter_id=recorded.counter_id, namespace_id=committed_namespace.pk
+        counter=Counter.objects.get(), namespace_id=committed_namespace.pk
     )
     other.set_autocommit(False)
     with other.cursor() as cursor:
