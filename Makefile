@@ -9,7 +9,7 @@ DEV_READY := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run demo test check lint types migrations-check bench clean
+.PHONY: help run demo test check lint types migrations-check fuzz bench clean
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 help: ## List the targets.
@@ -40,6 +40,9 @@ types: $(DEV_READY) ## Check types.
 
 migrations-check: $(DEV_READY) ## Check that no migration is missing.
 	@SECRET_KEY=unused $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+
+fuzz: $(DEV_READY) ## Ask every call of the API all sorts of things, for some minutes.
+	@SCHEMATHESIS_EXAMPLES=1000 $(BIN)/python -m pytest --timeout=1200 tests/api/test_schemathesis.py $(ARGS)
 
 bench: $(DEV_READY) ## Measure: writes, folds and reads beside simpler ways to count.
 	@$(BIN)/python -m benchmarks $(ARGS)

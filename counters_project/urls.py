@@ -16,5 +16,6 @@ urlpatterns = [
     path("", include("rollups.api.ops_urls")),
     path("admin/", admin.site.urls),
 ]
+handler400 = "counters.api.problems.bad_request"
 handler404 = "counters.api.problems.not_found"
 handler500 = "counters.api.problems.server_error"

@@ -9,7 +9,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiParameter
 
 from counters.api.bodies import COUNTER_NAME
-from counters.api.schema import Failure, Json, in_path, operation, query, ref
+from counters.api.schema import CSRF, Failure, Json, in_path, operation, query, ref
 from counters.api.shapes import NO_PROMISE
 from counters.batches import BATCH_EVENTS
 from counters.checking import DELTA_WANTED
@@ -224,6 +224,7 @@ delete_namespace = operation(
     status=HTTPStatus.NO_CONTENT,
     errors=[
         NotConfirmed("demo", None),
+        CSRF,
         NO_NAMESPACE,
         AccessDenied("demo", "manage"),
     ],

@@ -138,6 +138,19 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     )
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what Django itself refuses, such as a host that is not ours."""
+    return JsonResponse(
+        problem(
+            HTTPStatus.BAD_REQUEST,
+            "bad-request",
+            f"The server does not take this request ({type(exception).__name__}).",
+        ),
+        status=HTTPStatus.BAD_REQUEST,
+        content_type=MEDIA_TYPE,
+    )
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer an error that nobody foresaw; Django has logged it."""
     return JsonResponse(

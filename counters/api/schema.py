@@ -37,10 +37,13 @@ ALWAYS: tuple[Failure, ...] = (
     exceptions.Throttled(wait=12),
     DATABASE_UNAVAILABLE,
 )
+# Without a token, by session.
+CSRF = exceptions.PermissionDenied("CSRF Failed: CSRF token missing.")
 WITH_BODY: tuple[Failure, ...] = (
     exceptions.ParseError("JSON parse error - Expecting value: line 1 column 1"),
     RequestDataTooBig("The body is larger than 16,777,216 bytes; send less at once."),
     exceptions.UnsupportedMediaType("text/plain"),
+    CSRF,
 )
 ANSWER_HEADERS = (
     OpenApiParameter(

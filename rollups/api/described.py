@@ -14,7 +14,7 @@ from counters.api.described import (
     NEXT_DAY,
     TOKEN,
 )
-from counters.api.schema import Json, operation, query, ref
+from counters.api.schema import CSRF, Json, operation, query, ref
 from counters.errors import AccessDenied, InvalidValue, NotConfirmed, NotForBestEffort
 from rollups.api.bodies import ACCURACY
 from rollups.listing import DEFAULT_LIMIT, MOST, ORDERINGS
@@ -90,6 +90,7 @@ delete = operation(
     errors=[
         writes.BAD_NAME,
         NotConfirmed("page/home", "page"),
+        CSRF,
         AccessDenied("demo", "manage"),
         writes.NO_NAMESPACE,
         writes.NO_COUNTER,
