@@ -97,7 +97,8 @@ def fold(counter_ids: Collection[int], *, rest: timedelta = NO_REST) -> Folded:
         still_pending=frozenset((pending - locked) | written_since | resting),
         held=frozenset(pending - locked),
         resting=resting,
-        partly=frozenset(partly),
+        # Where the part's end was the events' end too, nothing is left.
+        partly=frozenset(partly & written_since),
         lag_of={one.counter_id: one.lag for one in prepared},
         failed_before=failed_before,
     )

@@ -1,0 +1,351 @@
+"""What a worker does with a message: rests, circulates, sets apart, counts the healed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from pytest_django import Settings
+
+from counters import recording
+from counters.models import LastWrite
+from counters.statements import load
+from rollups import circulation, failures, sweeping, working
+from rollups.folding import fold
+from rollups.isolating import fold_each
+from rollups.models import Bucket, Failure, Rollup, Sweep
+from rollups.tasks import rollup
+from rollups.working import Again, work
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("triggers", "committed_namespace"),
+]
+BROKEN = 10**40 - 1
+
+
+@pytest.fixture(autouse=True)
+def _no_turns_taken(settings: Settings) -> None:
+    settings.ROLLUPS_FOLD_REST_SECONDS = 0
+    cache.clear()
+    circulation._own_turns.clear()
+
+
+@pytest.fixture
+def sweep_id(settings: Settings) -> int:
+    settings.ROLLUPS_SWEEP_GRACE_SECONDS = 10
+    return Sweep.objects.create(swept_at="2020-01-01T00:00Z", pending=0).pk
+
+
+def add(name: str, delta: int = 1) -> int:
+    counter_id = recording.add(namespace="test", name=name, delta=delta).counter_id
+    assert counter_id is not None
+    return counter_id
+
+
+def age(by: timedelta) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE counters_lastwrite SET pending_since = pending_since - %s::interval",
+            [str(by)],
+        )
+
+
+def break_counter(name: str) -> int:
+    """Leave no room in the counter's total for one more."""
+    counter_id = add(name, 0)
+    fold([counter_id])
+    Rollup.objects.filter(counter_id=counter_id).update(total=BROKEN)
+    add(name)
+    return counter_id
+
+
+def test_work__folds() -> None:
+    counter_id = add("hits")
+
+    assert work([counter_id]) == []
+
+    assert Rollup.objects.get().total == 1
+
+
+def test_work__lets_a_counter_rest_that_was_folded_a_moment_ago(
+    settings: Settings,
+) -> None:
+    settings.ROLLUPS_FOLD_REST_SECONDS = 60
+    hot, cold = add("hot"), add("cold")
+    fold([hot])
+    add("hot")
+
+    again = work([hot, cold])
+
+    assert again == [Again([hot], 60, 1)]
+    totals = dict(Rollup.objects.values_list("counter_id", "total"))
+    assert totals == {hot: 1, cold: 1}
+
+
+def test_work__folds_a_counter_that_has_rested(settings: Settings) -> None:
+    settings.ROLLUPS_FOLD_REST_SECONDS = 60
+    hot = add("hot")
+    fold([hot])
+    add("hot")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE rollups_rollup SET watermark_at = watermark_at - interval '60 s'"
+        )
+
+    assert work([hot]) == []
+    assert Rollup.objects.get().total == 2
+
+
+def test_work__does_not_rest_because_a_clock_was_set_back(settings: Settings) -> None:
+    settings.ROLLUPS_FOLD_REST_SECONDS = 60
+    hot = add("hot")
+    fold([hot])
+    add("hot")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE rollups_rollup SET watermark_at = watermark_at + interval '1 hour'"
+        )
+
+    assert work([hot]) == []
+    assert Rollup.objects.get().total == 2
+
+
+def test_hot_counter__costs_one_fold_and_one_message_a_rest(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many triggers name it, and however many workers get them."""
+    settings.ROLLUPS_FOLD_REST_SECONDS = 60
+    hot = add("hot")
+    folds: list[int] = []
+    original = fold_each
+
+    def count(*args: Any, **options: Any) -> Any:
+        done = original(*args, **options)
+        folds.extend(1 for folded in done if folded.events_of)
+        return done
+
+    monkeypatch.setattr("rollups.working.fold_each", count)
+
+    messages = []
+    for _ in range(200):
+        messages += work([hot])
+        add("hot")
+
+    assert len(folds) == 1
+    assert messages == [Again([hot], 60, 1)]
+
+
+@pytest.mark.parametrize(("turn", "pause"), [(0, 0.025), (3, 0.2), (30, 2.0)])
+def test_work__waits_longer_each_turn_for_another_fold(
+    turn: int, pause: float, settings: Settings
+) -> None:
+    settings.ROLLUPS_FOLD_REST_SECONDS = 0.025
+    counter_id = add("hits")
+    Rollup.objects.create(counter_id=counter_id, namespace_id=1)
+    other = connection.copy()
+    other.set_autocommit(False)
+    try:
+        with other.cursor() as cursor:
+            cursor.execute(
+                load("rollups", "lock_rollups"), {"counter_ids": [counter_id]}
+            )
+        again = work([counter_id], turn=turn)
+        other.rollback()
+    finally:
+        other.close()
+
+    assert again == [Again([counter_id], pause, turn + 1)]
+
+
+def test_take_turn__is_each_workers_own_where_the_cache_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ConnectionError("no cache")
+
+    monkeypatch.setattr("rollups.circulation.cache.get_many", fail)
+
+    assert circulation.take_turn([1, 2], 60) == [1, 2]
+    assert circulation.take_turn([2, 3], 60) == [3]
+
+
+def test_task__enqueues_what_is_pending_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(rollup, "apply_async", lambda **options: sent.append(options))
+    monkeypatch.setattr(working, "work", lambda *_, **__: [Again([4, 5], 0.2, 3)])
+
+    rollup([4, 5])
+
+    assert sent == [
+        {
+            "args": [[4, 5]],
+            "kwargs": {"turn": 3, "sweep_id": None},
+            "countdown": 0.2,
+            "ignore_result": True,
+            "retry": False,
+        }
+    ]
+
+
+def test_task__ends_well_where_it_cannot_enqueue(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(**_: Any) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(rollup, "apply_async", fail)
+    monkeypatch.setattr(working, "work", lambda *_, **__: [Again([4], 0.2, 1)])
+
+    rollup([4])
+
+
+def test_failing_counter__does_not_hold_up_its_batch() -> None:
+    broken = break_counter("broken")
+    others = [add(f"c{i}") for i in range(20)]
+
+    work([*others[:7], broken, *others[7:]])
+
+    totals = dict(Rollup.objects.values_list("counter_id", "total"))
+    assert totals == {broken: BROKEN} | dict.fromkeys(others, 1)
+    failure = Failure.objects.get()
+    assert failure.counter_id == broken
+    assert "DataError" in failure.error
+    assert failure.next_try_at - failure.failed_at == failures.FIRST_PAUSE
+
+
+def test_failing_counter__is_left_out_until_its_next_try(settings: Settings) -> None:
+    settings.ROLLUPS_SWEEP_GRACE_SECONDS = 0
+    broken = break_counter("broken")
+    work([broken])
+
+    work([broken])
+    swept = sweeping.sweep()
+
+    assert Failure.objects.get().attempts == 1
+    assert swept is not None
+    assert swept.overdue == ()
+
+
+def test_failing_counter__is_tried_later_and_later(settings: Settings) -> None:
+    broken = break_counter("broken")
+    pauses = []
+    for _ in range(12):
+        work([broken])
+        failure = Failure.objects.get()
+        pauses.append(failure.next_try_at - failure.failed_at)
+        Failure.objects.update(next_try_at=failure.failed_at)
+
+    expected = [
+        min(failures.FIRST_PAUSE * 2**i, failures.LONGEST_PAUSE) for i in range(12)
+    ]
+    assert pauses == expected
+    assert Failure.objects.get().attempts == 12
+
+
+def test_failing_counter__is_forgotten_once_it_is_folded(settings: Settings) -> None:
+    settings.ROLLUPS_SWEEP_GRACE_SECONDS = 0
+    broken = break_counter("broken")
+    work([broken])
+    Rollup.objects.update(total=5)
+    Failure.objects.update(next_try_at="2020-01-01T00:00Z")
+
+    swept = sweeping.sweep()
+    assert swept is not None
+    assert swept.overdue == (broken,)
+    work([broken])
+
+    assert Rollup.objects.get().total == 6
+    assert not Failure.objects.exists()
+
+
+def test_failures__of_counters_that_are_not_pending_are_forgotten_by_the_sweep() -> (
+    None
+):
+    failures.set_apart(987, ValueError("gone"))
+
+    sweeping.sweep()
+
+    assert not Failure.objects.exists()
+
+
+def test_healed__counts_what_the_sweep_had_to_fold(sweep_id: int) -> None:
+    old = add("old")
+    age(timedelta(seconds=11))
+    new = add("new")
+
+    work([old, new], sweep_id=sweep_id)
+
+    assert Sweep.objects.get().healed == 1
+
+
+def test_healed__does_not_count_what_a_late_trigger_folded_first(sweep_id: int) -> None:
+    counter_id = add("hits")
+    age(timedelta(minutes=5))
+
+    work([counter_id])
+    work([counter_id], sweep_id=sweep_id)
+
+    assert Sweep.objects.get().healed == 0
+    assert Rollup.objects.get().total == 1
+
+
+def test_healed__does_not_count_what_came_after_a_late_triggers_fold(
+    sweep_id: int, settings: Settings
+) -> None:
+    settings.ROLLUPS_FOLD_REST_SECONDS = 0
+    counter_id = add("hits")
+    age(timedelta(minutes=5))
+    work([counter_id])
+    add("hits")
+
+    work([counter_id], sweep_id=sweep_id)
+
+    assert Sweep.objects.get().healed == 0
+    assert Rollup.objects.get().total == 2
+
+
+def test_healed__does_not_count_a_counter_whose_fold_failed(sweep_id: int) -> None:
+    broken = break_counter("broken")
+    age(timedelta(minutes=5))
+    work([broken])
+    Rollup.objects.update(total=5)
+    Failure.objects.update(next_try_at="2020-01-01T00:00Z")
+
+    work([broken], sweep_id=sweep_id)
+
+    assert Sweep.objects.get().healed == 0
+    assert Rollup.objects.get().total == 6
+
+
+def test_healed__counts_once_what_is_folded_in_parts(
+    sweep_id: int,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    rollup_of: Callable[[str], Rollup],
+) -> None:
+    settings.ROLLUPS_FOLD_EVENTS = 3
+    settings.ROLLUPS_TASK_SECONDS = 0.0001  # one part a task
+    monkeypatch.setattr("rollups.folding._LEAST_EVENTS", 1)
+    for _ in range(10):
+        counter_id = add("hits")
+    age(timedelta(minutes=5))
+
+    again = work([counter_id], sweep_id=sweep_id)
+    rounds = 1
+    while again:
+        assert again == [Again([counter_id], 0.0, 1, sweep_id)]
+        assert Sweep.objects.get().healed == 0
+        cache.clear()
+        again = work([counter_id], turn=1, sweep_id=sweep_id)
+        rounds += 1
+
+    assert rounds > 1
+    assert Sweep.objects.get().healed == 1
+    assert rollup_of("hits").total == 10
+    assert int(sum(bucket.delta for bucket in Bucket.objects.all())) == 10
+    assert not LastWrite.objects.exists()
