@@ -44,7 +44,7 @@ migrations-check: $(DEV_READY) ## Check that no migration is missing.
 fuzz: $(DEV_READY) ## Ask every call of the API all sorts of things, for some minutes.
 	@SCHEMATHESIS_EXAMPLES=1000 $(BIN)/python -m pytest --timeout=1200 tests/api/test_schemathesis.py $(ARGS)
 
-bench: $(DEV_READY) ## Measure: writes, folds and reads beside simpler ways to count.
+bench: $(DEV_READY) ## Measure adds beside what people would write instead (about 3 min).
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## Remove the virtual environment and caches; the data in .local stays.

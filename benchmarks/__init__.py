@@ -1,0 +1,1 @@
+"""Side-by-side measurements: this project beside what people would write instead."""
