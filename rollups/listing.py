@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import F, Func, Model, QuerySet, Value
+from django.db.models import F, Field, Func, Model, QuerySet, Value
 from django.db.models.lookups import GreaterThan, LessThan
 
 from counters import best_effort
@@ -45,6 +45,8 @@ class Row(Func):
     """A row of values; PostgreSQL compares two by one look into an index."""
 
     function = "ROW"
+    # Django asks for the type of what it compares; PostgreSQL looks at the values.
+    output_field = Field()
 
 
 def list_counters(
