@@ -1,0 +1,373 @@
+"""Who may call what: 401 for nobody, 404 for what one may not see, 403 for a right one lacks."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.contrib.auth.models import AnonymousUser, Group, User
+from django.test import Client
+from knox.models import AuthToken
+
+from counters import access, remembering
+from counters.api import authentication
+from counters.models import Counter, Event, Grant, Namespace
+from tests.api.conftest import Api, answer, counter, grant, problem
+
+# Call -> the rights that it needs in the namespace `secret`; its method, path, body.
+HITS = counter("hits", "secret")
+CALLS: dict[str, tuple[str, str, str, object]] = {
+    "add": ("write", "POST", f"{HITS}/add", {"delta": 1}),
+    "add and get": ("read write", "POST", f"{HITS}/add?get=accurate", {"delta": 1}),
+    "clear": ("write", "POST", f"{HITS}/clear", {}),
+    "batch": (
+        "write",
+        "POST",
+        "events",
+        {"events": [{"namespace": "secret", "name": "hits", "delta": 1}]},
+    ),
+    "read": ("read", "GET", HITS, None),
+    "read accurately": ("read", "GET", f"{HITS}?accuracy=accurate", None),
+    "list": ("read", "GET", "namespaces/secret/counters", None),
+    "search": ("read", "GET", "namespaces/secret/counters?search=hi", None),
+    "series": ("read", "GET", f"{HITS}/series", None),
+    "delete a counter": ("manage", "DELETE", f"{HITS}?confirm=hits", None),
+    "see the namespace": ("", "GET", "namespaces/secret", None),
+    "change it": ("manage", "PATCH", "namespaces/secret", {"description": "x"}),
+    "delete it": ("manage", "DELETE", "namespaces/secret?confirm=secret", None),
+}
+RIGHTS = ["read", "write", "manage", "read write", "read write manage"]
+
+
+def call(api: Api, name: str) -> Any:
+    _, method, path, body = CALLS[name]
+    data = b"" if body is None else json.dumps(body).encode()
+    return api.send(method, path, data=data, content_type="application/json")
+
+
+@pytest.fixture
+def secret(db: None, triggers: list[list[int]]) -> Namespace:
+    namespace = Namespace.objects.create(name="secret", description="hush")
+    Counter.objects.create(namespace=namespace, name="hits")
+    return namespace
+
+
+@pytest.fixture
+def somebody(secret: Namespace) -> User:
+    """A user with every right in a namespace beside the secret one."""
+    user = User.objects.create_user("somebody")
+    grant(Namespace.objects.create(name="own"), user, "read write manage")
+    return user
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_call__without_a_token_is_not_authenticated(
+    secret: Namespace, name: str
+) -> None:
+    nobody, wrong = Api(""), Api("wrong")
+    nobody.headers = {}
+
+    for api in (nobody, wrong):
+        response = call(api, name)
+        problem(response, 401)
+        assert response["WWW-Authenticate"] == "Token"
+        assert b"secret" not in response.content.replace(b'"title"', b"")
+
+
+@pytest.mark.parametrize("how", ["none", "an empty grant", "an empty group"])
+@pytest.mark.parametrize("name", CALLS)
+def test_call__without_a_grant_is_answered_as_if_nothing_were_there(
+    somebody: User,
+    secret: Namespace,
+    api_of: Callable[[User], Api],
+    name: str,
+    how: str,
+) -> None:
+    if how == "an empty grant":
+        grant(secret, somebody, "")
+    if how == "an empty group":
+        group = Group.objects.create(name="all")
+        somebody.groups.add(group)
+        Grant.objects.create(namespace=secret, group=group)
+    api = api_of(somebody)
+
+    there = problem(call(api, name), 404, "namespace-not-found")
+    Counter.objects.all().delete()
+    Namespace.objects.filter(name="secret").delete()
+    missing = problem(call(api, name), 404, "namespace-not-found")
+
+    assert there == missing
+    assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize("by", ["user", "group", "both"])
+@pytest.mark.parametrize("rights", RIGHTS)
+@pytest.mark.parametrize("name", CALLS)
+def test_call__needs_its_rights(
+    somebody: User,
+    secret: Namespace,
+    api_of: Callable[[User], Api],
+    name: str,
+    rights: str,
+    by: str,
+) -> None:
+    by_user = {"user": rights, "group": "", "both": rights.split()[0]}[by]
+    by_group = {"user": "", "group": rights, "both": " ".join(rights.split()[1:])}[by]
+    if by_user:
+        grant(secret, somebody, by_user)
+    group = Group.objects.create(name="team")
+    somebody.groups.add(group)
+    Grant.objects.create(
+        namespace=secret,
+        group=group,
+        **{f"can_{right}": True for right in by_group.split()},
+    )
+    lacking = [right for right in CALLS[name][0].split() if right not in rights.split()]
+
+    response = call(api_of(somebody), name)
+
+    if lacking:
+        body = problem(response, 403, "access-denied")
+        assert (body["namespace"], body["right"]) == ("secret", lacking[0])
+        assert not Event.objects.exists()
+    else:
+        assert response.status_code in {200, 204}, response.content
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_call__of_a_superuser_needs_no_grant(
+    secret: Namespace, api_of: Callable[[User], Api], name: str
+) -> None:
+    response = call(api_of(User.objects.create_superuser("root")), name)
+
+    assert response.status_code in {200, 204}, response.content
+
+
+@pytest.mark.parametrize("right", ["manage", "write"])
+def test_call__that_is_denied_tells_nothing_of_the_counters(
+    somebody: User, secret: Namespace, api_of: Callable[[User], Api], right: str
+) -> None:
+    """403 is the same whether the counter is there or not."""
+    grant(secret, somebody, right)
+    api = api_of(somebody)
+    paths = ["", "?accuracy=accurate", "/series"]
+
+    there = [problem(api.get(f"{HITS}{path}"), 403) for path in paths]
+    Counter.objects.all().delete()
+    missing = [problem(api.get(f"{HITS}{path}"), 403) for path in paths]
+
+    assert there == missing
+
+
+def test_list__and_search_hold_counters_of_their_namespace_only(
+    somebody: User, secret: Namespace, api_of: Callable[[User], Api]
+) -> None:
+    api = api_of(somebody)
+    api.add("hits of my own", {"delta": 1}, namespace="own")
+
+    for query in ("", "?search=hits", "?search=hits&ordering=-name"):
+        body = answer(api.get(f"namespaces/own/counters{query}"))
+        assert [one["name"] for one in body["results"]] == ["hits of my own"]
+
+
+def test_cursor__of_another_namespace_shows_nothing_of_it(
+    somebody: User, secret: Namespace, api_of: Callable[[User], Api]
+) -> None:
+    """A cursor is a place, not a right."""
+    root = api_of(User.objects.create_superuser("root"))
+    Counter.objects.create(namespace=secret, name="more")
+    cursor = answer(root.get("namespaces/secret/counters?limit=1"))["next"].split(
+        "cursor="
+    )[1]
+    api = api_of(somebody)
+    api.add("zzz", {"delta": 1}, namespace="own")
+
+    body = answer(api.get(f"namespaces/own/counters?limit=1&cursor={cursor}"))
+
+    assert [one["name"] for one in body["results"]] == ["zzz"]
+    problem(api.get(f"namespaces/secret/counters?limit=1&cursor={cursor}"), 404)
+
+
+def test_errors__are_about_access_before_they_are_about_values(
+    somebody: User, secret: Namespace, api_of: Callable[[User], Api]
+) -> None:
+    """Nobody learns from a 400 that a namespace is there."""
+    api = api_of(somebody)
+
+    for path, body in {
+        f"{HITS}/add": {"delta": "x"},
+        f"{HITS}/add?get=nonsense": {"delta": 1},
+        f"{HITS}/clear": {"x": 1},
+    }.items():
+        problem(api.post(path, body), 404)
+    for path in (
+        f"{HITS}?accuracy=x",
+        f"{HITS}/series?bucket=x",
+        "namespaces/secret/counters?ordering=x",
+        "namespaces/secret/counters?cursor=x",
+    ):
+        problem(api.get(path), 404)
+    problem(api.send("DELETE", HITS), 404)
+    problem(api.send("DELETE", "namespaces/secret"), 404)
+
+
+def test_rights__of_an_anonymous_user_are_none(secret: Namespace) -> None:
+    """A group's grant has no user either."""
+    group = Group.objects.create(name="team")
+    Grant.objects.create(namespace=secret, group=group, can_read=True)
+
+    assert access.rights_in(AnonymousUser(), secret) == access.Rights()
+    assert not access.visible_to(AnonymousUser()).exists()
+
+
+def test_grant__given_or_taken_counts_at_once_in_this_process(
+    somebody: User, secret: Namespace, api_of: Callable[[User], Api]
+) -> None:
+    api = api_of(somebody)
+    problem(api.get(HITS), 404)
+
+    grant(secret, somebody, "read")
+    answer(api.get(HITS))
+    Grant.objects.get(namespace=secret).delete()
+    problem(api.get(HITS), 404)
+
+
+@pytest.fixture
+def seconds_pass(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Lets what each process remembers grow old."""
+    begun = time.monotonic()
+    passed = [0.0]
+    monkeypatch.setattr(
+        "counters.remembering.time.monotonic", lambda: begun + passed[0]
+    )
+
+    def go_on() -> None:
+        passed[0] += remembering.REMEMBERED_SECONDS
+
+    return go_on
+
+
+@pytest.mark.parametrize("how", ["grant", "group", "token", "user", "superuser"])
+def test_right__taken_elsewhere_is_gone_within_seconds(
+    somebody: User,
+    secret: Namespace,
+    api_of: Callable[[User], Api],
+    seconds_pass: Callable[[], None],
+    how: str,
+) -> None:
+    """Another process cannot tell this one; its memory ends by itself."""
+    group = Group.objects.create(name="team")
+    match how:
+        case "group":
+            somebody.groups.add(group)
+            Grant.objects.create(namespace=secret, group=group, can_read=True)
+        case "superuser":
+            User.objects.filter(pk=somebody.pk).update(is_superuser=True)
+        case _:
+            grant(secret, somebody, "read")
+    api = api_of(somebody)
+    answer(api.get(HITS))
+
+    # No signals: as another process would.
+    match how:
+        case "grant":
+            Grant.objects.filter(namespace=secret)._raw_delete("default")
+        case "group":
+            User.groups.through.objects.all()._raw_delete("default")
+        case "token":
+            AuthToken.objects.all()._raw_delete("default")
+        case "user":
+            User.objects.filter(pk=somebody.pk).update(is_active=False)
+        case "superuser":
+            User.objects.filter(pk=somebody.pk).update(is_superuser=False)
+    seconds_pass()
+
+    problem(api.get(HITS), 401 if how in {"token", "user"} else 404)
+
+
+def test_token__expires(somebody: User, triggers: list[list[int]]) -> None:
+    now = datetime.now(UTC)
+    _, token = AuthToken.objects.create(somebody, expiry=timedelta(minutes=10))
+    api = Api(str(token))
+
+    with time_machine.travel(now + timedelta(minutes=9), tick=False):
+        assert api.get("namespaces").status_code == 200
+    authentication.forget_all()
+    with time_machine.travel(now + timedelta(minutes=11), tick=False):
+        problem(api.get("namespaces"), 401)
+
+
+def test_token__is_kept_as_a_digest_only(somebody: User) -> None:
+    kept, token = AuthToken.objects.create(somebody)
+
+    fields = [str(getattr(kept, field.name)) for field in AuthToken._meta.fields]
+    assert not any(token in value for value in fields)
+
+
+# --- Sessions ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def browser(somebody: User) -> Client:
+    client = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    client.force_login(somebody)
+    return client
+
+
+def post_add(browser: Client, **headers: str) -> Any:
+    path = f"/api/v1/{counter('hits', 'own')}/add"
+    return browser.post(
+        path,
+        {"delta": 1},
+        content_type="application/json",
+        headers=headers,
+        RAW_URI=path,
+    )
+
+
+def test_session__reads_without_a_csrf_token(browser: Client) -> None:
+    body = answer(browser.get("/api/v1/namespaces"))
+
+    assert [one["name"] for one in body["results"]] == ["own"]
+
+
+def test_session__without_a_csrf_token_writes_nothing(browser: Client) -> None:
+    body = problem(post_add(browser), 403, "permission-denied")
+
+    assert "CSRF" in body["detail"]
+    assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize("method", ["patch", "delete"])
+def test_session__without_a_csrf_token_changes_nothing(
+    browser: Client, method: str
+) -> None:
+    send = getattr(browser, method)
+
+    problem(
+        send("/api/v1/namespaces/own?confirm=own", {}, content_type="application/json"),
+        403,
+    )
+
+    assert Namespace.objects.filter(name="own").exists()
+
+
+def test_session__with_a_csrf_token_writes(browser: Client) -> None:
+    token = "c" * 32
+    browser.cookies["csrftoken"] = token
+
+    assert answer(post_add(browser, **{"X-CSRFToken": token}))["duplicate"] is False
+    problem(post_add(browser, **{"X-CSRFToken": "d" * 32}), 403)
+
+
+def test_token__needs_no_csrf_token_though_a_session_is_there(
+    browser: Client, somebody: User
+) -> None:
+    _, token = AuthToken.objects.create(somebody)
+
+    answer(post_add(browser, Authorization=f"Token {token}"))
