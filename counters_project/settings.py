@@ -138,10 +138,17 @@ CELERY_DB_REUSE_MAX = 1000
 # --- Cache --------------------------------------------------------------------------
 # CACHE_URL: redis://host:port/db. Unset: the embedded Valkey, or this process's memory.
 CACHE_URL = env.text("CACHE_URL", RUNNING.get("cache_url", ""))
+# CACHE_TIMEOUT_SECONDS: the longest that one look into the cache may take.
+CACHE_TIMEOUT_SECONDS = env.number("CACHE_TIMEOUT_SECONDS", 0.25)
 CACHES: dict[str, Any] = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": CACHE_URL,
+        # A cache that went silent must not hold requests: see docs/operations.md.
+        "OPTIONS": {
+            "socket_connect_timeout": CACHE_TIMEOUT_SECONDS,
+            "socket_timeout": CACHE_TIMEOUT_SECONDS,
+        },
     }
     if CACHE_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
@@ -254,6 +261,9 @@ CELERY_BEAT_SCHEDULE = {
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 
 # --- REST API -----------------------------------------------------------------------
+# API_RATE_PER_MINUTE: calls that each token may make in a minute; 0 is no limit. Counted in
+# the shared cache; without one each process counts for itself.
+API_RATE_PER_MINUTE = env.integer("API_RATE_PER_MINUTE", 0)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "counters.api.authentication.ApiTokenAuthentication",
@@ -262,6 +272,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["counters.api.parsers.StrictJSONParser"],
+    "DEFAULT_THROTTLE_CLASSES": ["counters.api.throttling.TokenRate"],
     "EXCEPTION_HANDLER": "counters.api.problems.answer_problem",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

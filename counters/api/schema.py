@@ -60,6 +60,20 @@ ANSWER_HEADERS = (
         description="How to authenticate.",
         response=[401],
     ),
+    *(
+        OpenApiParameter(
+            name,
+            {"type": "integer", "minimum": 0},
+            OpenApiParameter.HEADER,
+            description=description,
+            response=True,
+        )
+        for name, description in (
+            ("RateLimit-Limit", "Calls a minute; where a limit is set."),
+            ("RateLimit-Remaining", "Calls that are left in this minute."),
+            ("RateLimit-Reset", "Seconds until the minute ends."),
+        )
+    ),
 )
 
 

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from counters import access
+from counters.api.throttling import Rate
 from counters.errors import InvalidValue
 from counters.models import Namespace
 
 
 class CountersView(APIView):
     """A view that asks for rights in a namespace before it does anything."""
+
+    # Set by the throttle, where one is on.
+    rate: Rate | None = None
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if self.rate is not None:
+            for name, value in self.rate.headers.items():
+                response[name] = value
+        return response
 
     def check_right(
         self, request: Request, namespace: object, right: access.Right
