@@ -47,6 +47,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     },
     "counters/find_orphans": {"most": 10},
     "counters/list_partitions": {},
+    "rollups/audit_rollups": {"after": 0, "most": 10, "namespace_id": None},
     "rollups/fold_events": {"counter_ids": [1]},
     "rollups/lock_for_clear": {"name": "hits"},
     "rollups/lock_rollups": {"counter_ids": [1]},
@@ -77,6 +78,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "keep": timedelta(days=1),
     },
     "rollups/remove_settled": {"counter_ids": [1]},
+    "rollups/repair_rollups": {"counter_ids": [1]},
     "rollups/select_pending": {"grace": timedelta(0), "most": 10},
 }
 NAMED = {"counters/make_partition": {"partition": sql.Identifier("counters_event_x")}}

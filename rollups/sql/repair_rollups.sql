@@ -1,0 +1,44 @@
+-- Sets totals and buckets of counters to what their events say.
+-- Parameters: counter_ids bigint[]; their rollups are locked by this transaction.
+-- Returns: counter_id, one row a repaired rollup. The watermarks stay: what they cover is
+--   recounted, the rest is folded as ever.
+-- Indexes: the primary keys of rollup, counter, bucket; counters_event_unfolded.
+WITH recounted AS MATERIALIZED (
+  SELECT rollup.counter_id,
+         date_trunc(namespace.bucket_size, event.event_time, 'UTC') AS bucket_at,
+         sum(event.delta) AS delta,
+         count(*) AS events
+  FROM rollups_rollup AS rollup
+  JOIN counters_counter AS counter ON counter.id = rollup.counter_id
+  JOIN counters_namespace AS namespace ON namespace.id = counter.namespace_id
+  JOIN counters_event AS event ON event.counter_id = rollup.counter_id
+    AND pg_visible_in_snapshot(event.xid, rollup.watermark)
+  WHERE rollup.counter_id = ANY (%(counter_ids)s::bigint[])
+  GROUP BY 1, 2
+),
+-- A row cannot be deleted and inserted in one statement: those that stay are overwritten.
+gone AS (
+  DELETE FROM rollups_bucket AS bucket
+  WHERE bucket.counter_id = ANY (%(counter_ids)s::bigint[])
+    AND NOT EXISTS (
+      SELECT FROM recounted
+      WHERE recounted.counter_id = bucket.counter_id
+        AND recounted.bucket_at = bucket.bucket_at
+    )
+),
+bucketed AS (
+  INSERT INTO rollups_bucket (counter_id, bucket_at, delta, events)
+  SELECT counter_id, bucket_at, delta, events FROM recounted
+  ON CONFLICT (counter_id, bucket_at) DO UPDATE SET
+    delta = excluded.delta, events = excluded.events
+)
+UPDATE rollups_rollup AS rollup
+SET total = coalesce(whole.delta, 0), events = coalesce(whole.events, 0)
+FROM unnest(%(counter_ids)s::bigint[]) AS wanted (counter_id)
+LEFT JOIN (
+  SELECT counter_id, sum(delta) AS delta, sum(events) AS events
+  FROM recounted
+  GROUP BY counter_id
+) AS whole ON whole.counter_id = wanted.counter_id
+WHERE rollup.counter_id = wanted.counter_id
+RETURNING rollup.counter_id

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.db.models import F
+
+from counters import recording
+from counters.models import LastWrite, Namespace
+from rollups import auditing
+from rollups.folding import fold
+from rollups.models import Bucket, Rollup
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("triggers"),
+]
+
+
+@pytest.fixture
+def counted(committed_namespace: Namespace) -> Namespace:
+    """Five counters, folded twice, and pending events on top."""
+    for _ in range(2):
+        recording.add_many([recording.NewEvent("test", f"c{i}", i) for i in range(5)])
+        fold(list(LastWrite.objects.values_list("counter_id", flat=True)))
+    recording.add_many([recording.NewEvent("test", f"c{i}", 100) for i in range(5)])
+    return committed_namespace
+
+
+def differing() -> list[str]:
+    return [one.name for batch in auditing.audit() for one in batch if not one.is_right]
+
+
+def test_audit__takes_what_is_pending_for_no_difference(counted: Namespace) -> None:
+    audited = [one for batch in auditing.audit(batch_counters=2) for one in batch]
+
+    assert [one.name for one in audited] == [f"c{i}" for i in range(5)]
+    assert [one.recounted_total for one in audited] == [2 * i for i in range(5)]
+    assert all(one.is_right for one in audited)
+
+
+@pytest.mark.parametrize("broken", ["total", "events", "bucket"])
+def test_audit__finds_and_repairs_a_difference(counted: Namespace, broken: str) -> None:
+    rollup = Rollup.objects.get(counter__name="c3")
+    if broken == "bucket":
+        Bucket.objects.filter(counter_id=rollup.pk).update(delta=F("delta") + 1)
+    else:
+        Rollup.objects.filter(pk=rollup.pk).update(**{broken: F(broken) + 7})
+    assert differing() == ["c3"]
+
+    assert auditing.repair([rollup.pk]) == {rollup.pk}
+
+    assert differing() == []
+    fold([rollup.pk])
+    assert Rollup.objects.get(pk=rollup.pk).total == 106
+    assert differing() == []
+
+
+def test_repair__drops_a_bucket_without_events(counted: Namespace) -> None:
+    bucket = Bucket.objects.order_by("counter_id").last()
+    assert bucket is not None
+    stray = Bucket(
+        counter_id=bucket.counter_id,
+        bucket_at=bucket.bucket_at.replace(year=2001),
+        delta=5,
+        events=1,
+    )
+    stray.save(force_insert=True)
+    assert differing() == ["c4"]
+
+    auditing.repair([bucket.counter_id])
+
+    assert differing() == []
+
+
+def test_verify_rollups__says_which_differ_and_by_what(counted: Namespace) -> None:
+    Rollup.objects.filter(counter__name="c3").update(total=F("total") + 7)
+    out = StringIO()
+
+    with pytest.raises(SystemExit) as ended:
+        call_command("verify_rollups", stdout=out)
+
+    assert ended.value.code == 1
+    assert (
+        "test/c3: total 13 of 2 events; recounted 6 of 2 (off by +7)" in out.getvalue()
+    )
+    assert "5 counters recounted, 1 differ." in out.getvalue()
+
+
+def test_verify_rollups__repairs(counted: Namespace) -> None:
+    Rollup.objects.filter(counter__name="c3").update(total=F("total") + 7)
+    out = StringIO()
+
+    call_command(
+        "verify_rollups", "--repair", "--json", "--namespace", "test", stdout=out
+    )
+
+    answer = json.loads(out.getvalue())
+    assert (answer["audited"], answer["repaired"]) == (5, 1)
+    assert [one["name"] for one in answer["different"]] == ["c3"]
+    assert differing() == []
