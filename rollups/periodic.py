@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from counters import claims, partitions
+from counters import claims, deleting, partitions
 from rollups import exposition, sweeping
 
 
@@ -17,6 +17,7 @@ def sweep() -> None:
 
 @shared_task(name="make_partitions", ignore_result=True)
 def make_partitions() -> None:
-    """Make the partitions of the coming days, and drop the claims that have expired."""
+    """Make the partitions of the coming days, and clear away what nobody needs."""
     partitions.make_ahead()
     claims.drop_expired()
+    deleting.remove_orphans()
