@@ -53,7 +53,8 @@ def clear(
     names.check(name)
     now = datetime.now(UTC)
     if best_effort.applies_to(found):
-        return _clear_best_effort(found, name, token, now)
+        given = token is not None or generation_time is not None
+        return _clear_best_effort(found, name, now, given=given)
     check_generation_time(generation_time)
     parsed = (
         tokens.new(generation_time)
@@ -88,10 +89,10 @@ def clear(
 
 
 def _clear_best_effort(
-    namespace: Namespace, name: str, token: str | None, now: datetime
+    namespace: Namespace, name: str, now: datetime, *, given: bool
 ) -> Cleared:
-    if token is not None:
-        raise NotForBestEffort(namespace.name, "tokens")
+    if given:
+        raise NotForBestEffort(namespace.name, "tokens and no event times")
     count = best_effort.clear(namespace, name)
     if count is None:
         raise CounterNotFound(namespace.name, name)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.db import connections
 
 from counters import access, namespaces
@@ -44,6 +45,16 @@ def namespace(db: None) -> Namespace:
 def committed_namespace(transactional_db: None) -> Namespace:
     """A namespace that other connections see."""
     return Namespace.objects.create(name="test")
+
+
+@pytest.fixture
+def loose(namespace: Namespace) -> Iterator[Namespace]:
+    """A best-effort namespace, on an empty cache."""
+    namespace.counter_type = "best-effort"
+    namespace.save()
+    cache.clear()
+    yield namespace
+    cache.clear()
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ FRESHNESS: dict[str, Json] = {
     ),
     "accuracy": ACCURACY,
 }
+PROMISE = bodies.RECORDED["promise"]
 LAST_WRITE = {**instant("Null in a best-effort namespace."), "nullable": True}
 LINK = {**text("The URL of that page; null where there is none."), "nullable": True}
 
@@ -29,7 +30,9 @@ COMPONENTS: dict[str, Json] = {
             "name": COUNTER_NAME,
             **FRESHNESS,
             "last_write_at": LAST_WRITE,
-        }
+            "promise": PROMISE,
+        },
+        optional=["promise"],
     ),
     "Added": obj({**bodies.RECORDED, **FRESHNESS}, optional=["promise", *FRESHNESS]),
     "NewClear": obj(
@@ -44,9 +47,12 @@ COMPONENTS: dict[str, Json] = {
             "count_before": {
                 "allOf": [EXACT],
                 "nullable": True,
-                "description": "What was taken off; null for a repeat.",
+                "description": "What was taken off; null for a repeat, and for who may"
+                " not read.",
             },
-        }
+            "promise": PROMISE,
+        },
+        optional=["promise"],
     ),
     "Page": obj(
         {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
-from counters.api.shapes import exact_number
+from counters.api.shapes import NO_PROMISE, exact_number
 from counters.errors import stamp
 from rollups.clearing import Cleared
 from rollups.reading import Accuracy, Reading
@@ -21,6 +21,7 @@ class ReadingBody(TypedDict):
     pending: bool
     accuracy: Accuracy
     last_write_at: str | None
+    promise: NotRequired[str]
 
 
 class CountBody(TypedDict):
@@ -42,6 +43,7 @@ class ClearedBody(TypedDict):
     event_time: str
     duplicate: bool
     count_before: int | str | None
+    promise: NotRequired[str]
 
 
 class BucketBody(TypedDict):
@@ -86,16 +88,19 @@ def count_body(reading: Reading) -> CountBody:
 
 def cleared_body(cleared: Cleared, *, may_read: bool) -> ClearedBody:
     before = cleared.count_before if may_read else None
-    return {
+    body: ClearedBody = {
         "token": cleared.token,
         "event_time": stamp(cleared.event_time),
         "duplicate": cleared.duplicate,
         "count_before": None if before is None else exact_number(before),
     }
+    if cleared.token is None:
+        body["promise"] = NO_PROMISE
+    return body
 
 
 def reading_body(reading: Reading) -> ReadingBody:
-    return {
+    body: ReadingBody = {
         "namespace": reading.namespace,
         "name": reading.name,
         "count": exact_number(reading.count),
@@ -106,3 +111,6 @@ def reading_body(reading: Reading) -> ReadingBody:
         if reading.last_write_at
         else None,
     }
+    if reading.accuracy == "best-effort":
+        body["promise"] = NO_PROMISE
+    return body
