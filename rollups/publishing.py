@@ -65,7 +65,9 @@ class Message:
 class Broker:
     """One process's connection to the broker; opened on first use, dropped on failure."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str | None = None) -> None:
+        # None: the broker of the settings.
+        self._url = url
         self._lock = threading.Lock()
         self._producer: Producer | None = None
         self._trimmed_at = 0.0
@@ -94,9 +96,11 @@ class Broker:
             self._drop()
 
     def _connect(self) -> Producer:
+        url = self._url or current_app.conf.broker_write_url
         connection = current_app.connection_for_write(
+            url,
             connect_timeout=conf.trigger_timeout_seconds(),
-            transport_options=transport_options(current_app.conf.broker_write_url),
+            transport_options=transport_options(url),
         )
         self._producer = producer = Producer(connection)
         if _is_redis(producer):

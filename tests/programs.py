@@ -70,11 +70,13 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def worker(broker_url: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def worker(
+    broker_url: str, log: Path, **extra: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """A Celery worker with one child, ready for messages."""
     arguments = ["-m", "celery", "-A", "counters_project", "worker", "-c", "1"]
     arguments += ["-l", "INFO", "--without-gossip", "--without-mingle"]
-    env = environment(broker_url, COUNTERS_ROLE="worker")
+    env = environment(broker_url, COUNTERS_ROLE="worker", **extra)
     with running(arguments, log, env) as process:
         wait_until(
             lambda: " ready." in log.read_text(), f"the worker is not ready: {log}"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.models.functions import Now
 from pytest_django import Settings
 
 from counters import recording
@@ -119,6 +120,33 @@ def test_sweep__runs_once_at_a_time(
     finally:
         other.close()
     assert sweeping.sweep() is not None
+
+
+def test_sweep__of_a_second_beat_finds_that_one_has_just_been(
+    committed_namespace: Namespace, triggers: list[list[int]], settings: Settings
+) -> None:
+    settings.ROLLUPS_SWEEP_PERIOD_SECONDS = 60
+    assert sweeping.sweep() is not None
+
+    assert sweeping.sweep() is None
+
+    Sweep.objects.update(swept_at=Now() - timedelta(seconds=29))
+    assert sweeping.sweep() is None
+    Sweep.objects.update(swept_at=Now() - timedelta(seconds=31))
+    assert sweeping.sweep() is not None
+
+
+def test_sweep__goes_on_when_the_clock_was_set_back(
+    committed_namespace: Namespace, triggers: list[list[int]]
+) -> None:
+    recording.add(namespace="test", name="hits")
+    sweeping.sweep()
+    Sweep.objects.update(swept_at=Now() + timedelta(hours=1))
+
+    swept = sweeping.sweep()
+
+    assert swept is not None
+    assert swept.pending == 1
 
 
 def test_sweep__takes_the_longest_waiting_within_its_bound(

@@ -1,0 +1,122 @@
+"""Brokers to break, and a publisher of this process that uses them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+from kombu import Connection
+from pytest_django import Settings
+
+from rollups import publisher, publishing
+from rollups.breaker import Breaker
+from rollups.publisher import Publisher
+from rollups.publishing import Broker, Message
+from rollups.queues import declare, rollup_queue
+from tests.faults.brokers import OwnBroker, OwnRabbitMQ, OwnValkey, require_rabbitmq
+from tests.programs import wait_until
+
+QUEUE = rollup_queue("rollups", most_messages=10_000)
+Publishing = Callable[[str], AbstractContextManager[Publisher]]
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnBroker]:
+    broker = OwnValkey(tmp_path_factory.mktemp("valkey"))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnBroker]:
+    require_rabbitmq()
+    broker = OwnRabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.end()
+
+
+@pytest.fixture(params=["valkey", "rabbitmq"])
+def own_broker(request: pytest.FixtureRequest) -> OwnBroker:
+    """Each kind of broker in turn; its queue is empty."""
+    broker: OwnBroker = request.getfixturevalue(request.param)
+    empty(broker.url)
+    return broker
+
+
+def empty(url: str) -> None:
+    delete_queue(url)
+    with Connection(url) as connection:
+        declare(QUEUE, connection)
+
+
+def delete_queue(url: str) -> None:
+    with Connection(url) as connection:
+        QUEUE.bind(connection.default_channel).delete()
+
+
+def messages_in(url: str) -> list[list[int]]:
+    """Take the messages from the queue; return the counter ids of each."""
+    found = []
+    with Connection(url) as connection:
+        queue = QUEUE.bind(connection.default_channel)
+        while message := queue.get(no_ack=True):
+            found.append(message.payload[0][0])
+    return found
+
+
+class WatchedBroker(Broker):
+    """Notes which threads get to the broker."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.threads: set[int] = set()
+
+    def publish(self, message: Message) -> None:
+        self.threads.add(threading.get_ident())
+        super().publish(message)
+
+
+@pytest.fixture
+def publishing_to(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> Callable[[str], AbstractContextManager[Publisher]]:
+    """Gives this process a publisher of its own for the broker at the URL."""
+    settings.ROLLUPS_TRIGGER_PAUSE_SECONDS = 0.1
+    monkeypatch.setattr(publishing, "_TRIM_EVERY_SECONDS", 0.0)
+
+    @contextmanager
+    def publish(url: str) -> Iterator[Publisher]:
+        made = Publisher(Breaker())
+        made.broker = WatchedBroker(url)
+        monkeypatch.setattr(publisher, "_publisher", made)
+        try:
+            yield made
+        finally:
+            made.flush(10)
+            made.broker.close()
+
+    return publish
+
+
+def settled(made: Publisher) -> bool:
+    with made._lock:
+        return not made.waiting and not made.tally.publishing
+
+
+def adds_up(made: Publisher) -> bool:
+    with made._lock:
+        tally = made.tally
+        lost = tally.failed.total() + tally.dropped.total()
+        return tally.requested == (
+            tally.coalesced + tally.published + lost + made.waiting + tally.publishing
+        )
+
+
+def wait_until_settled(made: Publisher) -> None:
+    wait_until(lambda: settled(made), f"triggers still wait: {made.tally}")

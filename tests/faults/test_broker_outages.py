@@ -1,0 +1,247 @@
+"""A broker that is sick in every way: no add fails, none waits, and it heals by itself.
+
+Timings decide nothing here: that writers do not wait for the broker is shown by who gets
+to it. `python -m benchmarks.trigger_faults` measures.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from urllib.parse import urlsplit
+
+import pytest
+from celery import current_app
+from kombu import Connection
+from pytest_django import Settings
+
+from counters import recording
+from counters.models import Event, LastWrite, Namespace
+from rollups.draining import drain
+from rollups.models import Rollup
+from rollups.publisher import Publisher
+from rollups.queues import QueueDiffers, declare, rollup_queue
+from tests.faults.brokers import OwnBroker, Proxy
+from tests.faults.conftest import (
+    Publishing,
+    WatchedBroker,
+    adds_up,
+    delete_queue,
+    messages_in,
+    settled,
+    wait_until_settled,
+)
+from tests.programs import wait_until
+
+pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
+
+OUTAGES = [
+    ("valkey", "killed"),
+    ("valkey", "stopped"),
+    ("valkey", "out_of_memory"),
+    ("valkey", "read_only"),
+    ("valkey", "cut"),
+    ("valkey", "silent"),
+    ("rabbitmq", "killed"),
+    ("rabbitmq", "stopped"),
+    ("rabbitmq", "memory_alarm"),
+    ("rabbitmq", "cut"),
+    ("rabbitmq", "silent"),
+]
+# RabbitMQ is not asked to confirm, so a message that nobody reads counts as published
+# until the socket's buffers are full: the sweep finds what it named.
+UNNOTICED = {("rabbitmq", "stopped"), ("rabbitmq", "silent")}
+COUNTERS, ADDS = 40, 400
+
+
+@pytest.fixture(params=OUTAGES, ids="-".join)
+def sick(
+    request: pytest.FixtureRequest,
+) -> Iterator[tuple[str, str, AbstractContextManager[None]]]:
+    """The broker's URL, the outage's name, and the outage itself."""
+    kind, outage = request.param
+    broker: OwnBroker = request.getfixturevalue(kind)
+    if outage not in {"cut", "silent"}:
+        yield broker.url, outage, getattr(broker, outage)()
+        return
+    proxy = Proxy(broker.url)
+    # Half of a message's body of this size gets through.
+    how = proxy.cutting_after(900) if outage == "cut" else proxy.silent()
+    yield proxy.url, outage, how
+    proxy.close()
+
+
+def add(counters: int = COUNTERS, adds: int = ADDS) -> None:
+    for number in range(adds):
+        recording.add(namespace="test", name=f"c{number % counters}")
+
+
+def published_again(made: Publisher) -> bool:
+    """Whether a trigger gets through; asked until one does."""
+    before = made.tally.published
+    recording.add(namespace="test", name="after")
+    wait_until(lambda: settled(made) or made.breaker.is_open, "the publisher hangs")
+    return made.tally.published > before and settled(made)
+
+
+def fold_and_compare() -> None:
+    """Every add that was acknowledged is counted, once its counter is folded."""
+    list(drain())
+    totals = Rollup.objects.values_list("total", flat=True)
+    assert sum(int(total) for total in totals) == Event.objects.count()
+    assert not LastWrite.objects.exists()
+
+
+def test_outage__fails_no_add_holds_up_no_writer_and_heals(
+    committed_namespace: Namespace,
+    sick: tuple[str, str, AbstractContextManager[None]],
+    publishing_to: Publishing,
+    request: pytest.FixtureRequest,
+) -> None:
+    url, _, outage = sick
+    with publishing_to(url) as made:
+        add()
+        wait_until(lambda: made.tally.published, "nothing was published when healthy")
+        wait_until_settled(made)
+        assert not made.tally.failed
+
+        with outage:
+            add()
+            if request.node.callspec.params["sick"] not in UNNOTICED:
+                # Not all of them at once: an outage begins between two messages.
+                wait_until(
+                    lambda: add(adds=1) or made.tally.failed, "no failure was noticed"
+                )
+            add()
+
+        wait_until(lambda: published_again(made), f"it did not heal: {made.tally}")
+        wait_until_settled(made)
+        assert isinstance(made.broker, WatchedBroker)
+        assert threading.get_ident() not in made.broker.threads
+        assert adds_up(made)
+        assert made.tally.dropped == {}
+    fold_and_compare()
+
+
+def test_outage__inline_fails_no_add_and_asks_the_broker_once_a_pause(
+    committed_namespace: Namespace,
+    sick: tuple[str, str, AbstractContextManager[None]],
+    publishing_to: Publishing,
+    settings: Settings,
+    request: pytest.FixtureRequest,
+) -> None:
+    url, _, outage = sick
+    settings.ROLLUPS_TRIGGER = "inline"
+    with publishing_to(url) as made:
+        add(adds=10)
+        assert made.tally.published == 10
+
+        with outage:
+            settings.ROLLUPS_TRIGGER_PAUSE_SECONDS = 600
+            if request.node.callspec.params["sick"] not in UNNOTICED:
+                wait_until(
+                    lambda: add(adds=1) or made.tally.failed, "no failure was noticed"
+                )
+                failed = made.tally.failed.total()
+                add()
+                assert made.tally.failed.total() == failed == 1
+                assert made.tally.dropped["breaker"] == ADDS
+            add(adds=10)
+        made.breaker.reset()
+        settings.ROLLUPS_TRIGGER_PAUSE_SECONDS = 0.1
+
+        wait_until(lambda: published_again(made), f"it did not heal: {made.tally}")
+        assert made.tally.coalesced == 0
+        assert adds_up(made)
+    fold_and_compare()
+
+
+@pytest.mark.parametrize("mode", ["background", "inline"])
+@pytest.mark.parametrize("kind", ["redis", "amqp"])
+def test_broker__whose_name_is_unknown_fails_no_add(
+    committed_namespace: Namespace,
+    publishing_to: Publishing,
+    settings: Settings,
+    kind: str,
+    mode: str,
+) -> None:
+    settings.ROLLUPS_TRIGGER = mode
+    with publishing_to(f"{kind}://broker.invalid") as made:
+        add(adds=20)
+
+        wait_until(lambda: made.tally.failed, "no failure was noticed")
+        assert made.tally.published == 0
+        assert adds_up(made)
+    assert adds_up(made)
+    fold_and_compare()
+
+
+def test_outage__leaves_no_more_than_the_bound_in_memory(
+    committed_namespace: Namespace,
+    own_broker: OwnBroker,
+    publishing_to: Publishing,
+    settings: Settings,
+) -> None:
+    settings.ROLLUPS_TRIGGER_WAITING_COUNTERS = 100
+    names = [recording.NewEvent("test", f"many {i}") for i in range(400)]
+    with publishing_to(_nobody(own_broker.url)) as made:
+        for _ in range(3):
+            for start in range(0, 400, 50):
+                recording.add_many(names[start : start + 50])
+                assert made.waiting <= 100
+        assert made.tally.dropped["overflow"] >= 400
+        assert adds_up(made)
+    fold_and_compare()
+
+
+def _nobody(url: str) -> str:
+    """The same broker at a port where nobody listens."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.replace(f":{parts.port}", ":1")).geturl()
+
+
+def test_queue__drops_its_oldest_messages_beyond_its_bound(
+    committed_namespace: Namespace,
+    own_broker: OwnBroker,
+    publishing_to: Publishing,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With nobody to read it. RabbitMQ does it itself, on Redis the publishers do."""
+    settings.ROLLUPS_QUEUE_MESSAGES = 5
+    settings.ROLLUPS_TRIGGER = "inline"
+    queue = rollup_queue("rollups", most_messages=5)
+    monkeypatch.setitem(current_app.amqp.queues, "rollups", queue)
+    delete_queue(own_broker.url)
+
+    ids = []
+    with publishing_to(own_broker.url) as made:
+        for number in range(12):
+            recorded = recording.add(namespace="test", name=f"c{number}")
+            ids.append(recorded.counter_id)
+        assert made.tally.messages == 12
+
+    assert messages_in(own_broker.url) == [[one] for one in ids[-5:]]
+    delete_queue(own_broker.url)
+
+
+def test_queue__with_other_arguments_is_named_and_fails_no_add(
+    committed_namespace: Namespace,
+    rabbitmq: OwnBroker,
+    publishing_to: Publishing,
+) -> None:
+    delete_queue(rabbitmq.url)
+    other = rollup_queue("rollups", most_messages=77)
+    with Connection(rabbitmq.url) as connection:
+        declare(other, connection)
+        ours = rollup_queue("rollups", most_messages=10_000)
+        with pytest.raises(QueueDiffers, match=r"x-max-length.*Delete it"):
+            declare(ours, connection)
+
+    with publishing_to(rabbitmq.url) as made:
+        add(adds=20)
+        wait_until(lambda: made.tally.failed, "no failure was noticed")
+
+    assert set(made.tally.failed) == {"PreconditionFailed"}
+    delete_queue(rabbitmq.url)
