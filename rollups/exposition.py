@@ -23,7 +23,7 @@ from rollups import status
 # What ended processes counted, added up; no process has the id 0.
 _ENDED = "0"
 _SUMMED_KINDS = ("counter", "histogram")
-_DATABASE_GAUGES = {
+DATABASE_GAUGES = {
     "rollups_pending_counters": "Counters that are written and not folded yet.",
     "rollups_lag_seconds": "How long the counter that waits longest has waited.",
     "rollups_last_sweep_age_seconds": "Time since the last sweep began.",
@@ -63,7 +63,7 @@ class _DatabaseCollector(Collector):
         yield GaugeMetricFamily(
             "rollups_database_up", "Whether the database answers.", value=1
         )
-        for (name, text), value in zip(_DATABASE_GAUGES.items(), values, strict=True):
+        for (name, text), value in zip(DATABASE_GAUGES.items(), values, strict=True):
             if value is not None:
                 yield GaugeMetricFamily(name, text, value=value)
 

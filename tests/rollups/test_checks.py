@@ -1,0 +1,63 @@
+"""Settings that would lose triggers or hang writers stop the start, with an id."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from rollups.checks import check_trigger
+
+BAD: list[tuple[str, Any, str]] = [
+    ("ROLLUPS_TRIGGER", "sometimes", "rollups.E001"),
+    ("CELERY_TASK_ALWAYS_EAGER", True, "rollups.E002"),
+    ("ROLLUPS_TRIGGER_TIMEOUT_SECONDS", 0, "rollups.E003"),
+    ("ROLLUPS_TRIGGER_TIMEOUT_SECONDS", 5.1, "rollups.E003"),
+    ("ROLLUPS_TRIGGER_TIMEOUT_SECONDS", "soon", "rollups.E003"),
+    ("ROLLUPS_TRIGGER_WAITING_COUNTERS", 499, "rollups.E003"),
+    ("ROLLUPS_SWEEP_PERIOD_SECONDS", float("nan"), "rollups.E003"),
+    ("ROLLUPS_QUEUE_MESSAGES", None, "rollups.E003"),
+    ("CELERY_BROKER_URL", "memory://", "rollups.E004"),
+    ("CELERY_BROKER_URL", "sqs://a:b@", "rollups.E004"),
+    ("CELERY_BROKER_URL", "redis://[", "rollups.E004"),
+]
+
+
+def ids() -> list[str | None]:
+    return [found.id for found in check_trigger()]
+
+
+def test_checks__find_nothing_in_the_settings_as_they_are() -> None:
+    assert ids() == []
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), BAD)
+def test_checks__refuse(
+    settings: Settings, name: str, value: object, expected: str
+) -> None:
+    setattr(settings, name, value)
+
+    [found] = check_trigger()
+
+    assert found.id == expected
+    assert found.hint
+    assert name in found.msg
+
+
+@pytest.mark.parametrize(
+    ("mode", "url", "expected"),
+    [
+        ("inline", "redis://broker.example:6379/0", ["rollups.W005"]),
+        ("inline", "amqp://10.0.0.1//", []),
+        ("inline", "redis://[::1]:6379/0", []),
+        ("background", "redis://broker.example:6379/0", []),
+    ],
+)
+def test_checks__warn_of_a_name_that_a_writer_would_look_up(
+    settings: Settings, mode: str, url: str, expected: list[str]
+) -> None:
+    settings.ROLLUPS_TRIGGER = mode
+    settings.CELERY_BROKER_URL = url
+
+    assert ids() == expected
