@@ -1,0 +1,84 @@
+"""Reading the service's answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from fold_counters_client import results
+from fold_counters_client.results import Json
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def recorded(answer: Json) -> results.Recorded:
+    return results.Recorded(
+        answer["token"],
+        _instant(answer["event_time"]),
+        answer["duplicate"],
+        answer.get("promise"),
+    )
+
+
+def added(answer: Json) -> results.Added:
+    return results.Added(
+        token=answer["token"],
+        event_time=_instant(answer["event_time"]),
+        duplicate=answer["duplicate"],
+        count=int(answer["count"]),
+        as_of=_instant(answer["as_of"]),
+        pending=answer["pending"],
+        accuracy=answer["accuracy"],
+        promise=answer.get("promise"),
+    )
+
+
+def reading(answer: Json) -> results.Reading:
+    last = answer["last_write_at"]
+    return results.Reading(
+        namespace=answer["namespace"],
+        name=answer["name"],
+        count=int(answer["count"]),
+        as_of=_instant(answer["as_of"]),
+        pending=answer["pending"],
+        accuracy=answer["accuracy"],
+        last_write_at=None if last is None else _instant(last),
+    )
+
+
+def cleared(answer: Json) -> results.Cleared:
+    before = answer["count_before"]
+    return results.Cleared(
+        token=answer["token"],
+        event_time=_instant(answer["event_time"]),
+        duplicate=answer["duplicate"],
+        count_before=None if before is None else int(before),
+    )
+
+
+def page(answer: Json) -> results.Page:
+    cursor = None
+    if answer["next"] is not None:
+        # Only the cursor: behind a proxy the service may not know its own address.
+        cursor = parse_qs(urlsplit(answer["next"]).query)["cursor"][0]
+    return results.Page([reading(one) for one in answer["results"]], cursor)
+
+
+def series(answer: Json) -> results.Series:
+    return results.Series(
+        bucket=answer["bucket"],
+        since=_instant(answer["from"]),
+        until=_instant(answer["to"]),
+        buckets=[
+            results.Bucket(_instant(one["at"]), int(one["delta"]), one["events"])
+            for one in answer["buckets"]
+        ],
+    )
+
+
+def namespace(answer: Json) -> results.Namespace:
+    known: dict[str, Any] = {name: answer[name] for name in results.Namespace.__slots__}
+    return results.Namespace(**{**known, "created_at": _instant(answer["created_at"])})

@@ -1,0 +1,233 @@
+"""Every call of the API as data: what to send, and how to read the answer.
+
+No input or output happens here, so the clients with and without `await` share it all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Generic, TypeVar
+from urllib.parse import quote
+
+from fold_counters_client import answers, results
+from fold_counters_client.results import Json
+from fold_counters_client.tokens import new_token
+
+T = TypeVar("T")
+
+# The service takes no more in one batch.
+BATCH_EVENTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One call. `repeatable`: sending it twice does no more than sending it once."""
+
+    method: str
+    path: str
+    read: Callable[[Json], T]
+    params: dict[str, str] = field(default_factory=dict)
+    body: Json | None = None
+    repeatable: bool = True
+    token: str | None = None
+    # After a lost answer the repeat finds nothing left to do: that is success.
+    done_if_gone: bool = False
+
+
+def add(
+    namespace: str,
+    name: str,
+    delta: int,
+    *,
+    token: str | None,
+    generation_time: datetime | None,
+    best_effort: bool,
+) -> Call[results.Recorded]:
+    body, token = _event(token, generation_time, best_effort=best_effort)
+    return Call(
+        "POST",
+        f"{counter(namespace, name)}/add",
+        answers.recorded,
+        body={"delta": delta, **body},
+        repeatable=not best_effort,
+        token=token,
+    )
+
+
+def add_and_get(
+    namespace: str,
+    name: str,
+    delta: int,
+    *,
+    accuracy: results.Accuracy,
+    token: str | None,
+    generation_time: datetime | None,
+) -> Call[results.Added]:
+    best_effort = accuracy == "best-effort"
+    body, token = _event(token, generation_time, best_effort=best_effort)
+    return Call(
+        "POST",
+        f"{counter(namespace, name)}/add",
+        answers.added,
+        params={"get": accuracy},
+        body={"delta": delta, **body},
+        repeatable=not best_effort,
+        token=token,
+    )
+
+
+def add_batch(events: list[results.NewEvent]) -> Call[list[results.Recorded]]:
+    return Call(
+        "POST",
+        "events",
+        lambda answer: [answers.recorded(one) for one in answer["results"]],
+        body={"events": [_batch_event(event) for event in events]},
+    )
+
+
+def in_batches(
+    events: Iterable[results.NewEvent], size: int
+) -> Iterator[list[results.NewEvent]]:
+    if not 1 <= size <= BATCH_EVENTS:
+        raise ValueError(f"a batch has 1 to {BATCH_EVENTS:,} events, not {size:,}")
+    rest = iter(events)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def get(
+    namespace: str, name: str, *, accuracy: results.Accuracy | None
+) -> Call[results.Reading]:
+    params = {"accuracy": accuracy} if accuracy else {}
+    return Call("GET", counter(namespace, name), answers.reading, params=dict(params))
+
+
+def clear(
+    namespace: str, name: str, *, token: str | None, best_effort: bool
+) -> Call[results.Cleared]:
+    body, token = _event(token, None, best_effort=best_effort)
+    return Call(
+        "POST",
+        f"{counter(namespace, name)}/clear",
+        answers.cleared,
+        body=body,
+        repeatable=not best_effort,
+        token=token,
+    )
+
+
+def list_page(
+    namespace: str, *, ordering: str, search: str, limit: int, cursor: str | None
+) -> Call[results.Page]:
+    params = {"ordering": ordering, "limit": str(limit)}
+    if search:
+        params["search"] = search
+    if cursor is not None:
+        params["cursor"] = cursor
+    path = f"namespaces/{in_path(namespace)}/counters"
+    return Call("GET", path, answers.page, params=params)
+
+
+def series(
+    namespace: str,
+    name: str,
+    *,
+    bucket: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    gaps: bool,
+) -> Call[results.Series]:
+    params = {"gaps": "true" if gaps else "false"}
+    if bucket:
+        params["bucket"] = bucket
+    if since:
+        params["from"] = stamp(since)
+    if until:
+        params["to"] = stamp(until)
+    return Call(
+        "GET", f"{counter(namespace, name)}/series", answers.series, params=params
+    )
+
+
+def list_namespaces() -> Call[list[results.Namespace]]:
+    return Call(
+        "GET",
+        "namespaces",
+        lambda answer: [answers.namespace(one) for one in answer["results"]],
+    )
+
+
+def get_namespace(name: str) -> Call[results.Namespace]:
+    return Call("GET", f"namespaces/{in_path(name)}", answers.namespace)
+
+
+def create_namespace(name: str, settings: Json) -> Call[results.Namespace]:
+    body = {"name": name, **settings}
+    return Call("POST", "namespaces", answers.namespace, body=body, repeatable=False)
+
+
+def change_namespace(name: str, settings: Json) -> Call[results.Namespace]:
+    path = f"namespaces/{in_path(name)}"
+    return Call("PATCH", path, answers.namespace, body=settings)
+
+
+def delete_counter(namespace: str, name: str) -> Call[None]:
+    return _delete(counter(namespace, name), name)
+
+
+def delete_namespace(name: str) -> Call[None]:
+    return _delete(f"namespaces/{in_path(name)}", name)
+
+
+def counter(namespace: str, name: str) -> str:
+    return f"namespaces/{in_path(namespace)}/counters/{in_path(name)}"
+
+
+def in_path(text: str) -> str:
+    """Return a name percent-encoded; a dot that a URL library would resolve, too."""
+    if text in {".", ".."}:
+        return text.replace(".", "%2E")
+    return quote(text, safe="")
+
+
+def stamp(at: datetime) -> str:
+    if at.tzinfo is None:
+        raise ValueError(f"{at!r} has no time zone; give an aware datetime")
+    return at.isoformat()
+
+
+def _delete(path: str, name: str) -> Call[None]:
+    return Call(
+        "DELETE",
+        path,
+        lambda _: None,
+        params={"confirm": name},
+        done_if_gone=True,
+    )
+
+
+def _event(
+    token: str | None, generation_time: datetime | None, *, best_effort: bool
+) -> tuple[Json, str | None]:
+    """Return a body's token and time; a best-effort namespace knows neither."""
+    if best_effort:
+        return {}, None
+    # A UUIDv7 carries its own time.
+    token = token or new_token()
+    body = {"token": token}
+    if generation_time is not None:
+        body["generation_time"] = stamp(generation_time)
+    return body, token
+
+
+def _batch_event(event: results.NewEvent) -> Json:
+    body, _ = _event(event.token, event.generation_time, best_effort=False)
+    return {
+        "namespace": event.namespace,
+        "name": event.name,
+        "delta": event.delta,
+        **body,
+    }

@@ -1,0 +1,240 @@
+"""The client for ordinary (not async) programs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from fold_counters_client import calls
+from fold_counters_client.batching import Batcher
+from fold_counters_client.calls import BATCH_EVENTS, Call
+from fold_counters_client.errors import CountersError
+from fold_counters_client.exchange import Exchange
+from fold_counters_client.results import (
+    Accuracy,
+    Added,
+    Cleared,
+    Namespace,
+    NewEvent,
+    Reading,
+    Recorded,
+    Series,
+)
+from fold_counters_client.retrying import Retries
+
+T = TypeVar("T")
+
+
+class Client:
+    """Calls the service at `url` with an API token. Threads may share one.
+
+    A call that gets no answer is sent again with the same idempotency token, so it counts
+    once. Raises Problem (the service refused) and NoAnswer (it never answered).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        retries: Retries | None = None,
+        timeout_seconds: float = 10.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._retries = retries or Retries()
+        self._http = httpx.Client(
+            base_url=f"{url.rstrip('/')}/api/v1/",
+            headers={"Authorization": f"Token {token}"},
+            timeout=timeout_seconds,
+            transport=transport,
+        )
+
+    def add(
+        self,
+        namespace: str,
+        name: str,
+        delta: int = 1,
+        *,
+        token: str | None = None,
+        generation_time: datetime | None = None,
+        best_effort: bool = False,
+    ) -> Recorded:
+        """Add to a counter; durable when this returns. Without `token` one is made here.
+
+        `best_effort` is for best-effort namespaces: no token, and sent again only where
+        it cannot have counted.
+        """
+        return self._send(
+            calls.add(
+                namespace,
+                name,
+                delta,
+                token=token,
+                generation_time=generation_time,
+                best_effort=best_effort,
+            )
+        )
+
+    def add_and_get(
+        self,
+        namespace: str,
+        name: str,
+        delta: int = 1,
+        *,
+        accuracy: Accuracy = "accurate",
+        token: str | None = None,
+        generation_time: datetime | None = None,
+    ) -> Added:
+        """Add to a counter and return its count, which has this add if it is accurate."""
+        return self._send(
+            calls.add_and_get(
+                namespace,
+                name,
+                delta,
+                accuracy=accuracy,
+                token=token,
+                generation_time=generation_time,
+            )
+        )
+
+    def add_many(
+        self, events: Iterable[NewEvent], *, batch_events: int = BATCH_EVENTS
+    ) -> list[Recorded]:
+        """Add events in batches, each all or nothing; return an answer each, in order.
+
+        An error carries what was recorded before it; calling again with the same events
+        counts none of them twice.
+        """
+        recorded: list[Recorded] = []
+        for batch in calls.in_batches(events, batch_events):
+            try:
+                answers = self._send(calls.add_batch(batch))
+            except CountersError as error:
+                error.recorded = tuple(recorded)
+                raise
+            recorded.extend(answers)
+        return recorded
+
+    def batcher(
+        self, *, batch_events: int = 1_000, most_seconds: float = 1.0
+    ) -> Batcher:
+        """Return a context manager that gathers events and sends them in batches."""
+        return Batcher(
+            self.add_many, batch_events=batch_events, most_seconds=most_seconds
+        )
+
+    def get(
+        self, namespace: str, name: str, *, accuracy: Accuracy | None = None
+    ) -> Reading:
+        """Read a counter, by the namespace's counter type if no accuracy is given."""
+        return self._send(calls.get(namespace, name, accuracy=accuracy))
+
+    def clear(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        token: str | None = None,
+        best_effort: bool = False,
+    ) -> Cleared:
+        """Set a counter to 0; adds at the same time survive."""
+        return self._send(
+            calls.clear(namespace, name, token=token, best_effort=best_effort)
+        )
+
+    def list(
+        self,
+        namespace: str,
+        *,
+        ordering: str = "name",
+        search: str = "",
+        page_counters: int = 500,
+    ) -> Iterator[Reading]:
+        """Yield a namespace's counters, page after page: `-count` is the greatest first."""
+        cursor = None
+        while True:
+            page = self._send(
+                calls.list_page(
+                    namespace,
+                    ordering=ordering,
+                    search=search,
+                    limit=page_counters,
+                    cursor=cursor,
+                )
+            )
+            yield from page.readings
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def series(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        bucket: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        gaps: bool = False,
+    ) -> Series:
+        """Read sums per minute, hour or day; `until` is not in it. See docs/api.md."""
+        return self._send(
+            calls.series(
+                namespace, name, bucket=bucket, since=since, until=until, gaps=gaps
+            )
+        )
+
+    def namespaces(self) -> tuple[Namespace, ...]:
+        """Return the namespaces in which you have any right."""
+        found = self._send(calls.list_namespaces())
+        return tuple(found)
+
+    def namespace(self, name: str) -> Namespace:
+        return self._send(calls.get_namespace(name))
+
+    def create_namespace(self, name: str, **settings: Any) -> Namespace:
+        """Create a namespace; the settings are the fields of Namespace."""
+        return self._send(calls.create_namespace(name, settings))
+
+    def change_namespace(self, name: str, **settings: Any) -> Namespace:
+        return self._send(calls.change_namespace(name, settings))
+
+    def delete_counter(self, namespace: str, name: str) -> None:
+        """Delete a counter with all its events, for good."""
+        self._send(calls.delete_counter(namespace, name))
+
+    def delete_namespace(self, name: str) -> None:
+        """Delete a namespace with everything in it, for good."""
+        self._send(calls.delete_namespace(name))
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _send(self, call: Call[T]) -> T:
+        exchange = Exchange(call, self._retries)
+        while True:
+            outcome: httpx.Response | httpx.TransportError
+            try:
+                outcome = self._http.request(**exchange.request)
+            except httpx.TransportError as error:
+                outcome = error
+            wait_seconds = exchange.wait_after(outcome)
+            if wait_seconds is None:
+                return exchange.result()
+            time.sleep(wait_seconds)

@@ -1,0 +1,95 @@
+"""What can go wrong: the service's problems (RFC 9457) as exceptions, and no answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+
+from fold_counters_client.results import Recorded
+
+
+class CountersError(Exception):
+    """Base of all errors of this package."""
+
+    # The idempotency token that was sent: repeat the call with it, and it counts once.
+    token: str | None = None
+    # Of `add_many`: what the batches before this error have recorded.
+    recorded: tuple[Recorded, ...] = ()
+
+
+class NoAnswer(CountersError):
+    """No answer came, however often it was tried: the call may have counted or not."""
+
+
+class Problem(CountersError):
+    """The service refused the call. `code` is stable; `facts` holds the rest as data."""
+
+    def __init__(self, status: int, code: str, detail: str, facts: dict[str, Any]):
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.facts = facts
+
+
+class NotAuthenticated(Problem):
+    """No API token, or a wrong, expired or revoked one."""
+
+
+class AccessDenied(Problem):
+    """The right for this is missing: `facts["right"]`."""
+
+
+class NotFound(Problem):
+    """There is no such namespace or counter, or none that you may see."""
+
+
+class TokenConflict(Problem):
+    """The token was used with another delta: `facts["first_delta"]`, `facts["delta"]`."""
+
+
+class OutsideAcceptWindow(Problem):
+    """The event is too old or too new: `facts["accepted_from"]`, `["accepted_until"]`."""
+
+
+class Throttled(Problem):
+    """Too many calls in this minute, and waiting would take longer than allowed."""
+
+
+class Unavailable(Problem):
+    """The service cannot answer now; nothing was acknowledged."""
+
+
+BY_CODE = {
+    "token-conflict": TokenConflict,
+    "outside-accept-window": OutsideAcceptWindow,
+}
+BY_STATUS = {
+    401: NotAuthenticated,
+    403: AccessDenied,
+    404: NotFound,
+    429: Throttled,
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+}
+FIELDS = ("type", "title", "status", "code", "detail")
+
+
+def problem_of(response: httpx.Response) -> Problem:
+    """Return what an error answer says; a proxy's own page is a problem, too."""
+    try:
+        body = response.json()
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        body = None
+    if not isinstance(body, dict) or "code" not in body:
+        body = {"code": "no-problem-json", "detail": response.text[:200]}
+    code = str(body["code"])
+    kind = BY_CODE.get(code) or BY_STATUS.get(response.status_code, Problem)
+    facts = {name: value for name, value in body.items() if name not in FIELDS}
+    for exact in ("delta", "first_delta"):
+        if exact in facts:
+            facts[exact] = int(facts[exact])
+    return kind(response.status_code, code, str(body.get("detail", "")), facts)

@@ -1,0 +1,114 @@
+"""What the calls take and return. Counts are exact, however large; instants are UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from fold_counters_client.tokens import new_token
+
+Accuracy = Literal["eventual", "accurate", "best-effort"]
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """One event of a batch. Its token is made with it, so sending it again is safe."""
+
+    namespace: str
+    name: str
+    delta: int = 1
+    token: str = field(default_factory=new_token)
+    generation_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event that counts; `duplicate` where its token was counted before."""
+
+    # None in a best-effort namespace, whose `promise` says what is not promised.
+    token: str | None
+    event_time: datetime
+    duplicate: bool
+    promise: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """An event that counts, and the count after it."""
+
+    token: str | None
+    event_time: datetime
+    duplicate: bool
+    count: int
+    as_of: datetime
+    pending: bool
+    accuracy: Accuracy
+    promise: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A count and how fresh it is."""
+
+    namespace: str
+    name: str
+    count: int
+    # Everything committed up to this instant is in the count.
+    as_of: datetime
+    # Events wait to be folded: an accurate count has them, an eventual one does not.
+    pending: bool
+    accuracy: Accuracy
+    last_write_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What a clear took off; `count_before` is None for a repeat."""
+
+    token: str | None
+    event_time: datetime
+    duplicate: bool
+    count_before: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The sum of the events from `at` until the next bucket."""
+
+    at: datetime
+    delta: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Buckets, oldest first; `until` is not in the series."""
+
+    bucket: Literal["minute", "hour", "day"]
+    since: datetime
+    until: datetime
+    buckets: list[Bucket]
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A namespace's settings; `accept_past_seconds` is how long you may retry."""
+
+    name: str
+    description: str
+    counter_type: Accuracy
+    accept_past_seconds: int
+    accept_future_seconds: int
+    retention_seconds: int
+    bucket_size: Literal["minute", "hour", "day"]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list, and the cursor of the next one."""
+
+    readings: list[Reading]
+    next_cursor: str | None

@@ -1,0 +1,64 @@
+"""When to send a call again, and after how long."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import httpx
+
+# A gateway that got no answer, or a service that could not take the call now.
+RETRIED = frozenset({429, 502, 503, 504})
+# Refused at the door, before anything was done.
+UNTOUCHED = frozenset({429})
+# The request never left.
+UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How patient a client is: so many attempts, within so many seconds of waiting."""
+
+    attempts: int = 6
+    first_delay_seconds: float = 0.1
+    most_delay_seconds: float = 5.0
+    budget_seconds: float = 30.0
+
+    def delay(
+        self,
+        outcome: httpx.Response | httpx.TransportError,
+        *,
+        attempt: int,
+        waited_seconds: float,
+        repeatable: bool,
+    ) -> float | None:
+        """Return the seconds to wait before the next attempt, None to give up.
+
+        `attempt` counts from 1. What is not `repeatable` goes again only where it cannot
+        have done anything. The delay is random up to a limit that doubles ("full
+        jitter"), so that clients which failed together do not return together; and never
+        less than the service's own Retry-After.
+        """
+        if attempt >= self.attempts or not _may_repeat(outcome, repeatable=repeatable):
+            return None
+        limit = min(
+            self.most_delay_seconds, self.first_delay_seconds * 2 ** (attempt - 1)
+        )
+        delay = random.uniform(0, limit)  # noqa: S311
+        if isinstance(outcome, httpx.Response):
+            delay += _retry_after(outcome)
+        return delay if waited_seconds + delay <= self.budget_seconds else None
+
+
+def _may_repeat(
+    outcome: httpx.Response | httpx.TransportError, *, repeatable: bool
+) -> bool:
+    if isinstance(outcome, httpx.Response):
+        return outcome.status_code in (RETRIED if repeatable else UNTOUCHED)
+    return repeatable or isinstance(outcome, UNSENT)
+
+
+def _retry_after(response: httpx.Response) -> float:
+    """Return the header's seconds; 0 without one, or with a date, which ours never is."""
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() else 0.0
