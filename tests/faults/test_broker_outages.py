@@ -77,6 +77,12 @@ def add(counters: int = COUNTERS, adds: int = ADDS) -> None:
         recording.add(namespace="test", name=f"c{number % counters}")
 
 
+def noticed(made: Publisher) -> bool:
+    """Whether the broker's trouble has been noticed; adds until it is."""
+    add(adds=1)
+    return bool(made.tally.failed)
+
+
 def published_again(made: Publisher) -> bool:
     """Whether a trigger gets through; asked until one does."""
     before = made.tally.published
@@ -110,9 +116,7 @@ def test_outage__fails_no_add_holds_up_no_writer_and_heals(
             add()
             if request.node.callspec.params["sick"] not in UNNOTICED:
                 # Not all of them at once: an outage begins between two messages.
-                wait_until(
-                    lambda: add(adds=1) or made.tally.failed, "no failure was noticed"
-                )
+                wait_until(lambda: noticed(made), "no failure was noticed")
             add()
 
         wait_until(lambda: published_again(made), f"it did not heal: {made.tally}")
@@ -140,9 +144,7 @@ def test_outage__inline_fails_no_add_and_asks_the_broker_once_a_pause(
         with outage:
             settings.ROLLUPS_TRIGGER_PAUSE_SECONDS = 600
             if request.node.callspec.params["sick"] not in UNNOTICED:
-                wait_until(
-                    lambda: add(adds=1) or made.tally.failed, "no failure was noticed"
-                )
+                wait_until(lambda: noticed(made), "no failure was noticed")
                 failed = made.tally.failed.total()
                 add()
                 assert made.tally.failed.total() == failed == 1

@@ -90,15 +90,13 @@ def test_fork__after_the_first_add_triggers_in_parent_and_child(
     assert done.returncode == 0, done.stderr
     name_of = dict(Counter.objects.values_list("pk", "name"))
     triggered: list[str] = []
-    wait_until(
-        lambda: (
-            triggered.extend(
-                name_of[one] for ids in messages_in(own_broker.url) for one in ids
-            )
-            or sorted(triggered) == sorted(names)
-        ),
-        f"some triggers are missing: {triggered}",
-    )
+
+    def all_there() -> bool:
+        for ids in messages_in(own_broker.url):
+            triggered.extend(name_of[one] for one in ids)
+        return sorted(triggered) == sorted(names)
+
+    wait_until(all_there, f"some triggers are missing: {triggered}")
 
 
 def test_celery_child__publishes_what_waits_when_it_ends(
