@@ -27,7 +27,10 @@ demo: $(RUN_READY) ## Show on a running service what the guarantees mean.
 
 test: $(DEV_READY) ## Run the tests on embedded servers, then on real ones if they answer.
 	@$(BIN)/python -m pytest $(ARGS)
-	@$(BIN)/python -m pytest --servers=real -m "not acceptance" $(ARGS)
+	@$(BIN)/python -m pytest --servers=real -m "not acceptance and not own_brokers" $(ARGS)
+
+faults: $(DEV_READY) ## Break brokers, workers and beats in every way, and for long.
+	@LONG_TESTS=1 $(BIN)/python -m pytest -m "faults or slow" $(ARGS)
 
 check: lint types migrations-check test ## Run everything that CI runs.
 

@@ -6,11 +6,14 @@ to it. `python -m benchmarks.trigger_faults` measures.
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from celery import current_app
 from kombu import Connection
@@ -34,7 +37,11 @@ from tests.faults.conftest import (
 )
 from tests.programs import wait_until
 
-pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.own_brokers,
+    pytest.mark.django_db(transaction=True),
+]
 
 OUTAGES = [
     ("valkey", "killed"),
@@ -247,3 +254,30 @@ def test_queue__with_other_arguments_is_named_and_fails_no_add(
 
     assert set(made.tally.failed) == {"PreconditionFailed"}
     delete_queue(rabbitmq.url)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("LONG_TESTS" not in os.environ, reason="a minute for each outage")
+@pytest.mark.timeout(300)
+def test_outage__of_a_minute_under_load_leaves_memory_flat(
+    committed_namespace: Namespace,
+    sick: tuple[str, str, AbstractContextManager[None]],
+    publishing_to: Publishing,
+) -> None:
+    url, _, outage = sick
+    process = psutil.Process()
+    with publishing_to(url) as made:
+        add()
+        with outage:
+            add(counters=2_000, adds=4_000)
+            threads, memory = process.num_threads(), process.memory_info().rss
+            until = time.monotonic() + 60
+            while time.monotonic() < until:
+                add(counters=2_000, adds=200)
+            grown = process.memory_info().rss - memory
+            assert process.num_threads() <= threads + 2
+        wait_until(lambda: published_again(made), f"it did not heal: {made.tally}")
+        wait_until_settled(made)
+        assert adds_up(made)
+    assert grown < 20_000_000, f"{grown:,} bytes"
+    fold_and_compare()

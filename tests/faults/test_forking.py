@@ -12,7 +12,11 @@ from tests.faults.brokers import OwnBroker
 from tests.faults.conftest import messages_in
 from tests.programs import ROOT, TIMEOUT_SECONDS, environment, wait_until
 
-pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.own_brokers,
+    pytest.mark.django_db(transaction=True),
+]
 
 # Triggers in the parent, so that thread, lock and socket are there; then in the child,
 # again in the parent while the child lives, and in the child once more.

@@ -25,7 +25,11 @@ from tests.faults.brokers import OwnBroker
 from tests.faults.conftest import Publishing, adds_up, wait_until_settled
 from tests.programs import wait_until
 
-pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.own_brokers,
+    pytest.mark.django_db(transaction=True),
+]
 OFTEN = {"ROLLUPS_SWEEP_PERIOD_SECONDS": "0.4", "ROLLUPS_SWEEP_GRACE_SECONDS": "0.1"}
 COUNTERS = 20
 
