@@ -103,6 +103,27 @@ class NotConfirmed(CountersError):
         )
 
 
+class AccountNotFound(CountersError):
+    """No user, or no group, of that name."""
+
+    code = "account-not-found"
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"There is no {kind} {shown(name)}.", name=name)
+
+
+class ApiTokenNotFound(CountersError):
+    """No API token begins so, or several do."""
+
+    code = "api-token-not-found"
+
+    def __init__(self, prefix: str, found: int) -> None:
+        count = "No API token begins" if not found else f"{found} API tokens begin"
+        super().__init__(
+            f"{count} with {shown(prefix)}; give the prefix as the list has it."
+        )
+
+
 class BatchTooLarge(CountersError):
     """More events than one batch may have."""
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
-from argparse import RawDescriptionHelpFormatter
+import shlex
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from counters.errors import CountersError
 
@@ -30,6 +37,50 @@ class TaughtCommand(BaseCommand):
         except CountersError as error:
             raise CommandError(error.message) from error
 
+    def write_table(
+        self, columns: Sequence[str], rows: Iterable[Sequence[str]]
+    ) -> None:
+        """Print a table for people, or lines with tabs where it is read by a program."""
+        if not self.stdout.isatty():
+            for row in rows:
+                self.stdout.write("\t".join(row))
+            return
+        table = Table(box=SIMPLE_HEAD)
+        for number, column in enumerate(columns):
+            table.add_column(
+                column, overflow="fold", justify="left" if number == 0 else "right"
+            )
+        for row in rows:
+            # As text: a name may look like rich's markup.
+            table.add_row(*(Text(cell) for cell in row))
+        screen: Any = self.stdout
+        Console(file=screen).print(table)
+
+    def confirmed(self, name: str, what: str, options: dict[str, Any]) -> str:
+        """Return the name that confirms a deletion: given, agreed to, or typed in."""
+        if options["yes"]:
+            return name
+        given: str | None = options["confirm"]
+        if given is None and sys.stdin.isatty():
+            self.stdout.write(f"This deletes {what}, for good.")
+            given = input(f"Type {name} to go on: ")
+        if given != name:
+            raise CommandError(
+                f"Nothing was deleted: give --confirm {shlex.quote(name)}, or --yes."
+            )
+        return given
+
     def write_json(self, answer: object) -> None:
         """Print one JSON document, for scripts."""
         self.stdout.write(json.dumps(answer, ensure_ascii=False))
+
+
+def add_json_option(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="answer as JSON")
+
+
+def add_confirm_options(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--confirm", metavar="NAME", help="the name once more, in place of being asked"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")

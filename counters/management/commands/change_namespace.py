@@ -1,0 +1,38 @@
+"""`manage.py change_namespace NAME`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from counters import configuring, namespaces
+from counters.api.shapes import namespace_body
+from counters.management import namespace_options
+from counters.management.taught import TaughtCommand, add_json_option
+
+
+class Command(TaughtCommand):
+    help = (
+        "Change a namespace's settings. Only what is given changes; running processes know"
+        " within seconds."
+    )
+    examples = """\
+examples:
+  manage.py change_namespace shop --accept-past 7d
+  manage.py change_namespace shop --counter-type accurate --description "The shop"
+
+exit codes: 0 changed; 1 refused, with the reason; 2 wrong usage
+"""
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name")
+        namespace_options.add_to(parser)
+        add_json_option(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        name = namespaces.get(options["name"]).name
+        changed = configuring.change(name, namespace_options.given(options))
+        if options["json"]:
+            self.write_json(namespace_body(changed))
+        else:
+            self.stdout.write(f"Changed namespace {changed.name}.")

@@ -1,0 +1,68 @@
+"""`manage.py delete_namespace NAME`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from counters import deleting, namespaces
+from counters.deleting import Deleted
+from counters.management.taught import (
+    TaughtCommand,
+    add_confirm_options,
+    add_json_option,
+)
+from counters.models import Counter
+
+
+class Command(TaughtCommand):
+    help = "Delete a namespace with all its counters and events, for good."
+    examples = """\
+examples:
+  manage.py delete_namespace shop
+      asks on a terminal
+  manage.py delete_namespace shop --confirm shop
+
+Goes in batches. Interrupted, it leaves a namespace with fewer counters: run it again.
+
+exit codes: 0 deleted; 1 not confirmed, or no such namespace; 2 wrong usage
+"""
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name")
+        add_confirm_options(parser)
+        add_json_option(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        namespace = namespaces.get(options["name"])
+        number = Counter.objects.filter(namespace=namespace).count()
+        what = f"the namespace {namespace.name} with {number:,} counters"
+        confirm = self.confirmed(namespace.name, what, options)
+        deleted = _delete(namespace.name, confirm, number)
+        if options["json"]:
+            self.write_json({"counters": deleted.counters, "events": deleted.events})
+        else:
+            self.stdout.write(
+                f"Deleted {namespace.name} with {deleted.counters:,} counters and"
+                f" {deleted.events:,} events."
+            )
+
+
+def _delete(name: str, confirm: str, number: int) -> Deleted:
+    columns = (
+        TextColumn("Deleting"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("counters"),
+    )
+    # Rich draws nothing where standard error is no terminal.
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("delete", total=number)
+        return deleting.delete_namespace(
+            name,
+            confirm=confirm,
+            progress=lambda so_far: progress.update(bar, completed=so_far.counters),
+        )

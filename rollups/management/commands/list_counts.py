@@ -1,0 +1,98 @@
+"""`manage.py list_counts NAMESPACE`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator
+from typing import Any
+
+from counters import namespaces
+from counters.errors import stamp
+from counters.management.taught import TaughtCommand, add_json_option
+from counters.models import Namespace
+from rollups import listing
+from rollups.api.shapes import reading_body
+from rollups.reading import Reading
+
+
+def above_zero(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+class Command(TaughtCommand):
+    help = (
+        "List a namespace's counters with their eventual counts: a table on a terminal,"
+        " lines of name, count and last write with tabs between them otherwise."
+    )
+    examples = """\
+examples:
+  manage.py list_counts demo
+  manage.py list_counts demo --ordering=-count --limit 10       the top ten
+  manage.py list_counts demo --search page/ --json | jq '.[].count'
+
+exit codes: 0 listed; 1 no such namespace, or a best-effort one; 2 wrong usage
+"""
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("namespace")
+        parser.add_argument(
+            "--ordering",
+            choices=listing.ORDERINGS,
+            default="name",
+            help="a minus turns it round (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--search", default="", metavar="TEXT", help="names that contain it"
+        )
+        parser.add_argument(
+            "--limit",
+            type=above_zero,
+            default=100,
+            metavar="COUNTERS",
+            help="at most so many (default: %(default)s)",
+        )
+        add_json_option(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        readings = _readings(
+            namespaces.get(options["namespace"]),
+            options["ordering"],
+            options["search"],
+            options["limit"],
+        )
+        if options["json"]:
+            self.write_json([reading_body(one) for one in readings])
+            return
+        self.write_table(
+            ("counter", "count", "last write", ""),
+            (
+                (
+                    one.name,
+                    f"{one.count:,}" if self.stdout.isatty() else str(one.count),
+                    stamp(one.last_write_at) if one.last_write_at else "",
+                    "pending" if one.pending else "",
+                )
+                for one in readings
+            ),
+        )
+
+
+def _readings(
+    namespace: Namespace, ordering: str, search: str, most: int
+) -> Iterator[Reading]:
+    place = None
+    while most > 0:
+        page = listing.list_counters(
+            namespace,
+            ordering=ordering,
+            search=search,
+            place=place,
+            limit=min(most, listing.MOST),
+        )
+        yield from page.readings
+        most -= len(page.readings)
+        place = page.next
+        if place is None:
+            return

@@ -1,0 +1,292 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.core.management import CommandError, call_command
+from knox.auth import TokenAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+
+from counters import access, deleting, recording
+from counters.access import Rights
+from counters.models import Counter, Grant, Namespace
+from rollups import draining, reading
+
+OURS = [
+    "add_count",
+    "change_namespace",
+    "clear_count",
+    "create_namespace",
+    "create_token",
+    "delete_counter",
+    "delete_namespace",
+    "get_count",
+    "grant",
+    "list_counts",
+    "list_namespaces",
+    "list_tokens",
+    "revoke_grant",
+    "revoke_token",
+    "series",
+]
+
+Run = Callable[..., str]
+
+
+class Terminal(StringIO):
+    """Looks like a terminal to whoever writes."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def run(triggers: list[list[int]]) -> Run:
+    def call(command: str, *args: str, terminal: bool = False) -> str:
+        out = Terminal() if terminal else StringIO()
+        call_command(command, *args, stdout=out, stderr=StringIO())
+        return out.getvalue()
+
+    return call
+
+
+@pytest.fixture
+def run_json(run: Run) -> Callable[..., Any]:
+    return lambda *args: json.loads(run(*args, "--json"))
+
+
+def count(name: str) -> int:
+    return reading.get(namespace="test", name=name, accuracy="accurate").count
+
+
+@pytest.mark.parametrize("command", OURS)
+def test_help__teaches(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        call_command(command, "--help")
+
+    text = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert f"manage.py {command}" in text.split("examples:")[1]
+    assert "exit codes: 0" in text
+    assert "--json" in text
+
+
+@pytest.mark.parametrize("command", OURS)
+def test_wrong_usage__ends_with_2(command: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "manage.py", command, "--nonsense"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 2
+    assert "usage:" in ended.stderr
+
+
+@pytest.mark.usefixtures("namespace")
+def test_clear_count__clears_once_a_token(run: Run, run_json: Any) -> None:
+    recording.add(namespace="test", name="a", delta=7)
+
+    said = run("clear_count", "test", "a", "--token", "t")
+    recording.add(namespace="test", name="a", delta=2)
+    repeat = run_json("clear_count", "test", "a", "--token", "t")
+
+    assert "it was 7" in said
+    assert (repeat["duplicate"], repeat["count_before"]) == (True, None)
+    assert count("a") == 2
+
+
+@pytest.fixture
+def seven(committed_namespace: Namespace, triggers: list[list[int]]) -> None:
+    for number in range(1, 8):
+        recording.add(namespace="test", name=f"c{number}", delta=number * 1000)
+    list(draining.drain())
+
+
+@pytest.mark.usefixtures("seven")
+def test_list_counts__answers_programs_and_people(run: Run, run_json: Any) -> None:
+    top = ("list_counts", "test", "--ordering=-count", "--limit", "2")
+
+    plain, table = run(*top), run(*top, terminal=True)
+
+    assert [line.split("\t")[:2] for line in plain.splitlines()] == [
+        ["c7", "7000"],
+        ["c6", "6000"],
+    ]
+    assert "7,000" in table
+    assert "last write" in table
+    assert [one["name"] for one in run_json(*top)] == ["c7", "c6"]
+    assert [
+        one["name"] for one in run_json("list_counts", "test", "--search", "3")
+    ] == ["c3"]
+
+
+@pytest.mark.usefixtures("seven")
+def test_list_counts__goes_beyond_a_page(
+    run_json: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rollups.listing.MOST", 3)
+
+    assert len(run_json("list_counts", "test")) == 7
+    assert len(run_json("list_counts", "test", "--limit", "5")) == 5
+
+
+@pytest.mark.usefixtures("seven")
+def test_series__draws_bars_for_people(run: Run, run_json: Any) -> None:
+    plain = run("series", "test", "c3", "--bucket", "day")
+    table = run("series", "test", "c3", "--bucket", "day", terminal=True)
+    body = run_json("series", "test", "c3", "--bucket", "day", "--gaps")
+
+    assert plain.split("\t")[1:] == ["3000", "1\n"]
+    assert "█" * 10 in table
+    assert len(body["buckets"]) == 60
+
+
+@pytest.mark.usefixtures("db")
+def test_namespaces__are_created_changed_and_listed(run: Run, run_json: Any) -> None:
+    user = User.objects.create_user("alice")
+
+    made = run_json(
+        "create_namespace", "shop", "--accept-past", "7d", "--manager", "alice"
+    )
+    changed = run_json("change_namespace", "shop", "--bucket-size", "hour")
+    listed = run("list_namespaces").rstrip("\n").split("\t")
+
+    assert (made["accept_past_seconds"], made["bucket_size"]) == (604_800, "minute")
+    assert (changed["accept_past_seconds"], changed["bucket_size"]) == (604_800, "hour")
+    assert listed == ["shop", "eventual", "7 days", "5 min", "30 days", "hour"]
+    assert access.check(user, "shop", "manage").name == "shop"
+
+
+@pytest.mark.usefixtures("namespace")
+def test_namespaces__refuse_with_the_reason(run: Run) -> None:
+    with pytest.raises(CommandError, match="'test' is taken") as taken:
+        run("create_namespace", "test")
+    with pytest.raises(CommandError, match="no namespace 'nowhere'"):
+        run("change_namespace", "nowhere", "--description", "x")
+    with pytest.raises(CommandError, match="no duration"):
+        run("change_namespace", "test", "--retention", "soon")
+
+    assert taken.value.returncode == 1
+
+
+@pytest.mark.usefixtures("namespace")
+def test_delete_counter__asks_on_a_terminal(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording.add(namespace="test", name="a")
+    monkeypatch.setattr("sys.stdin", Terminal("b\na\n"))
+    monkeypatch.setattr("builtins.input", lambda _: sys.stdin.readline().strip())
+
+    with pytest.raises(CommandError, match="Nothing was deleted"):
+        run("delete_counter", "test", "a")
+    assert Counter.objects.exists()
+    run("delete_counter", "test", "a")
+
+    assert not Counter.objects.exists()
+
+
+@pytest.mark.usefixtures("namespace")
+def test_delete_counter__in_a_script_must_be_confirmed(
+    run: Run, run_json: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording.add(namespace="test", name="a")
+    monkeypatch.setattr("sys.stdin", StringIO())
+
+    with pytest.raises(CommandError, match="--confirm a"):
+        run("delete_counter", "test", "a")
+    with pytest.raises(CommandError, match="--confirm a"):
+        run("delete_counter", "test", "a", "--confirm", "b")
+
+    assert run_json("delete_counter", "test", "a", "--confirm", "a") == {
+        "counters": 1,
+        "events": 1,
+    }
+
+
+@pytest.mark.usefixtures("namespace")
+def test_delete_namespace__deletes_all(
+    run_json: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deleting, "BATCH_COUNTERS", 2)
+    for number in range(5):
+        recording.add(namespace="test", name=f"c{number}")
+
+    deleted = run_json("delete_namespace", "test", "--yes")
+
+    assert deleted == {"counters": 5, "events": 5}
+    assert not Namespace.objects.exists()
+
+
+@pytest.mark.usefixtures("namespace")
+def test_grants__come_and_go(run: Run, run_json: Any) -> None:
+    namespace = Namespace.objects.get()
+    alice = User.objects.create_user("alice")
+    Group.objects.create(name="staff").user_set.add(alice)
+
+    run("grant", "test", "alice", "read")
+    assert run_json("grant", "test", "alice", "write")["rights"] == ["read", "write"]
+    assert access.rights_in(alice, namespace) == Rights(read=True, write=True)
+
+    assert run_json("revoke_grant", "test", "alice", "write")["rights"] == ["read"]
+    run("revoke_grant", "test", "alice")
+    assert not Grant.objects.exists()
+
+    run("grant", "test", "staff", "manage", "--group")
+    assert access.rights_in(alice, namespace) == Rights(manage=True)
+    run("revoke_grant", "test", "staff", "--group")
+    assert access.rights_in(alice, namespace) == Rights()
+
+
+@pytest.mark.usefixtures("namespace")
+def test_grants__name_who_is_not_there(run: Run) -> None:
+    with pytest.raises(CommandError, match="no user 'bob'"):
+        run("grant", "test", "bob", "read")
+    with pytest.raises(CommandError, match="no group 'bob'"):
+        run("grant", "test", "bob", "read", "--group")
+    User.objects.create_user("bob")
+    with pytest.raises(CommandError, match="no namespace 'nowhere'"):
+        run("grant", "nowhere", "bob", "read")
+
+
+@pytest.mark.usefixtures("db")
+def test_tokens__are_made_listed_and_revoked(run: Run, run_json: Any) -> None:
+    User.objects.create_user("alice")
+
+    token = run("create_token", "alice").strip()
+    other = run_json("create_token", "alice", "--expires-in", "2")
+    listed = run_json("list_tokens", "--user", "alice")
+
+    user, _ = TokenAuthentication().authenticate_credentials(token.encode())
+    assert user.get_username() == "alice"
+    assert other["expires_at"] is not None
+    assert {one["prefix"] for one in listed} == {token[:15], other["prefix"]}
+    assert token not in json.dumps(listed)
+
+    run("revoke_token", token[:10])
+    with pytest.raises(AuthenticationFailed):
+        TokenAuthentication().authenticate_credentials(token.encode())
+    with pytest.raises(CommandError, match="No API token begins"):
+        run("revoke_token", token)
+    run("revoke_token", other["token"])
+
+    assert run_json("list_tokens") == []
+
+
+@pytest.mark.usefixtures("db")
+def test_revoke_token__wants_one_only(run: Run) -> None:
+    User.objects.create_user("alice")
+    first_digits = [run("create_token", "alice")[0] for _ in range(17)]
+    twice = next(one for one in first_digits if first_digits.count(one) > 1)
+
+    with pytest.raises(CommandError, match="API tokens begin with"):
+        run("revoke_token", twice)
+    with pytest.raises(CommandError, match="begin"):
+        run("revoke_token", "")
