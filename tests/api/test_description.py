@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.test import Client
 from rest_framework.test import APIClient
@@ -62,6 +63,12 @@ def test_schema__has_an_example_of_every_error() -> None:
     }
 
     assert {error.code for error in STATUS_OF} <= codes
+
+
+def test_error_table__has_every_code() -> None:
+    table = (settings.BASE_DIR / "docs" / "api.md").read_text()
+
+    assert [error.code for error in STATUS_OF if f"`{error.code}`" not in table] == []
 
 
 def test_docs__come_from_this_server_alone() -> None:
