@@ -46,6 +46,7 @@ def reading(answer: Json) -> results.Reading:
         pending=answer["pending"],
         accuracy=answer["accuracy"],
         last_write_at=None if last is None else _instant(last),
+        promise=answer.get("promise"),
     )
 
 
@@ -56,6 +57,7 @@ def cleared(answer: Json) -> results.Cleared:
         event_time=_instant(answer["event_time"]),
         duplicate=answer["duplicate"],
         count_before=None if before is None else int(before),
+        promise=answer.get("promise"),
     )
 
 

@@ -61,16 +61,18 @@ class Reading:
     pending: bool
     accuracy: Accuracy
     last_write_at: datetime | None
+    promise: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """What a clear took off; `count_before` is None for a repeat."""
+    """What a clear took off; `count_before` is None for a repeat, or for who may not read."""
 
     token: str | None
     event_time: datetime
     duplicate: bool
     count_before: int | None
+    promise: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

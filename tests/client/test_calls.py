@@ -138,11 +138,13 @@ def test_client__adds_to_best_effort_namespaces(client: Client) -> None:
 
     recorded = client.add("cache", "hits", best_effort=True)
     read = client.get("cache", "hits")
-    client.clear("cache", "hits", best_effort=True)
+    cleared = client.clear("cache", "hits", best_effort=True)
     client.delete_counter("cache", "hits")
 
     assert recorded.token is None
+    assert recorded.promise == read.promise == cleared.promise
     assert recorded.promise
+    assert cleared.count_before == 1
     assert (read.count, read.accuracy) == (1, "best-effort")
 
 
