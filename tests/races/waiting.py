@@ -9,13 +9,13 @@ from django.db import connection
 TIMEOUT_SECONDS = 30
 
 
-def wait_until_somebody_waits_for_a_lock() -> None:
-    """Return once PostgreSQL says that another connection of this database is blocked."""
+def wait_until_somebody_waits_for_a_lock(*, waiting: int = 1) -> None:
+    """Return once PostgreSQL says that so many connections are blocked."""
     deadline = datetime.now(UTC).timestamp() + TIMEOUT_SECONDS
     with connection.cursor() as cursor:
         while datetime.now(UTC).timestamp() < deadline:
             # Not pg_stat_activity: a transaction sees its first look at it for ever.
             cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            if cursor.fetchone()[0]:
+            if cursor.fetchone()[0] >= waiting:
                 return
-    raise TimeoutError("nobody waited for a lock")
+    raise TimeoutError(f"fewer than {waiting} waited for a lock")

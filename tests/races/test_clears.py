@@ -1,0 +1,287 @@
+"""A clear takes off exactly what it saw, whoever adds, folds or clears at once.
+
+The deterministic twins put two transactions in order by a second connection or by a lock
+that somebody waits for; none of them sleeps.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from counters import recording, tokens
+from counters.models import Event, LastWrite, Namespace
+from counters.statements import load
+from rollups import clearing, reading
+from rollups.clearing import Cleared
+from rollups.folding import fold
+from rollups.models import Rollup
+from tests.conftest import Threads
+from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
+
+pytestmark = [
+    pytest.mark.race,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("triggers", "committed_namespace"),
+]
+
+ADDERS, CLEARERS, FOLDERS = 5, 2, 2
+ADDS, CLEARS = 60, 15
+
+
+def add(delta: int = 1) -> None:
+    recording.add(namespace="test", name="hits", delta=delta)
+
+
+def clear(token: str | None = None) -> Cleared:
+    return clearing.clear(namespace="test", name="hits", token=token)
+
+
+def count(accuracy: str = "accurate") -> int:
+    return reading.get(namespace="test", name="hits", accuracy=accuracy).count
+
+
+def fold_all() -> None:
+    fold(list(LastWrite.objects.values_list("counter_id", flat=True).distinct()))
+
+
+def fold_the_rest() -> None:
+    while LastWrite.objects.exists():
+        fold_all()
+
+
+@pytest.fixture
+def other() -> Iterator[BaseDatabaseWrapper]:
+    """A second connection, for a second transaction in the same thread."""
+    second = connection.copy()
+    try:
+        yield second
+    finally:
+        second.close()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_clears__and_what_is_left_are_all_that_was_added(
+    threads: Threads, seed: int
+) -> None:
+    add(0)
+    done = threading.Event()
+    start = threading.Barrier(ADDERS + CLEARERS + FOLDERS, timeout=TIMEOUT_SECONDS)
+
+    def keep_adding(number: int) -> int:
+        chance = random.Random(f"{seed} {number}")
+        start.wait()
+        deltas = [chance.randint(-10, 100) for _ in range(ADDS)]
+        for delta in deltas:
+            add(delta)
+        return sum(deltas)
+
+    def keep_clearing() -> int:
+        start.wait()
+        return sum(clear().count_before or 0 for _ in range(CLEARS))
+
+    def keep_folding() -> None:
+        start.wait()
+        while not done.is_set():
+            fold_all()
+
+    folding = [threads.submit(keep_folding) for _ in range(FOLDERS)]
+    clearing_ = [threads.submit(keep_clearing) for _ in range(CLEARERS)]
+    adding = [threads.submit(keep_adding, number) for number in range(ADDERS)]
+    try:
+        added = sum(future.result(TIMEOUT_SECONDS) for future in adding)
+        cleared = sum(future.result(TIMEOUT_SECONDS) for future in clearing_)
+    finally:
+        done.set()
+    for future in folding:
+        future.result(TIMEOUT_SECONDS)
+
+    left = count()
+    assert cleared + left == added
+    assert left == sum(Event.objects.values_list("delta", flat=True))
+    fold_the_rest()
+    assert count("eventual") == left
+    last = clear().count_before
+    assert (last, count()) == (left, 0)
+
+
+def test_clear__leaves_an_add_that_commits_after_it_looked(
+    threads: Threads, other: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twin: the add is there, uncommitted, when the clear reads the total."""
+    add(5)
+    other.set_autocommit(False)
+    with monkeypatch.context() as patch:
+        patch.setattr("counters.recording.connection", other)
+        add(7)
+
+    assert clear().count_before == 5
+    other.commit()
+
+    assert count() == 7
+    fold_the_rest()
+    assert count("eventual") == 7
+
+
+def test_clear__takes_an_add_that_commits_between_its_lock_and_its_look(
+    other: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look is a statement of its own: its snapshot is newer than the lock."""
+    add(5)
+    fold_all()
+    original = clearing._first_time
+
+    def add_first(*args: object) -> object:
+        with monkeypatch.context() as patch:
+            patch.setattr("counters.recording.connection", other)
+            add(7)
+        return original(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(clearing, "_first_time", add_first)
+
+    assert clear().count_before == 12
+    assert count() == 0
+
+
+@pytest.mark.parametrize("folded", [True, False])
+def test_clear__waits_for_another_and_takes_off_nothing_more(
+    threads: Threads, folded: bool
+) -> None:
+    """The twin: the first clear is not committed when the second begins."""
+    add(5)
+    if folded:
+        fold_all()
+    with transaction.atomic():
+        first = clear()
+        second = threads.submit(clear)
+        wait_until_somebody_waits_for_a_lock()
+
+    assert first.count_before == 5
+    assert second.result(TIMEOUT_SECONDS).count_before == 0
+    assert count() == 0
+
+
+def test_clear__that_waited_for_one_that_rolls_back_takes_it_all(
+    threads: Threads,
+) -> None:
+    add(5)
+    with transaction.atomic():
+        clear()
+        second = threads.submit(clear)
+        wait_until_somebody_waits_for_a_lock()
+        transaction.set_rollback(True)
+
+    assert second.result(TIMEOUT_SECONDS).count_before == 5
+    assert count() == 0
+
+
+def test_clears__at_once_take_off_the_count_once(threads: Threads) -> None:
+    clearers = 12
+    add(1_000)
+    start = threading.Barrier(clearers, timeout=TIMEOUT_SECONDS)
+
+    def clear_together() -> int | None:
+        start.wait()
+        return clear().count_before
+
+    futures = [threads.submit(clear_together) for _ in range(clearers)]
+    before = [future.result(TIMEOUT_SECONDS) for future in futures]
+
+    assert sorted(before, key=lambda one: one or 0) == [0] * (clearers - 1) + [1_000]
+    assert count() == 0
+
+
+@pytest.mark.parametrize("kind", ["uuidv7", "text"])
+def test_clear__of_one_token_in_many_threads_clears_once(
+    threads: Threads, kind: str
+) -> None:
+    clearers = 12
+    token = tokens.new().text if kind == "uuidv7" else "monday"
+    add(1_000)
+    start = threading.Barrier(clearers, timeout=TIMEOUT_SECONDS)
+
+    def clear_and_add() -> Cleared:
+        start.wait()
+        cleared = clear(token)
+        add(1)
+        return cleared
+
+    futures = [threads.submit(clear_and_add) for _ in range(clearers)]
+    answers = [future.result(TIMEOUT_SECONDS) for future in futures]
+
+    assert sum(not answer.duplicate for answer in answers) == 1
+    assert len({answer.event_time for answer in answers}) == 1
+    [before] = [one.count_before for one in answers if not one.duplicate]
+    assert before == 1_000
+    assert count() == clearers
+
+
+@pytest.mark.parametrize("committed", [True, False])
+@pytest.mark.parametrize("kind", ["uuidv7", "text"])
+def test_clear__of_a_token_waits_for_its_first_use_to_end(
+    threads: Threads, committed: bool, kind: str
+) -> None:
+    """The twin: the first use is not committed when the second begins."""
+    token = tokens.new().text if kind == "uuidv7" else "monday"
+    add(5)
+    with transaction.atomic():
+        first = clear(token)
+        second = threads.submit(clear, token)
+        wait_until_somebody_waits_for_a_lock()
+        if not committed:
+            transaction.set_rollback(True)
+
+    answer = second.result(TIMEOUT_SECONDS)
+    assert answer.duplicate == committed
+    assert answer.count_before == (None if committed else 5)
+    if committed:
+        assert answer.event_time == first.event_time
+    assert count() == 0
+
+
+def test_clear__waits_for_a_fold_and_reads_what_it_folded(
+    committed_namespace: Namespace, threads: Threads, other: BaseDatabaseWrapper
+) -> None:
+    """A total read beside a fold that is not committed would be taken off twice or never."""
+    counter_id = recording.add(namespace="test", name="hits", delta=5).counter_id
+    assert counter_id is not None
+    Rollup.objects.create(counter_id=counter_id, namespace_id=committed_namespace.pk)
+    other.set_autocommit(False)
+    with other.cursor() as cursor:
+        for statement in ("lock_rollups", "fold_events"):
+            cursor.execute(load("rollups", statement), {"counter_ids": [counter_id]})
+    waiting = threads.submit(clear)
+    wait_until_somebody_waits_for_a_lock()
+    other.commit()
+
+    assert waiting.result(TIMEOUT_SECONDS).count_before == 5
+    fold_the_rest()
+    assert count("eventual") == count() == 0
+
+
+def test_fold__skips_a_counter_that_is_being_cleared(threads: Threads) -> None:
+    add(5)
+    fold_all()
+    with transaction.atomic():
+        clear()
+
+        threads.submit(fold_all).result(TIMEOUT_SECONDS)
+
+        assert Rollup.objects.get().total == 5
+    fold_the_rest()
+    assert Rollup.objects.get().total == 0
+
+
+def test_add__does_not_wait_for_a_clear(threads: Threads) -> None:
+    add(5)
+    with transaction.atomic():
+        clear()
+
+        threads.submit(add, 7).result(TIMEOUT_SECONDS)
+
+    assert count() == 7
