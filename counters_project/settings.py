@@ -172,7 +172,9 @@ ROLLUPS_TRIGGER_PAUSE_SECONDS = env.number("ROLLUPS_TRIGGER_PAUSE_SECONDS", 1)
 # comes alone goes out after 5 ms.
 ROLLUPS_TRIGGER_GATHER_SECONDS = env.number("ROLLUPS_TRIGGER_GATHER_SECONDS", 0.04)
 # ROLLUPS_TRIGGER_WAITING_COUNTERS: how many may wait in a process; about 0.1 kB each.
-ROLLUPS_TRIGGER_WAITING_COUNTERS = env.integer("ROLLUPS_TRIGGER_WAITING_COUNTERS", 100_000)
+ROLLUPS_TRIGGER_WAITING_COUNTERS = env.integer(
+    "ROLLUPS_TRIGGER_WAITING_COUNTERS", 100_000
+)
 # ROLLUPS_TRIGGER_EXIT_SECONDS: how long a process that ends publishes what still waits.
 ROLLUPS_TRIGGER_EXIT_SECONDS = env.number("ROLLUPS_TRIGGER_EXIT_SECONDS", 1)
 # ROLLUPS_QUEUE: the queue of rollup messages. RabbitMQ refuses another ROLLUPS_QUEUE_MESSAGES
@@ -185,7 +187,9 @@ ROLLUPS_FOLD_REST_SECONDS = env.number("ROLLUPS_FOLD_REST_SECONDS", 0.025)
 # ROLLUPS_FOLD_EVENTS: what one fold takes at most of counters that are far behind, that is
 # by more than ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS.
 ROLLUPS_FOLD_EVENTS = env.integer("ROLLUPS_FOLD_EVENTS", 500_000)
-ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS = env.number("ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS", 10)
+ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS = env.number(
+    "ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS", 10
+)
 # ROLLUPS_TASK_SECONDS: after this a task gives what is left back to the queue.
 ROLLUPS_TASK_SECONDS = env.number("ROLLUPS_TASK_SECONDS", 2)
 # ROLLUPS_SWEEP_PERIOD_SECONDS: how often beat looks for pending counters.
