@@ -90,7 +90,7 @@ def add_checked(event: CheckedEvent) -> Recorded:
     """As `add`, for an event that `check_event` returned."""
     if best_effort.applies_to(event.namespace):
         best_effort.add(event.namespace, event.name, event.delta)
-        return Recorded(None, None, event.event_time, duplicate=False)
+        return Recorded(0, None, event.event_time, duplicate=False)
     appended = _append(event)
     if appended is None:
         create_counters(connection, [event])

@@ -19,10 +19,10 @@ END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 class Recorded:
     """The answer to an add: which event counts, and whether it was there before.
 
-    A best-effort add has neither id nor token: nothing durable was made.
+    A best-effort add has no token and the id 0: nothing durable was made.
     """
 
-    counter_id: int | None
+    counter_id: int
     token: str | None
     event_time: datetime
     duplicate: bool

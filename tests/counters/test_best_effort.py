@@ -56,7 +56,7 @@ def test_add__says_that_nothing_durable_was_made(loose: Namespace) -> None:
     recorded = recording.add(namespace="test", name="hits")
 
     assert (recorded.counter_id, recorded.token, recorded.duplicate) == (
-        None,
+        0,
         None,
         False,
     )

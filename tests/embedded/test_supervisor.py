@@ -138,7 +138,6 @@ def test_leftovers__orphans_of_a_child_that_died_before(tmp_path: Path) -> None:
         env=os.environ | {leftovers.OWNER_VARIABLE: str(tmp_path)},
         stdout=subprocess.PIPE,
         start_new_session=True,
-        text=True,
     ) as leader:
         described = identify(leader, "leader")
         assert leader.stdout is not None
