@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.core.cache import cache
+from django.core.cache import cache, caches
 from django.db import connections
 
 from counters import access, namespaces
@@ -97,7 +97,7 @@ def pending_names() -> Callable[[], set[str]]:
 
 
 class Threads(ThreadPoolExecutor):
-    """Threads that give their database connections back when they end their work."""
+    """Threads that give their connections back when they end their work."""
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         def run() -> Any:
@@ -105,8 +105,17 @@ class Threads(ThreadPoolExecutor):
                 return fn(*args, **kwargs)
             finally:
                 connections.close_all()
+                close_caches()
 
         return super().submit(run)
+
+
+def close_caches() -> None:
+    """Close this thread's connections to the cache; Django leaves that to the collector."""
+    for backend in caches.all(initialized_only=True):
+        client = getattr(backend, "_cache", None)
+        for pool in getattr(client, "_pools", {}).values():
+            pool.disconnect()
 
 
 @pytest.fixture
