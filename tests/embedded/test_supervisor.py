@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -114,7 +115,9 @@ def test_leftovers__ended_by_number_and_birth(
 ) -> None:
     record = tmp_path / "children.json"
     ours = processes.start(make_program("ours", STAYS))
-    stranger = processes.start(make_program("stranger", STAYS))
+    # Without our mark in its environment: with it, it would be an orphan of ours.
+    unmarked = replace(make_program("stranger", STAYS), env=dict(os.environ))
+    stranger = processes.start(unmarked)
     described = [identify(ours, "ours"), identify(stranger, "stranger")]
     described[1]["created"] -= 5  # somebody else's process by now
     record.write_text(json.dumps(described))
