@@ -42,11 +42,18 @@ summed AS MATERIALIZED (
       AND xid < folding.bound
       AND event_time BETWEEN folding.oldest AND folding.newest
     UNION ALL
-    SELECT event_time, delta, xid
-    FROM counters_event
-    WHERE counter_id = folding.counter_id
-      AND xid = ANY (ARRAY(SELECT pg_snapshot_xip(folding.watermark)))
-      AND event_time BETWEEN folding.oldest AND folding.newest
+    -- One look-up for each id; OFFSET 0 keeps it one. Else the planner, which cannot know
+    -- how few they are, may use the primary key and read every event the counter ever had.
+    SELECT event.event_time, event.delta, event.xid
+    FROM pg_snapshot_xip(folding.watermark) AS was_open (xid)
+    CROSS JOIN LATERAL (
+      SELECT event_time, delta, xid
+      FROM counters_event
+      WHERE counter_id = folding.counter_id
+        AND xid = was_open.xid
+        AND event_time BETWEEN folding.oldest AND folding.newest
+      OFFSET 0
+    ) AS event
   ) AS event
   WHERE event.xid <> (SELECT pg_current_xact_id())
   GROUP BY 1, 2

@@ -29,11 +29,17 @@ LEFT JOIN LATERAL (
       AND xid >= pg_snapshot_xmax(covered.watermark)
       AND event_time BETWEEN waiting.oldest AND waiting.newest
     UNION ALL
-    SELECT delta
-    FROM counters_event
-    WHERE counter_id = counter.id
-      AND xid = ANY (ARRAY(SELECT pg_snapshot_xip(covered.watermark)))
-      AND event_time BETWEEN waiting.oldest AND waiting.newest
+    -- One look-up for each id; OFFSET 0 keeps it one: see fold_events.sql.
+    SELECT event.delta
+    FROM pg_snapshot_xip(covered.watermark) AS was_open (xid)
+    CROSS JOIN LATERAL (
+      SELECT delta
+      FROM counters_event
+      WHERE counter_id = counter.id
+        AND xid = was_open.xid
+        AND event_time BETWEEN waiting.oldest AND waiting.newest
+      OFFSET 0
+    ) AS event
   ) AS event
 ) AS unfolded ON waiting.written_at IS NOT NULL
 WHERE counter.namespace_id = %(namespace_id)s::bigint AND counter.name = %(name)s::text

@@ -1,0 +1,121 @@
+"""A fold, and an accurate read, cost what is pending, not what the counter ever had."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from counters import recording
+from counters.models import Namespace
+from counters.statements import load
+from rollups.folding import fold
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("triggers"),
+]
+KEPT, TRANSACTIONS, PENDING = 200_000, 2, 30
+
+
+@pytest.fixture
+def counter_id(committed_namespace: Namespace) -> int:
+    """A counter with many folded events, a few pending, and one open while it was folded.
+
+    Few transactions wrote the many: so the planner thinks little of the index by them.
+    """
+    found = recording.add(namespace="test", name="hits").counter_id
+    assert found is not None
+    with connection.cursor() as cursor:
+        for _ in range(TRANSACTIONS):
+            cursor.execute(
+                "INSERT INTO counters_event (counter_id, token, event_time, delta)"
+                " SELECT %s, gen_random_uuid(), now(), 1 FROM generate_series(1, %s)",
+                [found, KEPT // TRANSACTIONS],
+            )
+    late = connection.copy()
+    late.set_autocommit(False)
+    with late.cursor() as cursor:
+        cursor.execute("SELECT pg_current_xact_id()")
+    fold([found])
+    late.rollback()
+    late.close()
+    for _ in range(PENDING):
+        recording.add(namespace="test", name="hits")
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE counters_event")
+    return found
+
+
+def events_read(statement: str, types: str, values: list[Any]) -> int:
+    """Run the statement as a prepared one; return how many rows the events' scans read."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET plan_cache_mode = force_generic_plan")
+        cursor.execute(f"PREPARE measured {types} AS {statement}")
+        arguments = ", ".join(values)
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE measured ({arguments})")
+        [(plan,)] = cursor.fetchall()
+        cursor.execute("DEALLOCATE measured")
+        cursor.execute("RESET plan_cache_mode")
+    tree = json.loads(plan) if isinstance(plan, str) else plan
+    return sum(
+        node["Actual Loops"]
+        * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0))
+        for node in nodes(tree[0]["Plan"])
+        if node.get("Relation Name", "").startswith("counters_event")
+    )
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from nodes(child)
+
+
+def test_fold__reads_the_events_that_it_folds_and_no_other(counter_id: int) -> None:
+    statement = load("rollups", "fold_events").replace("%(counter_ids)s", "$1")
+
+    read = events_read(statement, "(bigint[])", [f"'{{{counter_id}}}'"])
+
+    assert read == PENDING
+
+
+def test_fold_in_parts__reads_the_events_that_it_folds_and_no_other(
+    counter_id: int,
+) -> None:
+    statement = (
+        load("rollups", "fold_events_up_to")
+        .replace("%(counter_ids)s", "$1")
+        .replace("%(bounds)s", "$2")
+        .replace("%%", "%")
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            load("rollups", "bound_fold"), {"counter_ids": [counter_id], "most": 9}
+        )
+        [(_, bound)] = cursor.fetchall()
+
+    read = events_read(
+        statement, "(bigint[], text[])", [f"'{{{counter_id}}}'", f"'{{{bound}}}'"]
+    )
+
+    assert read == 10
+
+
+def test_accurate_read__reads_the_pending_events_and_no_other(
+    counter_id: int, committed_namespace: Namespace
+) -> None:
+    statement = (
+        load("rollups", "read_accurate")
+        .replace("%(namespace_id)s", "$1")
+        .replace("%(name)s", "$2")
+    )
+
+    read = events_read(
+        statement, "(bigint, text)", [str(committed_namespace.pk), "'hits'"]
+    )
+
+    assert read == PENDING
