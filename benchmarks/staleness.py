@@ -116,7 +116,8 @@ def _measure(rate: float, seconds: float, threads: int) -> list[float]:
         django_db.connections.close_all()
 
     def write(number: int) -> None:
-        due = time.perf_counter() + number * threads / rate / threads
+        started.wait()
+        due = time.perf_counter() + number / rate
         until = time.perf_counter() + seconds
         turn = number
         while due < until:
@@ -133,8 +134,7 @@ def _measure(rate: float, seconds: float, threads: int) -> list[float]:
     started = threading.Barrier(threads + 1)
     reader = threading.Thread(target=look)
     writers = [
-        threading.Thread(target=lambda n=n: (started.wait(), write(n)))  # type: ignore[misc]
-        for n in range(threads)
+        threading.Thread(target=write, args=(number,)) for number in range(threads)
     ]
     for thread in (reader, *writers):
         thread.start()
