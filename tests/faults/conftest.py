@@ -23,7 +23,7 @@ Publishing = Callable[[str], AbstractContextManager[Publisher]]
 
 
 @pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnBroker]:
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnValkey]:
     broker = OwnValkey(tmp_path_factory.mktemp("valkey"))
     broker.start()
     yield broker
@@ -31,7 +31,7 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnBroker]:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnBroker]:
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRabbitMQ]:
     require_rabbitmq()
     broker = OwnRabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
     try:

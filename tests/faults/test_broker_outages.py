@@ -25,12 +25,13 @@ from rollups.draining import drain
 from rollups.models import Rollup
 from rollups.publisher import Publisher
 from rollups.queues import QueueDiffers, declare, rollup_queue
-from tests.faults.brokers import OwnBroker, Proxy
+from tests.faults.brokers import OwnBroker, OwnRabbitMQ, OwnValkey, Proxy
 from tests.faults.conftest import (
     Publishing,
     WatchedBroker,
     adds_up,
     delete_queue,
+    empty,
     messages_in,
     settled,
     wait_until_settled,
@@ -208,6 +209,26 @@ def _nobody(url: str) -> str:
     """The same broker at a port where nobody listens."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.replace(f":{parts.port}", ":1")).geturl()
+
+
+def test_memory_alarm__is_noticed_by_what_rabbitmq_says(
+    committed_namespace: Namespace, rabbitmq: OwnRabbitMQ, publishing_to: Publishing
+) -> None:
+    """And not only by the socket's buffers, which take minutes to fill."""
+    empty(rabbitmq.url)
+    with publishing_to(rabbitmq.url) as made, rabbitmq.memory_alarm():
+        wait_until(lambda: noticed(made), "no failure was noticed")
+
+    assert "BrokerBlocked" in made.tally.failed
+
+
+def test_out_of_memory__is_named_so(
+    committed_namespace: Namespace, valkey: OwnValkey, publishing_to: Publishing
+) -> None:
+    with publishing_to(valkey.url) as made, valkey.out_of_memory():
+        wait_until(lambda: noticed(made), "no failure was noticed")
+
+    assert set(made.tally.failed) == {"OutOfMemoryError"}
 
 
 def test_queue__drops_its_oldest_messages_beyond_its_bound(

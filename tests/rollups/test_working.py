@@ -313,7 +313,7 @@ def test_healed__does_not_count_a_counter_whose_fold_failed(sweep_id: int) -> No
     broken = break_counter("broken")
     age(timedelta(minutes=5))
     work([broken])
-    Rollup.objects.update(total=5)
+    Rollup.objects.update(total=5, watermark_at="2020-01-01T00:00Z")
     Failure.objects.update(next_try_at="2020-01-01T00:00Z")
 
     work([broken], sweep_id=sweep_id)
