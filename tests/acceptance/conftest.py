@@ -24,7 +24,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 _OF_THE_SUITE = ("DATABASE_URL", "CELERY_BROKER_URL", "CACHE_URL", "SECRET_KEY")
 
 
-def wait_until(claim: Callable[[], Any], *, within_seconds: float = 30) -> Any:
+def wait_until(claim: Callable[[], Any], *, within_seconds: float = 60) -> Any:
     """Return the claim's value once it is true."""
     deadline = time.monotonic() + within_seconds
     while not (value := claim()):
