@@ -143,7 +143,9 @@ def test_outage__inline_fails_no_add_and_asks_the_broker_once_a_pause(
     settings: Settings,
     request: pytest.FixtureRequest,
 ) -> None:
-    url, _, outage = sick
+    url, name, outage = sick
+    if (url[:4], name) == ("amqp", "killed") and "LONG_TESTS" not in os.environ:
+        pytest.skip("RabbitMQ takes its time to start again")
     settings.ROLLUPS_TRIGGER = "inline"
     with publishing_to(url) as made:
         add(adds=10)

@@ -75,47 +75,42 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(child)
 
 
-def test_fold__reads_the_events_that_it_folds_and_no_other(counter_id: int) -> None:
-    statement = load("rollups", "fold_events").replace("%(counter_ids)s", "$1")
-
-    read = events_read(statement, "(bigint[])", [f"'{{{counter_id}}}'"])
-
-    assert read == PENDING
-
-
-def test_fold_in_parts__reads_the_events_that_it_folds_and_no_other(
-    counter_id: int,
+def test_folds_and_accurate_reads__read_what_is_pending_and_nothing_else(
+    counter_id: int, committed_namespace: Namespace
 ) -> None:
-    statement = (
-        load("rollups", "fold_events_up_to")
-        .replace("%(counter_ids)s", "$1")
-        .replace("%(bounds)s", "$2")
-        .replace("%%", "%")
-    )
+    ids = f"'{{{counter_id}}}'"
     with connection.cursor() as cursor:
         cursor.execute(
             load("rollups", "bound_fold"), {"counter_ids": [counter_id], "most": 9}
         )
         [(_, bound)] = cursor.fetchall()
 
-    read = events_read(
-        statement, "(bigint[], text[])", [f"'{{{counter_id}}}'", f"'{{{bound}}}'"]
-    )
+    read = {
+        "read_accurate": events_read(
+            numbered("read_accurate", "namespace_id", "name"),
+            "(bigint, text)",
+            [str(committed_namespace.pk), "'hits'"],
+        ),
+        "fold_events_up_to": events_read(
+            numbered("fold_events_up_to", "counter_ids", "bounds"),
+            "(bigint[], text[])",
+            [ids, f"'{{{bound}}}'"],
+        ),
+        "fold_events": events_read(
+            numbered("fold_events", "counter_ids"), "(bigint[])", [ids]
+        ),
+    }
 
-    assert read == 10
+    assert read == {
+        "read_accurate": PENDING,
+        "fold_events_up_to": 10,
+        "fold_events": PENDING - 10,
+    }
 
 
-def test_accurate_read__reads_the_pending_events_and_no_other(
-    counter_id: int, committed_namespace: Namespace
-) -> None:
-    statement = (
-        load("rollups", "read_accurate")
-        .replace("%(namespace_id)s", "$1")
-        .replace("%(name)s", "$2")
-    )
-
-    read = events_read(
-        statement, "(bigint, text)", [str(committed_namespace.pk), "'hits'"]
-    )
-
-    assert read == PENDING
+def numbered(statement: str, *parameters: str) -> str:
+    """Return the statement with PREPARE's kind of parameters."""
+    text = load("rollups", statement)
+    for number, name in enumerate(parameters, start=1):
+        text = text.replace(f"%({name})s", f"${number}")
+    return text.replace("%%", "%")
