@@ -15,8 +15,6 @@ from counters import tokens
 from counters.models import Event, Namespace
 from tests.api.conftest import Api, answer, counter, fold_all, grant, problem
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
 
 def clear(api: Api, body: object = None, name: str = "hits", **options: Any) -> Any:
     return api.post(f"{counter(name)}/clear", {} if body is None else body, **options)
@@ -58,8 +56,7 @@ def test_clear__takes_off_what_is_folded_and_what_is_not(committed_api: Api) -> 
     assert sum(Event.objects.values_list("delta", flat=True)) == 0
 
 
-def test_clear__leaves_later_adds_and_other_counters(committed_api: Api) -> None:
-    api = committed_api
+def test_clear__leaves_later_adds_and_other_counters(api: Api) -> None:
     for name in ("hits", "other"):
         api.add(name, {"delta": 5})
 
@@ -69,12 +66,12 @@ def test_clear__leaves_later_adds_and_other_counters(committed_api: Api) -> None
     assert (count(api), count(api, name="other")) == (3, 5)
 
 
-def test_clear__without_any_body_is_taken(committed_api: Api) -> None:
-    committed_api.add("hits", {"delta": 5})
+def test_clear__without_any_body_is_taken(api: Api) -> None:
+    api.add("hits", {"delta": 5})
 
-    answer(committed_api.send("POST", f"{counter('hits')}/clear"))
+    answer(api.send("POST", f"{counter('hits')}/clear"))
 
-    assert count(committed_api) == 0
+    assert count(api) == 0
 
 
 @pytest.mark.parametrize("token", [tokens.new().text, "monday"])
@@ -99,8 +96,7 @@ def test_clear__repeated_changes_nothing(
     assert count(api) == 3
 
 
-def test_clear__of_0_spends_its_token_too(committed_api: Api) -> None:
-    api = committed_api
+def test_clear__of_0_spends_its_token_too(api: Api) -> None:
     api.add("hits", {"delta": 0})
     clear(api, {"token": "monday"})
     api.add("hits", {"delta": 3})
@@ -109,8 +105,7 @@ def test_clear__of_0_spends_its_token_too(committed_api: Api) -> None:
     assert count(api) == 3
 
 
-def test_clear__may_use_the_token_of_an_add(committed_api: Api) -> None:
-    api = committed_api
+def test_clear__may_use_the_token_of_an_add(api: Api) -> None:
     token = tokens.new().text
     api.add("hits", {"delta": 5, "token": token})
 
@@ -121,13 +116,12 @@ def test_clear__may_use_the_token_of_an_add(committed_api: Api) -> None:
     assert count(api) == 0
 
 
-def test_clear__may_use_one_token_on_several_counters(committed_api: Api) -> None:
+def test_clear__may_use_one_token_on_several_counters(api: Api) -> None:
     for name in "ab":
-        committed_api.add(name, {"delta": 5})
+        api.add(name, {"delta": 5})
 
     before = [
-        answer(clear(committed_api, {"token": "monday"}, name))["count_before"]
-        for name in "ab"
+        answer(clear(api, {"token": "monday"}, name))["count_before"] for name in "ab"
     ]
 
     assert before == [5, 5]
@@ -158,18 +152,18 @@ def test_clear__of_counts_beyond_one_event(
     assert count(api) == 0
 
 
-def test_clear__takes_a_generation_time(committed_api: Api) -> None:
+def test_clear__takes_a_generation_time(api: Api) -> None:
     at = datetime.now(UTC) - timedelta(hours=2)
-    committed_api.add("hits", {"delta": 5})
+    api.add("hits", {"delta": 5})
     body = {"token": "monday", "generation_time": at.isoformat()}
 
-    first = answer(clear(committed_api, body))
+    first = answer(clear(api, body))
 
     assert datetime.fromisoformat(first["event_time"]) == at
-    assert answer(clear(committed_api, body))["duplicate"]
+    assert answer(clear(api, body))["duplicate"]
     # The time is the event's, also where the server makes the token.
     del body["token"]
-    made = answer(clear(committed_api, body))
+    made = answer(clear(api, body))
     assert abs(datetime.fromisoformat(made["event_time"]) - at) < timedelta(seconds=1)
 
 
@@ -189,24 +183,23 @@ def test_clear__takes_a_generation_time(committed_api: Api) -> None:
     ],
 )
 def test_clear__names_what_is_wrong(
-    committed_api: Api, body: object, status: int, named: str
+    api: Api, body: object, status: int, named: str
 ) -> None:
-    committed_api.add("hits", {"delta": 5})
+    api.add("hits", {"delta": 5})
 
-    assert named in problem(clear(committed_api, body), status)["detail"]
-    assert count(committed_api) == 5
+    assert named in problem(clear(api, body), status)["detail"]
+    assert count(api) == 5
 
 
-def test_clear__of_an_unknown_counter_is_not_found(committed_api: Api) -> None:
-    problem(clear(committed_api), 404, "counter-not-found")
+def test_clear__of_an_unknown_counter_is_not_found(api: Api) -> None:
+    problem(clear(api), 404, "counter-not-found")
 
 
 @pytest.mark.parametrize("token", ["monday", "9b2c6f0e-3b0a-4a52-9a51-5b8a4a4f7a10"])
 def test_clear__takes_a_token_again_once_the_accept_window_has_passed(
-    committed_api: Api, token: str
+    api: Api, token: str
 ) -> None:
     """As an add does: the window is how long a repeat is known as one."""
-    api = committed_api
     begun = datetime.now(UTC)
     with time_machine.travel(begun, tick=False) as clock:
         api.add("hits", {"delta": 5})
@@ -228,14 +221,14 @@ def test_clear__takes_a_token_again_once_the_accept_window_has_passed(
 
 
 def test_clear__does_not_tell_the_count_to_whom_may_not_read_it(
-    committed_api: Api, api_of: Callable[[User], Api]
+    api: Api, api_of: Callable[[User], Api]
 ) -> None:
     writer = User.objects.create_user("writer")
     grant(Namespace.objects.get(), writer, "write")
-    committed_api.add("hits", {"delta": 5})
+    api.add("hits", {"delta": 5})
 
     body = answer(clear(api_of(writer)))
 
     assert body["count_before"] is None
     assert body["duplicate"] is False
-    assert count(committed_api) == 0
+    assert count(api) == 0

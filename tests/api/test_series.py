@@ -16,8 +16,6 @@ from rollups import series
 from rollups.models import Rollup
 from tests.api.conftest import Api, answer, counter, fold_all, problem
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
 # Noon two days ago: every test's events are within a window of three days.
 NOON = datetime.now(UTC).replace(
     hour=12, minute=0, second=0, microsecond=0
@@ -364,20 +362,20 @@ def test_series__may_have_10_000_buckets_and_no_more(series_api: Api, add: Add) 
     ],
 )
 def test_series__names_what_is_wrong_with_the_query(
-    series_api: Api, add: Add, query: str, field: str
+    api: Api, query: str, field: str
 ) -> None:
-    add(1, NOON)
+    api.add("hits", {"delta": 1})
 
-    response = series_api.get(f"{counter('hits')}/series?{query}")
+    response = api.get(f"{counter('hits')}/series?{query}")
 
     assert problem(response, 400, "invalid")["field"] == field
 
 
 @pytest.mark.parametrize("to", ["9999-12-30T00:00:00Z", "0001-03-02T00:00:00Z"])
-def test_series__of_any_year_is_answered(series_api: Api, add: Add, to: str) -> None:
-    add(1, NOON)
+def test_series__of_any_year_is_answered(api: Api, to: str) -> None:
+    api.add("hits", {"delta": 1})
 
-    assert answer(series_api.get(f"{counter('hits')}/series?bucket=day&to={to}"))
+    assert answer(api.get(f"{counter('hits')}/series?bucket=day&to={to}"))
 
 
 def test_series__takes_times_of_any_offset(series_api: Api, add: Add) -> None:
@@ -390,12 +388,12 @@ def test_series__takes_times_of_any_offset(series_api: Api, add: Add) -> None:
     assert deltas(body) == [1]
 
 
-def test_series__of_an_unknown_counter_is_not_found(series_api: Api) -> None:
-    problem(get(series_api, "nothing"), 404, "counter-not-found")
+def test_series__of_an_unknown_counter_is_not_found(api: Api) -> None:
+    problem(get(api, "nothing"), 404, "counter-not-found")
 
 
-def test_series__of_a_best_effort_namespace_says_why_not(series_api: Api) -> None:
+def test_series__of_a_best_effort_namespace_says_why_not(api: Api) -> None:
     Namespace.objects.update(counter_type="best-effort")
     namespaces.forget_all()
 
-    problem(get(series_api), 400, "not-for-best-effort")
+    problem(get(api), 400, "not-for-best-effort")
