@@ -164,6 +164,20 @@ class NoSharedCache(CountersError):
         )
 
 
+class NotAnchored(CountersError):
+    """The database was restored from a dump: its snapshots are of another cluster."""
+
+    code = "not-anchored"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database was restored from a dump into another cluster, where the"
+            " watermarks of its rollups mean nothing. Adds are recorded and eventual reads"
+            " answer; folds, accurate reads and clears wait until `manage.py reanchor` has"
+            " recounted."
+        )
+
+
 class CounterNotFound(CountersError):
     """The namespace is there; nothing was ever added to a counter of that name."""
 

@@ -6,22 +6,28 @@ fails for want of one; making the partition later moves such rows into it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
+from counters.patience import LocksHeld, try_patiently
 from counters.statements import fetch, load
+
+logger = logging.getLogger(__name__)
 
 DAY = timedelta(days=1)
 # A month this long past gets one partition for all its days: every fold and accurate
 # read that cannot tell its event times beforehand opens every partition there is.
 WHOLE_MONTHS_AFTER = timedelta(days=62)
 DEFAULT_DAYS_AHEAD = 7
+# How many days of strays one round of upkeep brings into partitions of their own.
+STRAY_DAYS = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +58,20 @@ def make(
     """Make the partitions that are missing for event times from `since` to `until`.
 
     Each is made in a transaction of its own that never blocks an add: ATTACH takes a lock
-    on the parent that lets inserts through. Return the new ones, oldest first.
+    on the parent that lets inserts through. One whose locks cannot be had, because another
+    transaction stays open, is left for the next time: its events wait in the default
+    partition. Return the new ones, oldest first.
     """
     connection = connections[using]
     now = now or datetime.now(UTC)
-    made = []
-    for wanted in _missing(_existing(connection), since, until, now):
-        with transaction.atomic(using=using, durable=not connection.in_atomic_block):
-            if _make_one(connection, wanted):
-                made.append(wanted)
-    return made
+    missing = _missing(_existing(connection), since, until, now)
+    return [wanted for wanted in missing if _make_patiently(connection, wanted)]
+
+
+def make_for_strays(*, using: str = DEFAULT_DB_ALIAS) -> list[Partition]:
+    """Make the partitions that events in the default one lack; return the new ones."""
+    days = fetch(connections[using], "counters", "list_strays", most=STRAY_DAYS)
+    return [made for (day,) in days for made in make(day, day, using=using)]
 
 
 def existing(*, using: str = DEFAULT_DB_ALIAS) -> list[Partition]:
@@ -102,8 +112,24 @@ def _midnight(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
+def _make_patiently(connection: BaseDatabaseWrapper, wanted: Partition) -> bool:
+    try:
+        return try_patiently(connection, lambda: _make_one(connection, wanted))
+    except LocksHeld:
+        logger.warning(
+            "The partition %s is left for later: a transaction that read or wrote the"
+            " default partition stays open. Its events wait there; nothing is lost.",
+            wanted.name,
+        )
+        return False
+
+
 def _make_one(connection: BaseDatabaseWrapper, wanted: Partition) -> bool:
-    """Make one partition in the current transaction; False where another made it first."""
+    """Make one partition in the current transaction; False where another made it first.
+
+    Attaching it locks the default partition, which a transaction that read counts holds for
+    as long as it is open.
+    """
     names = {
         "partition": sql.Identifier(wanted.name),
         "since": sql.Literal(wanted.since.isoformat()),

@@ -260,6 +260,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(hours=1),
         "options": {"expires": 3600, "ignore_result": True},
     },
+    "close-partitions": {
+        "task": "close_partitions",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 3600, "ignore_result": True},
+    },
 }
 # Beat keeps its clock here; it only says when each entry ran last.
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")

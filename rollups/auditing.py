@@ -9,6 +9,7 @@ from django.db import connection, transaction
 
 from counters.models import Namespace
 from counters.statements import fetch
+from rollups.anchoring import anchored_only
 
 # Few enough that each statement is short, and no snapshot is held for long.
 BATCH_COUNTERS = 200
@@ -49,18 +50,20 @@ def audit(
     """Yield every counter that has a rollup, in batches, each as of one snapshot.
 
     What is pending is no difference: a rollup is compared with the events that its
-    watermark covers. Reads every event that is kept.
+    watermark covers, those that are kept and those that retention has closed. Reads every
+    event that is kept. Raises NotAnchored.
     """
     after = 0
     while True:
-        rows = fetch(
-            connection,
-            "rollups",
-            "audit_rollups",
-            after=after,
-            most=batch_counters,
-            namespace_id=namespace.pk if namespace else None,
-        )
+        with anchored_only():
+            rows = fetch(
+                connection,
+                "rollups",
+                "audit_rollups",
+                after=after,
+                most=batch_counters,
+                namespace_id=namespace.pk if namespace else None,
+            )
         if not rows:
             return
         batch = [
@@ -77,8 +80,9 @@ def repair(counter_ids: Collection[int]) -> set[int]:
     """Set totals and buckets to what the events say; return the counters it was done for.
 
     One transaction. A counter that a fold holds at the moment is left for the next time.
+    Raises NotAnchored.
     """
-    with transaction.atomic(durable=True):
+    with anchored_only(), transaction.atomic(durable=True):
         locked = fetch(
             connection, "rollups", "lock_rollups", counter_ids=list(counter_ids)
         )

@@ -19,6 +19,7 @@ from counters.errors import CounterNotFound, InvalidValue, NotForBestEffort
 from counters.models import Namespace
 from counters.repeats import find_first_events
 from counters.statements import fetch
+from rollups.anchoring import anchored_only
 
 # A total beyond one event's range takes several; nobody has so many.
 MOST_EVENTS = batches.BATCH_EVENTS
@@ -47,7 +48,7 @@ def clear(
 
     A clear's tokens are apart from those of adds. Waits for a fold of this counter that
     is under way. Raises NamespaceNotFound, CounterNotFound, InvalidValue,
-    OutsideAcceptWindow.
+    OutsideAcceptWindow, NotAnchored.
     """
     found = namespaces.get(namespace)
     names.check(name)
@@ -63,7 +64,7 @@ def clear(
     )
     event_time = parsed.event_time or now
     namespaces.check_event_time(found, event_time, now)
-    with transaction.atomic():
+    with anchored_only(), transaction.atomic():
         locked = fetch(
             connection, "rollups", "lock_for_clear", namespace_id=found.pk, name=name
         )

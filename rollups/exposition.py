@@ -28,6 +28,7 @@ DATABASE_GAUGES = {
     "rollups_lag_seconds": "How long the counter that waits longest has waited.",
     "rollups_last_sweep_age_seconds": "Time since the last sweep began.",
     "rollups_set_apart_counters": "Counters whose fold failed, until it succeeds.",
+    "rollups_anchored": "0 after a restore into another cluster, until it is reanchored.",
 }
 
 
@@ -59,6 +60,7 @@ class _DatabaseCollector(Collector):
             now.lag_seconds,
             now.last_sweep_age_seconds,
             now.set_apart,
+            int(now.is_anchored),
         )
         yield GaugeMetricFamily(
             "rollups_database_up", "Whether the database answers.", value=1

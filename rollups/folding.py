@@ -11,6 +11,7 @@ from django.db import connection, transaction
 
 from counters.statements import fetch
 from rollups import conf, failures, metrics
+from rollups.anchoring import anchored_only
 
 # In a fold by parts, however many counters share it, each may go on by this much.
 _LEAST_EVENTS = 1_000
@@ -57,7 +58,7 @@ def fold(counter_ids: Collection[int], *, rest: timedelta = NO_REST) -> Folded:
     counter folded within `rest` is left out; so is one that was set apart. Where folding
     lags behind, the oldest events come first and no more than ROLLUPS_FOLD_EVENTS, so
     time and memory are bounded. Must not be called inside a transaction block (raises
-    RuntimeError).
+    RuntimeError). Raises NotAnchored after a restore into another cluster.
     """
     started = time.monotonic()
     rows = fetch(
@@ -76,7 +77,7 @@ def fold(counter_ids: Collection[int], *, rest: timedelta = NO_REST) -> Folded:
     behind = {one.counter_id for one in prepared if one.lag > long} & pending
     events_of: dict[int, int] = {}
     partly: set[int] = set()
-    with transaction.atomic(durable=True):
+    with anchored_only(), transaction.atomic(durable=True):
         locked = _ids("lock_rollups", pending)
         if behind & locked:
             part_of, partly = _fold_in_parts(behind & locked)

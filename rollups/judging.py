@@ -63,6 +63,13 @@ def judge(status: Status, limits: Limits) -> list[Verdict]:
             f"{status.set_apart} counter(s) cannot be folded"
             + (", see rollups_failure" if status.set_apart else ""),
         ),
+        Verdict(
+            "anchor",
+            Level.OK if status.is_anchored else Level.CRITICAL,
+            "the watermarks are of this cluster"
+            if status.is_anchored
+            else "restored from a dump: run manage.py reanchor, nothing folds before",
+        ),
     ]
 
 

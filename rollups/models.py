@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models.functions import Now
 
 from counters.fields import SnapshotField
 from counters.models import Counter
@@ -51,6 +52,10 @@ class Bucket(models.Model):
     bucket_at = models.DateTimeField()
     delta = models.DecimalField(max_digits=40, decimal_places=0)
     events = models.BigIntegerField()
+    # The share of events that retention has dropped; null where all are kept. With the kept
+    # events it recounts the bucket for ever.
+    closed_delta = models.DecimalField(max_digits=40, decimal_places=0, null=True)
+    closed_events = models.BigIntegerField(null=True)
 
     def __str__(self) -> str:
         return f"{self.delta:+} at {self.bucket_at}"
@@ -92,3 +97,51 @@ class Failure(models.Model):
 
     def __str__(self) -> str:
         return f"counter {self.counter_id}: {self.error}"
+
+
+class Closing(models.Model):
+    """That a partition of events was closed: folded, counted for good, taken off, dropped."""
+
+    # Half-open, as the partition's bounds: since <= event time < until.
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    closed_at = models.DateTimeField(db_default=Now())
+    counters = models.BigIntegerField()
+    events = models.BigIntegerField()
+    total = models.DecimalField(max_digits=60, decimal_places=0)
+    # The table apart that holds the events until it is dropped.
+    dropped_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-closed_at"]
+        constraints = [
+            models.CheckConstraint(
+                name="rollups_closing_since_before_until",
+                condition=models.Q(since__lt=models.F("until")),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.events} events from {self.since} until {self.until}"
+
+    @property
+    def table(self) -> str:
+        return f"counters_event_closed_{self.pk}"
+
+
+class Anchor(models.Model):
+    """The database cluster whose transaction ids the watermarks and events speak of.
+
+    One row. It goes with a dump, the cluster does not: see rollups.anchoring. Unmanaged, so
+    that no flush of the tables takes it away.
+    """
+
+    id = models.SmallIntegerField(primary_key=True)
+    system_identifier = models.BigIntegerField()
+    anchored_at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+
+    def __str__(self) -> str:
+        return f"cluster {self.system_identifier}"

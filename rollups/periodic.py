@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from counters import claims, deleting, partitions
-from rollups import exposition, sweeping
+from counters import claims, deleting
+from rollups import exposition, sweeping, upkeep
 
 
 @shared_task(name="sweep", ignore_result=True)
@@ -18,6 +18,12 @@ def sweep() -> None:
 @shared_task(name="make_partitions", ignore_result=True)
 def make_partitions() -> None:
     """Make the partitions of the coming days, and clear away what nobody needs."""
-    partitions.make_ahead()
     claims.drop_expired()
     deleting.remove_orphans()
+    upkeep.make_partitions()
+
+
+@shared_task(name="close_partitions", ignore_result=True, time_limit=3600)
+def close_partitions() -> None:
+    """Close the partitions that retention lets go, and drop those closed before."""
+    upkeep.close_partitions()

@@ -13,6 +13,7 @@ from counters.errors import CounterNotFound, InvalidValue, NotForBestEffort
 from counters.models import Namespace
 from counters.statements import fetch
 from rollups import trigger
+from rollups.anchoring import anchored_only
 
 Accuracy = Literal["eventual", "accurate", "best-effort"]
 
@@ -39,16 +40,18 @@ def get(*, namespace: str, name: str, accuracy: str | None = None) -> Reading:
 
     One statement, so one snapshot; accurate reads see the caller's own uncommitted adds.
     A pending counter is triggered again: reading it is reason enough to fold it. Raises
-    NamespaceNotFound, CounterNotFound, InvalidValue, NotForBestEffort, NoSharedCache.
+    NamespaceNotFound, CounterNotFound, InvalidValue, NotForBestEffort, NoSharedCache, and
+    for an accurate read NotAnchored.
     """
     found = namespaces.get(namespace)
     names.check(name)
     chosen = choose_accuracy(found, accuracy)
     if chosen == "best-effort":
         return _best_effort(found, name)
-    rows = fetch(
-        connection, "rollups", f"read_{chosen}", namespace_id=found.pk, name=name
-    )
+    with anchored_only():
+        rows = fetch(
+            connection, "rollups", f"read_{chosen}", namespace_id=found.pk, name=name
+        )
     if not rows:
         raise CounterNotFound(namespace, name)
     counter_id, count, as_of, pending, last_write_at = rows[0]

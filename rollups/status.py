@@ -20,6 +20,8 @@ class Status:
     # By the sweeps of the last minutes.
     healed_lately: int
     set_apart: int
+    # False after a restore into another cluster: nothing folds until `manage.py reanchor`.
+    is_anchored: bool
 
 
 def measure() -> Status:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
+from counters.errors import NotAnchored
 from counters.statements import fetch
-from rollups import conf, metrics, trigger
+from rollups import anchoring, conf, metrics, trigger
 from rollups.models import Sweep
+
+logger = logging.getLogger(__name__)
 
 # How long the record of a sweep is kept.
 KEPT = timedelta(days=7)
@@ -47,8 +51,12 @@ def sweep() -> Swept | None:
     One sweep runs at a time in the whole system, whoever starts it, and at most two in a
     period, however many beats there are: None where another one is at it or just was. Its
     messages expire with its period, so no more than ROLLUPS_SWEEP_COUNTERS a sweep are
-    ever in flight, and sweeps never pile up.
+    ever in flight, and sweeps never pile up. None as well while nothing can be folded,
+    after a restore into another cluster.
     """
+    if not anchoring.is_anchored():
+        logger.error("No sweep: %s", NotAnchored().message)
+        return None
     grace = timedelta(seconds=conf.sweep_grace_seconds())
     with transaction.atomic(durable=True):
         if not _only_sweep() or _swept_just_now():

@@ -6,6 +6,7 @@ import logging
 
 from celery import shared_task
 
+from counters.errors import NotAnchored
 from rollups import working
 from rollups.fire_and_forget import FireAndForget
 
@@ -24,7 +25,12 @@ HARD_LIMIT_SECONDS = 120
 )
 def rollup(counter_ids: list[int], turn: int = 0, sweep_id: int | None = None) -> None:
     """Fold these counters; those still pending afterwards stay in circulation."""
-    for again in working.work(counter_ids, turn=turn, sweep_id=sweep_id):
+    try:
+        pending = working.work(counter_ids, turn=turn, sweep_id=sweep_id)
+    except NotAnchored as error:
+        logger.error("Not folded: %s", error.message)
+        return
+    for again in pending:
         try:
             rollup.apply_async(
                 args=[again.counter_ids],

@@ -47,7 +47,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     },
     "counters/find_orphans": {"most": 10},
     "counters/list_partitions": {},
+    "counters/list_strays": {"most": 10},
+    "counters/measure_partitions": {},
     "rollups/audit_rollups": {"after": 0, "most": 10, "namespace_id": None},
+    "rollups/create_rollups": {"counter_ids": [1]},
     "rollups/fold_events": {"counter_ids": [1]},
     "rollups/lock_for_clear": {"name": "hits"},
     "rollups/lock_rollups": {"counter_ids": [1]},
@@ -65,6 +68,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "since": NOW,
         "until": NOW,
     },
+    "rollups/reanchor_rollups": {"counter_ids": [1]},
     "rollups/record_failure": {
         "counter_id": 1,
         "error": "DataError",
@@ -81,7 +85,13 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "rollups/repair_rollups": {"counter_ids": [1]},
     "rollups/select_pending": {"grace": timedelta(0), "most": 10},
 }
-NAMED = {"counters/make_partition": {"partition": sql.Identifier("counters_event_x")}}
+NAMED = {
+    "counters/make_partition": {"partition": sql.Identifier("counters_event_x")},
+    "rollups/close_buckets": {"partition": sql.Identifier("counters_event_default")},
+    "rollups/inspect_partition": {
+        "partition": sql.Identifier("counters_event_default")
+    },
+}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from counters.api.add import AddView
-from rollups import reading
+from counters.errors import NotAnchored
+from rollups import anchoring, reading
 from rollups.api import described
 from rollups.api.shapes import count_body
 
@@ -22,6 +23,8 @@ class AddAndGetView(AddView):
         # Before anything is written: an add that counted must not answer an error.
         found = self.check_right(request, namespace, "read")
         accuracy = reading.choose_accuracy(found, wanted, field="get")
+        if accuracy == "accurate" and not anchoring.is_anchored():
+            raise NotAnchored
         added = self.add(request, namespace, name)
         read = reading.get(namespace=namespace, name=name, accuracy=accuracy)
         return Response({**added, **count_body(read)})

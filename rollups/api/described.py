@@ -15,7 +15,13 @@ from counters.api.described import (
     TOKEN,
 )
 from counters.api.schema import CSRF, Json, operation, query, ref
-from counters.errors import AccessDenied, InvalidValue, NotConfirmed, NotForBestEffort
+from counters.errors import (
+    AccessDenied,
+    InvalidValue,
+    NotAnchored,
+    NotConfirmed,
+    NotForBestEffort,
+)
 from rollups.api.bodies import ACCURACY
 from rollups.listing import DEFAULT_LIMIT, MOST, ORDERINGS
 from rollups.series import LENGTHS
@@ -56,6 +62,7 @@ add_and_get = operation(
         writes.BAD_NAME,
         InvalidValue("get", "exact", "one of eventual, accurate"),
         *writes.BAD_EVENT,
+        NotAnchored(),
     ],
 )
 read = operation(
@@ -78,6 +85,7 @@ read = operation(
         writes.NO_NAMESPACE,
         writes.NO_COUNTER,
         writes.NO_CACHE,
+        NotAnchored(),
     ],
 )
 delete = operation(
@@ -121,6 +129,7 @@ clear = operation(
         writes.NO_COUNTER,
         writes.OUTSIDE,
         writes.NO_CACHE,
+        NotAnchored(),
     ],
 )
 list_counters = operation(

@@ -1,13 +1,15 @@
 -- How folding and sweeping are doing, for metrics and `rollup_status`.
 -- Parameters: none.
 -- Returns one row: pending bigint, lag_seconds, last_sweep_age_seconds (null: none is on
---   record), healed_lately bigint (by the sweeps of the last ten minutes), set_apart bigint.
+--   record), healed_lately bigint (by the sweeps of the last ten minutes), set_apart bigint,
+--   is_anchored boolean (false: restored from a dump, see rollups.anchoring).
 -- Cost: as measure_lag.sql; sweeps by their index, failures are few.
 SELECT lag.pending,
        extract(epoch FROM lag.oldest)::double precision,
        sweep.age,
        sweep.healed_lately,
-       (SELECT count(*) FROM rollups_failure)
+       (SELECT count(*) FROM rollups_failure),
+       rollups_is_anchored()
 FROM (
   SELECT count(*) AS pending,
          coalesce(

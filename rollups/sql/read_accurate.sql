@@ -2,6 +2,7 @@
 -- Parameters: namespace_id bigint, name text.
 -- Returns: as read_eventual.sql; count holds every event committed before this statement,
 --   and those of the reader's own transaction.
+-- Raises: CN503, from rollups_check_anchor, where the watermarks are of another cluster.
 -- Indexes: as read_eventual.sql, and counters_event_unfolded. See fold_events.sql for why
 --   the two scans read exactly the events that the watermark does not cover.
 SELECT counter.id,
@@ -43,3 +44,4 @@ LEFT JOIN LATERAL (
   ) AS event
 ) AS unfolded ON waiting.written_at IS NOT NULL
 WHERE counter.namespace_id = %(namespace_id)s::bigint AND counter.name = %(name)s::text
+  AND (SELECT rollups_check_anchor())

@@ -16,6 +16,10 @@ LEFT JOIN LATERAL (
   SELECT max(last_write.written_at) AS written_at
   FROM counters_lastwrite AS last_write
   WHERE last_write.counter_id = counter.id
-    AND NOT pg_visible_in_snapshot(last_write.xid, coalesce(rollup.watermark, '1:1:'))
+    AND (
+      NOT pg_visible_in_snapshot(last_write.xid, coalesce(rollup.watermark, '1:1:'))
+      -- Then what the watermark seems to cover may be new. Asked for such rows only.
+      OR NOT (SELECT rollups_is_anchored())
+    )
 ) AS waiting ON true
 WHERE counter.namespace_id = %(namespace_id)s::bigint AND counter.name = %(name)s::text

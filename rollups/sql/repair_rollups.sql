@@ -1,19 +1,26 @@
 -- Sets totals and buckets of counters to what their events say.
 -- Parameters: counter_ids bigint[]; their rollups are locked by this transaction.
 -- Returns: counter_id, one row a repaired rollup. The watermarks stay: what they cover is
---   recounted, the rest is folded as ever.
+--   recounted, the rest is folded as ever. What retention has closed stands in the buckets.
 -- Indexes: the primary keys of rollup, counter, bucket; counters_event_unfolded.
 WITH recounted AS MATERIALIZED (
-  SELECT rollup.counter_id,
-         date_trunc(namespace.bucket_size, event.event_time, 'UTC') AS bucket_at,
-         sum(event.delta) AS delta,
-         count(*) AS events
-  FROM rollups_rollup AS rollup
-  JOIN counters_counter AS counter ON counter.id = rollup.counter_id
-  JOIN counters_namespace AS namespace ON namespace.id = counter.namespace_id
-  JOIN counters_event AS event ON event.counter_id = rollup.counter_id
-    AND pg_visible_in_snapshot(event.xid, rollup.watermark)
-  WHERE rollup.counter_id = ANY (%(counter_ids)s::bigint[])
+  SELECT part.counter_id, part.bucket_at, sum(part.delta) AS delta, sum(part.events) AS events
+  FROM (
+    SELECT rollup.counter_id,
+           date_trunc(namespace.bucket_size, event.event_time, 'UTC') AS bucket_at,
+           event.delta,
+           1 AS events
+    FROM rollups_rollup AS rollup
+    JOIN counters_counter AS counter ON counter.id = rollup.counter_id
+    JOIN counters_namespace AS namespace ON namespace.id = counter.namespace_id
+    JOIN counters_event AS event ON event.counter_id = rollup.counter_id
+      AND pg_visible_in_snapshot(event.xid, rollup.watermark)
+    WHERE rollup.counter_id = ANY (%(counter_ids)s::bigint[])
+    UNION ALL
+    SELECT counter_id, bucket_at, closed_delta, closed_events
+    FROM rollups_bucket
+    WHERE counter_id = ANY (%(counter_ids)s::bigint[]) AND closed_events IS NOT NULL
+  ) AS part
   GROUP BY 1, 2
 ),
 -- A row cannot be deleted and inserted in one statement: those that stay are overwritten.

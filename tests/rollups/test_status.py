@@ -26,6 +26,7 @@ FINE: dict[str, Any] = {
     "last_sweep_age_seconds": 1.0,
     "healed_lately": 0,
     "set_apart": 0,
+    "is_anchored": True,
 }
 Asking = Callable[..., tuple[int, str]]
 
@@ -58,6 +59,7 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Asking:
         ({"healed_lately": 100}, Level.WARNING),
         ({"set_apart": 1}, Level.WARNING),
         ({"set_apart": 1, "lag_seconds": 99.0}, Level.CRITICAL),
+        ({"is_anchored": False}, Level.CRITICAL),
     ],
 )
 def test_judge__takes_the_worst(changed: dict[str, Any], level: Level) -> None:

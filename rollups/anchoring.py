@@ -1,0 +1,105 @@
+"""The anchor: which database cluster the stored snapshots and transaction ids speak of.
+
+Transaction ids belong to one cluster. A physical copy keeps them, a dump does not: restored
+into another cluster, old ids are ahead of the new ones, and what is written next would look
+folded. So folds, accurate reads and the audit ask, each in its own statement, whether the
+server is the cluster that the anchor names; where it is not they are refused, the writes go
+on, and `reanchor` recounts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.db import DatabaseError, connection, transaction
+
+from counters.errors import NotAnchored
+from counters.models import Counter
+from counters.statements import affect, fetch
+from rollups.models import Rollup
+
+# What the SQL function rollups_check_anchor raises.
+NOT_ANCHORED_SQLSTATE = "CN503"
+# Few enough that a transaction stays short: it rewrites the events that came with the dump.
+BATCH_COUNTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Reanchored:
+    """How much was recounted."""
+
+    counters: int
+    events: int
+
+
+@contextmanager
+def anchored_only() -> Iterator[None]:
+    """Turn the database's refusal into NotAnchored."""
+    try:
+        yield
+    except DatabaseError as error:
+        if getattr(error.__cause__, "sqlstate", None) == NOT_ANCHORED_SQLSTATE:
+            raise NotAnchored from error
+        raise
+
+
+def is_anchored() -> bool:
+    """Return whether the server is the cluster that the watermarks are of."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT rollups_is_anchored()")
+        [(anchored,)] = cursor.fetchall()
+    return bool(anchored)
+
+
+def reanchor(
+    *,
+    progress: Callable[[Reanchored], None] = lambda so_far: None,
+    batch_counters: int = BATCH_COUNTERS,
+) -> Reanchored:
+    """Recount every counter, give it a fresh watermark, and take this cluster as the anchor.
+
+    Writes go on meanwhile; folds and accurate reads are refused until it has ended. Broken
+    off, it is to be called again, from the start: a second recount changes nothing. A
+    counter that is made meanwhile has no events of another cluster and needs none.
+    """
+    done = Reanchored(0, 0)
+    after = 0
+    while ids := _next_counters(after, batch_counters):
+        events = _recount(ids)
+        done = Reanchored(done.counters + len(ids), done.events + events)
+        progress(done)
+        after = ids[-1]
+    _take_anchor()
+    return done
+
+
+def _next_counters(after: int, most: int) -> list[int]:
+    found = Counter.objects.filter(pk__gt=after).order_by("pk")
+    return list(found.values_list("pk", flat=True)[:most])
+
+
+def _recount(counter_ids: list[int]) -> int:
+    """Recount in one transaction; return how many events."""
+    with transaction.atomic(durable=True):
+        affect(connection, "rollups", "create_rollups", counter_ids=counter_ids)
+        # Whoever holds one is waited for: no fold can, but another reanchor or a deletion.
+        locked = list(
+            Rollup.objects.select_for_update()
+            .filter(pk__in=counter_ids)
+            .order_by("pk")
+            .values_list("pk", flat=True)
+        )
+        rows = fetch(connection, "rollups", "reanchor_rollups", counter_ids=locked)
+    return sum(int(events) for _, events in rows)
+
+
+def _take_anchor() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO rollups_anchor"
+            " SELECT 1, system_identifier, statement_timestamp() FROM pg_control_system()"
+            " ON CONFLICT (id) DO UPDATE SET system_identifier = excluded.system_identifier,"
+            " anchored_at = excluded.anchored_at"
+        )

@@ -1,0 +1,182 @@
+"""`manage.py partitions [--make] [--close]`: the event table's partitions and their upkeep."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.db import connection
+from django.template.defaultfilters import filesizeformat
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from counters import partitions
+from counters.errors import stamp
+from counters.management.taught import TaughtCommand, add_json_option
+from counters.statements import fetch
+from rollups import retention
+from rollups.retention import Outcome
+
+
+class Command(TaughtCommand):
+    help = (
+        "Show the partitions of the event table; make those of the coming days; close those"
+        " that retention lets go. Beat does the same every hour: this is for a role that owns"
+        " the tables, where the service's does not, and for looking."
+    )
+    examples = """\
+examples:
+  manage.py partitions                     each partition, its span, size and state
+  manage.py partitions --make --close      all the upkeep, as beat does it
+  manage.py partitions --close --dry-run   which would be closed, and why others are kept
+
+A partition is closed when all its events are folded, older than the retention of every
+namespace that has events in it, and add up to the counters' buckets. Its table is dropped an
+hour later. Nothing waits meanwhile for longer than a tenth of a second.
+
+exit codes: 0 done; 1 refused, with the reason; 2 wrong usage
+"""
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--make",
+            action="store_true",
+            help="make the partitions of the coming days, and of events that found none",
+        )
+        parser.add_argument(
+            "--close",
+            action="store_true",
+            help="close what retention lets go; drop what was closed an hour ago",
+        )
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="with --close: say what would be done, and do nothing",
+        )
+        add_json_option(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["dry_run"] and (options["make"] or not options["close"]):
+            raise CommandError("--dry-run goes with --close, and without --make.")
+        if not options["make"] and not options["close"]:
+            self._list(as_json=options["json"])
+            return
+        made = (
+            [*partitions.make_ahead(), *partitions.make_for_strays()]
+            if options["make"]
+            else []
+        )
+        outcomes = _close(dry_run=options["dry_run"]) if options["close"] else []
+        dropped = (
+            retention.drop_closed()
+            if options["close"] and not options["dry_run"]
+            else []
+        )
+        if options["json"]:
+            self.write_json(
+                {
+                    "made": [one.name for one in made],
+                    "closed": [_as_json(one) for one in outcomes if _is_closed(one)],
+                    "kept": [_as_json(one) for one in outcomes if not _is_closed(one)],
+                    "dropped": dropped,
+                }
+            )
+            return
+        for one in made:
+            self.stdout.write(f"made    {one.name}")
+        for outcome in outcomes:
+            self.stdout.write(_as_text(outcome, dry_run=options["dry_run"]))
+        for table in dropped:
+            self.stdout.write(f"dropped {table}")
+        if not made and not outcomes and not dropped:
+            self.stdout.write("Nothing to do.")
+
+    def _list(self, *, as_json: bool) -> None:
+        past_retention = {one.name for one in retention.due()}
+        now = datetime.now(UTC)
+        rows = [
+            {
+                "name": name,
+                "from": stamp(since) if since else None,
+                "to": stamp(until) if until else None,
+                "bytes": size,
+                "events": events,
+                "state": _state(name, since, until, now, past_retention),
+            }
+            for name, since, until, size, events in fetch(
+                connection, "counters", "measure_partitions"
+            )
+        ]
+        if as_json:
+            self.write_json(rows)
+            return
+        self.write_table(
+            ["partition", "from", "to (not in it)", "size", "events, about", "state"],
+            [
+                [
+                    row["name"],
+                    row["from"] or "",
+                    row["to"] or "",
+                    filesizeformat(row["bytes"]).replace("\xa0", " "),
+                    "?" if row["events"] is None else f"{row['events']:,}",
+                    row["state"],
+                ]
+                for row in rows
+            ],
+        )
+
+
+def _state(
+    name: str,
+    since: datetime | None,
+    until: datetime | None,
+    now: datetime,
+    past_retention: set[str],
+) -> str:
+    if since is None or until is None:
+        return "for events that find no other"
+    if since > now:
+        return "ahead"
+    if until > now:
+        return "now"
+    return "past retention" if name in past_retention else "kept"
+
+
+def _close(*, dry_run: bool) -> list[Outcome]:
+    columns = (
+        TextColumn("Closing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("partitions"),
+    )
+    outcomes = []
+    # Rich draws nothing where standard error is no terminal.
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("close", total=len(retention.due()))
+        for outcome in retention.close_due(dry_run=dry_run):
+            outcomes.append(outcome)
+            bar.advance(task)
+    return outcomes
+
+
+def _is_closed(outcome: Outcome) -> bool:
+    return outcome.kept_because is None
+
+
+def _as_text(outcome: Outcome, *, dry_run: bool) -> str:
+    name = outcome.partition.name
+    if outcome.kept_because is not None:
+        return f"kept    {name}: {outcome.kept_because}"
+    verb = "would close" if dry_run else "closed "
+    return f"{verb} {name}: {outcome.events:,} events of {outcome.counters:,} counters"
+
+
+def _as_json(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "name": outcome.partition.name,
+        "events": outcome.events,
+        "counters": outcome.counters,
+        "kept_because": outcome.kept_because,
+    }

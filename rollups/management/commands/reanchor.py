@@ -1,0 +1,73 @@
+"""`manage.py reanchor`: after a restore from a dump, recount and go on."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import CommandError
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from counters.management.taught import TaughtCommand, add_json_option
+from counters.models import Counter
+from rollups import anchoring
+from rollups.anchoring import Reanchored
+
+
+class Command(TaughtCommand):
+    help = (
+        "After a restore from a dump, or an upgrade by pg_upgrade: recount every counter from"
+        " its events and take this database cluster as the one that watermarks speak of."
+        " Adds go on meanwhile; folds and accurate reads wait for the end."
+    )
+    examples = """\
+examples:
+  manage.py reanchor            after pg_restore; refused where nothing calls for it
+  manage.py reanchor --anyway   recount although the cluster is the same
+
+exit codes: 0 reanchored; 1 the cluster is the same, nothing was done; 2 wrong usage
+Broken off, start it again. A physical backup or a replica needs none of it.
+"""
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--anyway", action="store_true", help="also where the cluster is the same"
+        )
+        add_json_option(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if anchoring.is_anchored() and not options["anyway"]:
+            raise CommandError(
+                "The watermarks are of this cluster: there is nothing to reanchor."
+                " `manage.py verify_rollups` recounts without a restore."
+            )
+        done = _reanchor(Counter.objects.count())
+        if options["json"]:
+            self.write_json({"counters": done.counters, "events": done.events})
+        else:
+            self.stdout.write(
+                f"Reanchored {done.counters:,} counters from {done.events:,} events."
+            )
+
+
+def _reanchor(counters: int) -> Reanchored:
+    columns = (
+        TextColumn("Recounting"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("counters"),
+        TimeRemainingColumn(),
+    )
+    # Rich draws nothing where standard error is no terminal.
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reanchor", total=counters)
+        return anchoring.reanchor(
+            progress=lambda so_far: bar.update(task, completed=so_far.counters)
+        )

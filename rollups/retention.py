@@ -1,0 +1,184 @@
+"""Retention: closes partitions of events that are folded and old enough, and drops them.
+
+Closing is one transaction. It locks the partition against inserts, makes sure that every
+event in it is folded and that the buckets add up to it, notes in the buckets what is counted
+for good, and detaches it. The detached table is dropped later: a dump that began just before
+the closing may still read it. What the buckets keep and what the kept events say is the whole
+recount, always (see audit_rollups.sql).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Min
+from psycopg import sql
+
+from counters import partitions
+from counters.models import Namespace
+from counters.partitions import Partition
+from counters.patience import LocksHeld, try_patiently
+from counters.statements import load
+from rollups.anchoring import anchored_only
+from rollups.models import Closing
+
+# A detached table is kept for so long.
+DROPPED_AFTER = timedelta(hours=1)
+# One pass over a partition may take long; nobody waits for it but who imports into its day.
+STATEMENT_TIMEOUT = "15min"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a partition that was old enough to look at."""
+
+    partition: Partition
+    # None where it was closed (or would be): else why it is kept.
+    kept_because: str | None
+    counters: int = 0
+    events: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What inspect_partition.sql found."""
+
+    counters: int
+    events: int
+    total: int
+    unfolded: int
+    different: int
+    retention: timedelta | None
+
+
+def due(*, now: datetime | None = None) -> list[Partition]:
+    """Return the partitions past the shortest retention that a namespace has, oldest first."""
+    now = now or datetime.now(UTC)
+    shortest = Namespace.objects.aggregate(shortest=Min("retention"))["shortest"]
+    if shortest is None:
+        return []
+    return [one for one in partitions.existing() if one.until <= now - shortest]
+
+
+def close_due(
+    *, now: datetime | None = None, dry_run: bool = False
+) -> Iterator[Outcome]:
+    """Close the partitions that may be, one transaction each; yield what became of each.
+
+    One that holds an unfolded event, an event within its namespace's retention, or counters
+    that differ from their buckets is kept, and says so. `dry_run` looks only. Writers are
+    held up for a tenth of a second at most. Raises NotAnchored.
+    """
+    now = now or datetime.now(UTC)
+    for partition in due(now=now):
+        try:
+            yield _close(partition, now, dry_run=dry_run)
+        except LocksHeld:
+            yield Outcome(partition, "a transaction that uses it stays open; try again")
+
+
+def drop_closed(*, now: datetime | None = None) -> list[str]:
+    """Drop the tables of partitions that were closed an hour ago; return their names.
+
+    One that somebody reads, a dump for instance, is left for the next time.
+    """
+    now = now or datetime.now(UTC)
+    dropped = []
+    for closing in Closing.objects.filter(
+        dropped_at__isnull=True, closed_at__lte=now - DROPPED_AFTER
+    ):
+        try:
+            try_patiently(connection, partial(_drop, closing, now))
+        except LocksHeld:
+            continue
+        dropped.append(closing.table)
+    return dropped
+
+
+def _close(partition: Partition, now: datetime, *, dry_run: bool) -> Outcome:
+    names = _names(partition)
+    with anchored_only(), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_try_advisory_xact_lock(hashtext('rollups.retention'))"
+        )
+        if not cursor.fetchone()[0] or partition not in partitions.existing():
+            return Outcome(partition, "another process is closing partitions")
+        cursor.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'")
+        # Waits for whoever has added to it and is still open; then all of it is settled.
+        _run(cursor, "LOCK TABLE {partition} IN SHARE MODE", names, patiently=True)
+        _run(cursor, load("rollups", "inspect_partition"), names)
+        held = _Held(*cursor.fetchone())
+        reason = _reason_to_keep(held, partition, now)
+        if reason is None and not dry_run:
+            _run(cursor, load("rollups", "close_buckets"), names)
+            closing = Closing.objects.create(
+                since=partition.since,
+                until=partition.until,
+                counters=held.counters,
+                events=held.events,
+                total=held.total,
+            )
+            names["apart"] = sql.Identifier(closing.table)
+            _run(cursor, _DETACH, names, patiently=True)
+    return Outcome(partition, reason, held.counters, held.events)
+
+
+# Locks the whole event table for the moment of the change.
+_DETACH = """
+ALTER TABLE counters_event DETACH PARTITION {partition};
+ALTER TABLE {partition} RENAME TO {apart}
+"""
+
+
+def _reason_to_keep(held: _Held, partition: Partition, now: datetime) -> str | None:
+    if held.unfolded:
+        return f"{held.unfolded} counter(s) have events in it that are not folded yet"
+    if held.retention is not None and partition.until > now - held.retention:
+        return (
+            f"a namespace with events in it keeps them for {held.retention.days} days"
+        )
+    if held.different:
+        return (
+            f"{held.different} counter(s) differ from their events; run"
+            " verify_rollups --repair first"
+        )
+    return None
+
+
+def _drop(closing: Closing, now: datetime) -> None:
+    with connection.cursor() as cursor:
+        _run(
+            cursor,
+            "DROP TABLE IF EXISTS {apart}",
+            {"apart": sql.Identifier(closing.table)},
+        )
+    closing.dropped_at = now
+    closing.save(update_fields=["dropped_at"])
+
+
+def _names(partition: Partition) -> dict[str, sql.Composable]:
+    return {
+        "partition": sql.Identifier(partition.name),
+        "since": sql.Literal(partition.since.isoformat()),
+        "until": sql.Literal(partition.until.isoformat()),
+    }
+
+
+def _run(
+    cursor: Any,
+    statement: str,
+    names: dict[str, sql.Composable],
+    *,
+    patiently: bool = False,
+) -> None:
+    """Run a statement about one table: its name cannot be a parameter."""
+    composed = sql.SQL(statement).format(**names)  # type: ignore[arg-type]
+    if patiently:
+        try_patiently(connection, lambda: cursor.execute(composed))
+    else:
+        cursor.execute(composed)

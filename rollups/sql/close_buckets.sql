@@ -1,0 +1,11 @@
+-- Notes in the buckets of a span that the events of a partition are counted for good.
+-- Names put in: {partition} identifier, {since} and {until} literals (its bounds).
+-- Parameters: none. inspect_partition.sql has found, in this transaction, that everything is
+--   folded and that the buckets add up: so each bucket of the span is what is closed of it.
+-- Index: the bucket's primary key.
+UPDATE rollups_bucket AS bucket
+SET closed_delta = bucket.delta, closed_events = bucket.events
+FROM (SELECT DISTINCT counter_id FROM {partition}) AS held
+WHERE bucket.counter_id = held.counter_id
+  AND bucket.bucket_at >= {since}::timestamptz
+  AND bucket.bucket_at < {until}::timestamptz

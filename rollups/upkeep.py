@@ -1,0 +1,59 @@
+"""The hourly upkeep of partitions, for beat: says in the log what it did and could not do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from django.db import ProgrammingError
+from psycopg.errors import InsufficientPrivilege
+
+from counters import partitions
+from counters.errors import NotAnchored
+from rollups import retention
+
+logger = logging.getLogger(__name__)
+
+
+def make_partitions() -> None:
+    """Make the partitions of the coming days, and of events that found none."""
+
+    def make() -> None:
+        for made in [*partitions.make_ahead(), *partitions.make_for_strays()]:
+            logger.info("Made the partition %s.", made.name)
+
+    _as_owner(make)
+
+
+def close_partitions() -> None:
+    """Close and drop what retention lets go; log what is kept past it, and why."""
+
+    def close() -> None:
+        for outcome in retention.close_due():
+            name, reason = outcome.partition.name, outcome.kept_because
+            if reason is None:
+                logger.info("Closed the partition %s: %d events.", name, outcome.events)
+            else:
+                logger.info("Kept the partition %s: %s.", name, reason)
+        for table in retention.drop_closed():
+            logger.info("Dropped %s.", table)
+
+    try:
+        _as_owner(close)
+    except NotAnchored as error:
+        logger.error("No partition is closed: %s", error.message)
+
+
+def _as_owner(work: Callable[[], None]) -> None:
+    """Run it; where this role does not own the tables, say once who has to."""
+    try:
+        work()
+    except ProgrammingError as error:
+        if not isinstance(error.__cause__, InsufficientPrivilege):
+            raise
+        logger.warning(
+            "The database role of this process owns no tables, so it leaves their upkeep:"
+            " run `manage.py partitions --make --close` hourly as the owner. No add fails"
+            " without it. (%s)",
+            str(error).strip(),
+        )

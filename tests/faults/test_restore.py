@@ -1,0 +1,149 @@
+"""A real dump, restored into another cluster, with the commands that an operator has."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from counters_project.embedded import pair, postgres
+from tests.programs import ROOT
+
+pytestmark = [pytest.mark.faults, pytest.mark.own_brokers, pytest.mark.timeout(300)]
+
+# Enough that no id of the second cluster comes near those of the first one.
+BURNT_IDS = 3_000
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A service's database, and its commands."""
+
+    urls: pair.Urls
+
+    def manage(self, *words: str, fails: bool = False) -> str:
+        ended = subprocess.run(
+            [sys.executable, "manage.py", *words],
+            cwd=ROOT,
+            env=os.environ
+            | {
+                "DATABASE_URL": self.urls.database_url,
+                "CELERY_BROKER_URL": self.urls.broker_url,
+                "CACHE_URL": self.urls.cache_url,
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert bool(ended.returncode) is fails, ended.stdout + ended.stderr
+        return ended.stderr if fails else ended.stdout
+
+    def count(self, name: str, accuracy: str) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(
+            self.manage("get_count", "demo", name, "--accuracy", accuracy, "--json")
+        )
+        return answer
+
+    def add(self, name: str, delta: int) -> None:
+        self.manage("add_count", "demo", name, str(delta), "--token", f"{name}{delta}")
+
+    def run(self, statement: str) -> None:
+        with psycopg.connect(self.urls.database_url, autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[call-overload]
+
+
+@pytest.fixture(scope="module")
+def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Cluster]]:
+    first, second = (tmp_path_factory.mktemp(name) for name in ("first", "second"))
+    with pair.running(first) as old, pair.running(second) as new:
+        yield [Cluster(old), Cluster(new)]
+
+
+def dump_and_restore(old: Cluster, new: Cluster, directory: Path) -> None:
+    programs, file = postgres._programs_dir(), directory / "dump"
+    subprocess.run(
+        [programs / "pg_dump", "-Fc", "-f", file, "-d", old.urls.database_url],
+        check=True,
+    )
+    subprocess.run(
+        [programs / "pg_restore", "-d", new.urls.database_url, file], check=True
+    )
+
+
+def test_restore__from_a_dump_is_noticed_and_put_right(
+    clusters: list[Cluster], tmp_path: Path
+) -> None:
+    old, new = clusters
+    old.manage("migrate")
+    old.manage("create_namespace", "demo")
+    old.run(
+        "DO $$ BEGIN FOR i IN 1.."
+        f"{BURNT_IDS} LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"
+    )
+    old.add("hits", 5)
+    old.manage("rollup")
+    old.add("hits", 7)
+    old.add("never-folded", 3)
+
+    dump_and_restore(old, new, tmp_path)
+
+    new.add("hits", 100)
+    assert "manage.py reanchor" in new.manage("rollup", fails=True)
+    assert "reanchor" in new.manage(
+        "get_count", "demo", "hits", "--accuracy", "accurate", fails=True
+    )
+    eventual = new.count("hits", "eventual")
+    assert (eventual["count"], eventual["pending"]) == (5, True)
+    status = subprocess.run(
+        [sys.executable, "manage.py", "rollup_status"],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": new.urls.database_url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert status.returncode == 2
+    assert "reanchor" in status.stdout
+
+    assert "Reanchored 2 counters from 4 events." in new.manage("reanchor")
+
+    assert new.count("hits", "accurate")["count"] == 112
+    new.add("hits", 1000)
+    new.manage("rollup")
+    assert new.count("hits", "eventual")["count"] == 1112
+    assert new.count("never-folded", "eventual")["count"] == 3
+    # Past the ids of the first cluster: nothing of the dump may be folded once more.
+    new.run(
+        "DO $$ BEGIN FOR i IN 1.."
+        f"{2 * BURNT_IDS} LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"
+    )
+    new.add("hits", 10000)
+    new.add("never-folded", 30)
+    new.manage("rollup")
+    assert new.count("hits", "eventual")["count"] == 11112
+    assert new.count("never-folded", "eventual")["count"] == 33
+    assert "0 differ" in new.manage("verify_rollups")
+
+
+def test_restore__of_a_physical_copy_needs_nothing(
+    clusters: list[Cluster],
+) -> None:
+    """What a copy keeps, its system identifier, is what the anchor names."""
+    old, _ = clusters
+
+    with psycopg.connect(old.urls.database_url) as connection:
+        [row] = connection.execute(
+            "SELECT rollups_is_anchored(), (SELECT system_identifier FROM rollups_anchor)"
+            " = (SELECT system_identifier FROM pg_control_system())"
+        ).fetchall()
+
+    assert row == (True, True)

@@ -1,0 +1,205 @@
+"""After a restore into another cluster: refused, written on, recounted.
+
+A real dump and restore is in tests/faults/test_restore.py; here the anchor and the ids are
+changed by hand, so that each case can be seen by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import connection
+
+from counters import recording
+from counters.errors import NotAnchored
+from counters.models import Event, LastWrite, Namespace
+from rollups import anchoring, auditing, clearing, reading, sweeping, tasks
+from rollups.draining import drain
+from rollups.folding import fold
+from rollups.models import Failure, Rollup
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("triggers", "restored"),
+]
+
+
+def run(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+@pytest.fixture
+def restored(committed_namespace: Namespace) -> Iterator[None]:
+    """5 folded and 7 pending, from a cluster whose ids are far ahead of this one's."""
+    recording.add(namespace="test", name="hits", delta=5)
+    fold([LastWrite.objects.get().counter_id])
+    recording.add(namespace="test", name="hits", delta=7)
+    recording.add(namespace="test", name="new", delta=3)
+    ahead = 10**9
+    run(f"UPDATE counters_event SET xid = (xid::text::bigint + {ahead})::text::xid8")
+    run(
+        f"UPDATE counters_lastwrite SET xid = (xid::text::bigint + {ahead})::text::xid8"
+    )
+    run(
+        "UPDATE rollups_rollup SET watermark = format('%s:%s:',"
+        f" pg_snapshot_xmin(watermark)::text::bigint + {ahead},"
+        f" pg_snapshot_xmax(watermark)::text::bigint + {ahead})::pg_snapshot"
+    )
+    run("UPDATE rollups_anchor SET system_identifier = system_identifier + 1")
+    # By another connection in the new cluster: no slot of the dump's is taken over.
+    run("UPDATE counters_lastwrite SET slot = -slot")
+    yield
+    anchoring._take_anchor()
+
+
+def add(name: str, delta: int) -> int:
+    return recording.add(namespace="test", name=name, delta=delta).counter_id
+
+
+def test_restored__refuses_what_would_be_wrong_and_writes_on() -> None:
+    counter_id = add("hits", 100)
+
+    with pytest.raises(NotAnchored, match="manage.py reanchor"):
+        fold([counter_id])
+    with pytest.raises(NotAnchored):
+        reading.get(namespace="test", name="hits", accuracy="accurate")
+    with pytest.raises(NotAnchored):
+        clearing.clear(namespace="test", name="hits")
+    with pytest.raises(NotAnchored):
+        list(auditing.audit())
+    with pytest.raises(NotAnchored):
+        auditing.repair([counter_id])
+    with pytest.raises(NotAnchored):
+        list(drain())
+    assert sweeping.sweep() is None
+
+    eventual = reading.get(namespace="test", name="hits", accuracy="eventual")
+    assert (eventual.count, eventual.pending) == (5, True)
+    assert Event.objects.count() == 4
+
+
+def test_restored__a_worker_blames_no_counter_for_it() -> None:
+    counter_id = add("hits", 100)
+
+    tasks.rollup([counter_id])
+
+    assert not Failure.objects.exists()
+
+
+def test_restored__an_add_that_is_to_answer_the_count_is_refused_unwritten(
+    admin_client: object,
+) -> None:
+    before = Event.objects.count()
+
+    answer = admin_client.post(  # type: ignore[attr-defined]
+        "/api/v1/namespaces/test/counters/hits/add?get=accurate",
+        {"delta": 1},
+        content_type="application/json",
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "not-anchored")
+    assert Event.objects.count() == before
+
+
+def test_reanchor__counts_what_was_folded_what_was_pending_and_what_came_since() -> (
+    None
+):
+    add("hits", 100)
+    add("later", 1)
+
+    done = anchoring.reanchor(batch_counters=1)
+
+    assert (done.counters, done.events) == (3, 5)
+    assert _counts("accurate") == {"hits": 112, "new": 3, "later": 1}
+    assert _fold_all() == {"hits": 112, "new": 3, "later": 1}
+    assert not LastWrite.objects.exists()
+    assert all(one.is_right for batch in auditing.audit() for one in batch)
+
+
+def test_reanchor__what_comes_after_it_counts_once() -> None:
+    anchoring.reanchor()
+
+    add("hits", 1000)
+
+    assert _counts("accurate")["hits"] == 1012
+    assert _fold_all() == {"hits": 1012, "new": 3}
+    add("hits", 10000)
+    assert _fold_all() == {"hits": 11012, "new": 3}
+
+
+def test_reanchor__no_event_comes_back_when_the_cluster_reaches_its_old_id() -> None:
+    """Left as they were, events of id 1,000,000,700 would be folded again one day."""
+    anchoring.reanchor()
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM counters_event"
+            " WHERE NOT pg_visible_in_snapshot(xid, pg_current_snapshot())"
+        )
+        assert cursor.fetchone() == (0,)
+    # A fold looks from its watermark's xmax on: there must be nothing of the dump's.
+    assert fold(list(Rollup.objects.values_list("pk", flat=True))).events == 0
+
+
+def test_reanchor__broken_off_and_started_again_changes_nothing() -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(_: object) -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        anchoring.reanchor(batch_counters=1, progress=stop)
+    assert not anchoring.is_anchored()
+    add("hits", 100)
+
+    anchoring.reanchor(batch_counters=1)
+
+    assert _counts("accurate") == {"hits": 112, "new": 3}
+    anchoring.reanchor()
+    assert _fold_all() == {"hits": 112, "new": 3}
+
+
+def test_reanchor__leaves_a_last_write_that_a_writer_has_taken_over() -> None:
+    """The slot of a row from the dump: a connection here may have the same number."""
+    run("UPDATE counters_lastwrite SET slot = pg_backend_pid() WHERE slot < 0")
+    anchoring.reanchor()
+    add("hits", 100)
+
+    assert LastWrite.objects.count() == 1
+    assert _fold_all()["hits"] == 112
+
+
+def test_reanchor__is_refused_where_nothing_calls_for_it() -> None:
+    call_command("reanchor")
+
+    with pytest.raises(CommandError, match="nothing to reanchor"):
+        call_command("reanchor")
+    call_command("reanchor", "--anyway")
+
+    assert _counts("accurate") == {"hits": 12, "new": 3}
+
+
+def _counts(accuracy: str) -> dict[str, int]:
+    names = Rollup.objects.values_list("counter__name", flat=True)
+    found = {*names, *_written_names()}
+    return {
+        name: reading.get(namespace="test", name=name, accuracy=accuracy).count
+        for name in found
+    }
+
+
+def _written_names() -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM counters_counter")
+        return {name for (name,) in cursor.fetchall()}
+
+
+def _fold_all() -> dict[str, int]:
+    for _ in drain():
+        pass
+    return _counts("eventual")
