@@ -177,7 +177,7 @@ def _run(
     patiently: bool = False,
 ) -> None:
     """Run a statement about one table: its name cannot be a parameter."""
-    composed = sql.SQL(statement).format(**names)  # type: ignore[arg-type]
+    composed = sql.SQL(statement).format(**names)
     if patiently:
         try_patiently(connection, lambda: cursor.execute(composed))
     else:

@@ -47,7 +47,7 @@ def monday(committed_namespace: Namespace) -> Iterator[None]:
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS counters_event_200101")
         for closing in Closing.objects.all():
-            cursor.execute(f"DROP TABLE IF EXISTS {closing.table}")  # noqa: S608
+            cursor.execute(f"DROP TABLE IF EXISTS {closing.table}")
 
 
 def test_partitions__lists_each_with_its_state(committed_namespace: Namespace) -> None:

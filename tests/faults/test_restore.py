@@ -58,7 +58,7 @@ class Cluster:
 
     def run(self, statement: str) -> None:
         with psycopg.connect(self.urls.database_url, autocommit=True) as connection:
-            connection.execute(statement)  # type: ignore[call-overload]
+            connection.execute(statement)
 
 
 @pytest.fixture(scope="module")

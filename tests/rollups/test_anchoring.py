@@ -20,11 +20,23 @@ from rollups import anchoring, auditing, clearing, reading, sweeping, tasks
 from rollups.draining import drain
 from rollups.folding import fold
 from rollups.models import Failure, Rollup
+from tests.conftest import Threads
+from tests.races.waiting import wait_until_somebody_waits_for_a_lock
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("triggers", "restored"),
 ]
+
+
+# What the database holds, as a cluster would have written it that is a billion ids ahead.
+AHEAD = (
+    "UPDATE counters_event SET xid = (xid::text::bigint + 1000000000)::text::xid8",
+    "UPDATE counters_lastwrite SET xid = (xid::text::bigint + 1000000000)::text::xid8",
+    "UPDATE rollups_rollup SET watermark = format('%s:%s:',"
+    " pg_snapshot_xmin(watermark)::text::bigint + 1000000000,"
+    " pg_snapshot_xmax(watermark)::text::bigint + 1000000000)::pg_snapshot",
+)
 
 
 def run(statement: str) -> None:
@@ -39,16 +51,8 @@ def restored(committed_namespace: Namespace) -> Iterator[None]:
     fold([LastWrite.objects.get().counter_id])
     recording.add(namespace="test", name="hits", delta=7)
     recording.add(namespace="test", name="new", delta=3)
-    ahead = 10**9
-    run(f"UPDATE counters_event SET xid = (xid::text::bigint + {ahead})::text::xid8")
-    run(
-        f"UPDATE counters_lastwrite SET xid = (xid::text::bigint + {ahead})::text::xid8"
-    )
-    run(
-        "UPDATE rollups_rollup SET watermark = format('%s:%s:',"
-        f" pg_snapshot_xmin(watermark)::text::bigint + {ahead},"
-        f" pg_snapshot_xmax(watermark)::text::bigint + {ahead})::pg_snapshot"
-    )
+    for statement in AHEAD:
+        run(statement)
     run("UPDATE rollups_anchor SET system_identifier = system_identifier + 1")
     # By another connection in the new cluster: no slot of the dump's is taken over.
     run("UPDATE counters_lastwrite SET slot = -slot")
@@ -63,7 +67,7 @@ def add(name: str, delta: int) -> int:
 def test_restored__refuses_what_would_be_wrong_and_writes_on() -> None:
     counter_id = add("hits", 100)
 
-    with pytest.raises(NotAnchored, match="manage.py reanchor"):
+    with pytest.raises(NotAnchored, match=r"manage\.py reanchor"):
         fold([counter_id])
     with pytest.raises(NotAnchored):
         reading.get(namespace="test", name="hits", accuracy="accurate")
@@ -172,6 +176,36 @@ def test_reanchor__leaves_a_last_write_that_a_writer_has_taken_over() -> None:
 
     assert LastWrite.objects.count() == 1
     assert _fold_all()["hits"] == 112
+
+
+def test_reanchor__leaves_a_last_write_that_changes_under_its_hands(
+    threads: Threads,
+) -> None:
+    """The writer has the row when the recount comes to it, and commits an event with it."""
+    writer = connection.copy()
+    try:
+        writer.set_autocommit(False)
+        with writer.cursor() as cursor:
+            cursor.execute(
+                "UPDATE counters_lastwrite"
+                " SET xid = pg_current_xact_id(), newest_event_time = now() WHERE counter_id"
+                " IN (SELECT id FROM counters_counter WHERE name = 'new')"
+            )
+            cursor.execute(
+                "INSERT INTO counters_event (counter_id, token, event_time, delta)"
+                " SELECT id, gen_random_uuid(), now(), 1000 FROM counters_counter"
+                " WHERE name = 'new'"
+            )
+            recount = threads.submit(anchoring.reanchor)
+            wait_until_somebody_waits_for_a_lock()
+        writer.commit()
+        writer.set_autocommit(True)
+        recount.result(30)
+    finally:
+        writer.close()
+
+    assert LastWrite.objects.count() == 1
+    assert _fold_all()["new"] == 1003
 
 
 def test_reanchor__is_refused_where_nothing_calls_for_it() -> None:

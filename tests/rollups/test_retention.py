@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import F, Sum
 
 from counters import partitions, recording
@@ -33,7 +34,7 @@ def _monday(committed_namespace: Namespace) -> object:
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS counters_event_20010101")
         for closing in Closing.objects.all():
-            cursor.execute(f"DROP TABLE IF EXISTS {closing.table}")  # noqa: S608
+            cursor.execute(f"DROP TABLE IF EXISTS {closing.table}")
 
 
 def add(name: str, delta: int, at: datetime, *, namespace: str = "test") -> None:
@@ -220,7 +221,7 @@ def test_close__that_fails_half_way_leaves_nothing_behind(
 
 
 def test_close__waits_for_an_open_transaction_only_for_a_moment(
-    threads: object, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An add to that day, still open, must not be cut off; nor may it hold up others."""
     monkeypatch.setattr("counters.patience.ATTEMPTS", 2)
@@ -246,6 +247,36 @@ def test_close__waits_for_an_open_transaction_only_for_a_moment(
     finally:
         open_one.close()
     assert close() == {"counters_event_20010101": None}
+
+
+def test_close__lets_no_event_in_between_its_look_and_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that came in unseen would be dropped uncounted."""
+    add("a", 5, MONDAY)
+    fold_all()
+    late = connection.copy()
+    refused = []
+
+    def add_late(*args: Any) -> None:
+        with late.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '50ms'")
+            try:
+                cursor.execute(
+                    "INSERT INTO counters_event (counter_id, token, event_time, delta)"
+                    " VALUES (%s, gen_random_uuid(), %s, 1)",
+                    [Rollup.objects.get().pk, MONDAY],
+                )
+            except OperationalError as error:
+                refused.append(error)
+
+    monkeypatch.setattr(retention, "_reason_to_keep", add_late)
+    try:
+        close()
+    finally:
+        late.close()
+
+    assert len(refused) == 1
 
 
 def test_close__is_not_fooled_by_a_transaction_that_reads_counts(
