@@ -1,0 +1,121 @@
+"""`manage.py export totals|series|events`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from django.core.management.base import CommandError
+from rich.console import Console
+from rich.progress import (
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from counters import namespaces
+from counters.management.taught import TaughtCommand
+from rollups import exporting
+from rollups.export_formats import FORMATS, open_writer
+from rollups.management.commands.series import instant
+
+
+class Command(TaughtCommand):
+    help = (
+        "Export counters: their folded totals, their sums per bucket, or the single events"
+        " that are kept. One snapshot, read a batch at a time; writes and folds go on."
+    )
+    examples = """\
+examples:
+  manage.py export totals                                      CSV of all counters
+  manage.py export totals --namespace demo --output demo.csv
+  manage.py export series --namespace demo --from 2026-01-01T00:00Z --to 2026-02-01T00:00Z
+  manage.py export events --format ndjson | gzip > events.ndjson.gz
+  manage.py export totals --output totals.parquet              by the file's ending
+
+Instants are UTC. In CSV and Parquet numbers have all their digits; in NDJSON those beyond
+2^53 are text, as in the API. A token is exported as it is stored: a UUID. Parquet needs the
+package pyarrow.
+
+exit codes: 0 exported; 1 refused, with the reason; 2 wrong usage; 130 Ctrl-C, no file left
+"""
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("what", choices=[*exporting.COLUMNS])
+        parser.add_argument("--namespace", help="only this namespace's counters")
+        parser.add_argument("--from", dest="since", type=instant, metavar="INSTANT")
+        parser.add_argument(
+            "--to", dest="until", type=instant, metavar="INSTANT", help="not included"
+        )
+        parser.add_argument("--format", choices=FORMATS, help="default: csv")
+        parser.add_argument(
+            "--output",
+            default="-",
+            metavar="FILE",
+            help="written beside and moved here at the end; default: standard output",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        what, name, output = options["what"], options["namespace"], options["output"]
+        if what == "totals" and (options["since"] or options["until"]):
+            raise CommandError("Totals are of now: --from and --to are for the others.")
+        chosen = _format(options["format"], output)
+        if chosen == "parquet" and output == "-" and sys.stdout.isatty():
+            raise CommandError("Parquet is no text: give --output FILE.")
+        batches = exporting.rows(
+            what,
+            namespace=namespaces.get(name) if name else None,
+            since=options["since"],
+            until=options["until"],
+        )
+        with _destination(output) as stream, _bar(what) as show:
+            writer = open_writer(chosen, stream, exporting.COLUMNS[what])
+            for batch in batches:
+                writer.write(batch)
+                show(len(batch))
+            writer.close()
+
+
+def _format(given: str | None, output: str) -> str:
+    ending = Path(output).suffix.removeprefix(".")
+    return given or (ending if ending in FORMATS else "csv")
+
+
+@contextmanager
+def _destination(output: str) -> Iterator[IO[bytes]]:
+    """Give the stream; a file appears under its name only when it is whole."""
+    if output == "-":
+        yield sys.stdout.buffer
+        return
+    unfinished = Path(f"{output}.part")
+    try:
+        with unfinished.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        unfinished.replace(output)
+    except OSError as error:
+        raise CommandError(f"{output}: {error.strerror}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Any]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn(f"Exporting {what}"),
+        TextColumn("{task.completed:,} rows"),
+        TextColumn("{task.speed!s:.8} rows/s"),
+        TimeElapsedColumn(),
+    )
+    # Rich draws nothing where standard error is no terminal.
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda rows: progress.advance(task, rows)
