@@ -9,7 +9,7 @@ DEV_READY := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run demo test check lint types migrations-check fuzz bench clean
+.PHONY: help run demo test faults check lint types migrations-check docs fuzz bench clean
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 help: ## List the targets.
@@ -32,7 +32,7 @@ test: $(DEV_READY) ## Run the tests on embedded servers, then on real ones if th
 faults: $(DEV_READY) ## Break brokers, workers and beats in every way, and for long.
 	@LONG_TESTS=1 $(BIN)/python -m pytest -m "faults or slow" $(ARGS)
 
-check: lint types migrations-check test ## Run everything that CI runs.
+check: lint types migrations-check docs test ## Run everything that CI runs.
 
 lint: $(DEV_READY) ## Check style and formatting.
 	@$(BIN)/ruff check .
@@ -43,6 +43,9 @@ types: $(DEV_READY) ## Check types.
 
 migrations-check: $(DEV_READY) ## Check that no migration is missing.
 	@SECRET_KEY=unused $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+
+docs: $(DEV_READY) ## Build the documentation's site in docs/_build; a broken link fails.
+	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 
 fuzz: $(DEV_READY) ## Ask every call of the API all sorts of things, for some minutes.
 	@SCHEMATHESIS_EXAMPLES=1000 $(BIN)/python -m pytest --timeout=1200 tests/api/test_schemathesis.py $(ARGS)

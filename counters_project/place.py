@@ -48,6 +48,8 @@ class Place:
 
 def read_place() -> Place:
     """Read PORT (8000), HOST (127.0.0.1) and DATA_DIR (.local) from the environment."""
+    # PORT: where `make run` serves.
+    # HOST: the address on which it does; 0.0.0.0 is every one.
     port = env.integer("PORT", 8000, at_least=1)
     if port > 65535:
         raise ImproperlyConfigured(f"PORT={port} is too large; the most is 65535.")

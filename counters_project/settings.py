@@ -32,10 +32,12 @@ if ROLE not in {"web", "worker", "beat", "command"}:
     )
 
 # --- Django -------------------------------------------------------------------------
+# DEBUG: Django's debug pages; never on a machine that others reach.
 DEBUG = env.flag("DEBUG", False)
-# SECRET_KEY signs sessions. Unset, the embedded service makes one of its own and keeps
+# SECRET_KEY: signs sessions. Unset, the embedded service makes one of its own and keeps
 # it in DATA_DIR, readable by its owner only.
 SECRET_KEY = env.text("SECRET_KEY", "") or embedded.secret_key(DATA_DIR)
+# ALLOWED_HOSTS: names, with commas between them, that the web server answers to.
 ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 
 INSTALLED_APPS = [
@@ -155,6 +157,7 @@ CACHES: dict[str, Any] = {
 }
 
 # --- The write side -----------------------------------------------------------------
+# COUNTERS_PARTITION_DAYS_AHEAD: how many days' partitions are made before their day comes.
 COUNTERS_PARTITION_DAYS_AHEAD = env.integer(
     "COUNTERS_PARTITION_DAYS_AHEAD", 7, at_least=1
 )
@@ -184,9 +187,9 @@ ROLLUPS_QUEUE = env.text("ROLLUPS_QUEUE", "rollups")
 ROLLUPS_QUEUE_MESSAGES = env.integer("ROLLUPS_QUEUE_MESSAGES", 10_000)
 # ROLLUPS_FOLD_REST_SECONDS: a counter is folded at most once in this time.
 ROLLUPS_FOLD_REST_SECONDS = env.number("ROLLUPS_FOLD_REST_SECONDS", 0.025)
-# ROLLUPS_FOLD_EVENTS: what one fold takes at most of counters that are far behind, that is
-# by more than ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS.
+# ROLLUPS_FOLD_EVENTS: what one fold takes at most of counters that are far behind.
 ROLLUPS_FOLD_EVENTS = env.integer("ROLLUPS_FOLD_EVENTS", 500_000)
+# ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS: a counter with a longer lag is far behind.
 ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS = env.number(
     "ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS", 10
 )
@@ -302,6 +305,7 @@ SPECTACULAR_SETTINGS = {
 REST_KNOX = {"AUTO_REFRESH": False, "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Token"}
 
 # --- Logging ------------------------------------------------------------------------
+# LOG_LEVEL: DEBUG, INFO, WARNING or ERROR, of what goes to standard error.
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
 LOGGING = {
     "version": 1,

@@ -108,6 +108,8 @@ def _close(partition: Partition, now: datetime, *, dry_run: bool) -> Outcome:
         )
         if not cursor.fetchone()[0] or partition not in partitions.existing():
             return Outcome(partition, "another process is closing partitions")
+        # Not in the statement itself, whose one pass may be shared by parallel workers.
+        cursor.execute("SELECT rollups_check_anchor()")
         cursor.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'")
         # Waits for whoever has added to it and is still open; then all of it is settled.
         _run(cursor, "LOCK TABLE {partition} IN SHARE MODE", names, patiently=True)

@@ -13,12 +13,20 @@ CREATE TABLE rollups_anchor (
 INSERT INTO rollups_anchor
 SELECT 1, system_identifier, statement_timestamp() FROM pg_control_system();
 
-CREATE FUNCTION rollups_is_anchored() RETURNS boolean LANGUAGE sql STABLE AS $$
-  SELECT EXISTS (
-    SELECT FROM rollups_anchor AS anchor
-    JOIN pg_control_system() AS server
-      ON server.system_identifier = anchor.system_identifier
-  )
+-- A session belongs to one cluster for its whole life, so it looks for the cluster's identifier
+-- (which is in a file) once and remembers it; the anchor it reads each time.
+CREATE FUNCTION rollups_is_anchored() RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  server text := nullif(current_setting('counters.system_identifier', true), '');
+BEGIN
+  IF server IS NULL THEN
+    SELECT set_config('counters.system_identifier', system_identifier::text, false)
+    INTO server FROM pg_control_system();
+  END IF;
+  RETURN EXISTS (
+    SELECT FROM rollups_anchor WHERE system_identifier = server::bigint
+  );
+END
 $$;
 
 CREATE FUNCTION rollups_check_anchor() RETURNS boolean LANGUAGE plpgsql STABLE AS $$

@@ -14,7 +14,6 @@ WITH held AS (
            AS is_folded
   FROM {partition} AS event
   LEFT JOIN rollups_rollup AS rollup ON rollup.counter_id = event.counter_id
-  WHERE rollups_check_anchor()
   GROUP BY event.counter_id
 )
 SELECT count(*),

@@ -1,0 +1,52 @@
+"""The documentation says what the code does: settings, commands, and the quickstart's words."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from docs.site import commands, errors, metrics, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
+VARIABLES = settings.variables()
+
+
+@pytest.mark.parametrize("variable", VARIABLES, ids=lambda one: one.name)
+def test_setting__is_explained_where_it_is_read_and_in_operations(
+    variable: settings.Variable,
+) -> None:
+    assert variable.meaning, f"{variable.name}: say above it what it means"
+    assert f"`{variable.name}`" in OPERATIONS, f"{variable.name}: in operations.md"
+
+
+def test_settings__are_found() -> None:
+    found = {variable.name: variable for variable in VARIABLES}
+
+    assert found["ROLLUPS_SWEEP_PERIOD_SECONDS"].default == "5"
+    assert "how often beat looks" in found["ROLLUPS_SWEEP_PERIOD_SECONDS"].meaning
+    assert found["DATABASE_URL"].default == ""
+    assert len(found) > 30
+
+
+def test_reference__has_every_command_metric_and_error() -> None:
+    assert "## rollup_status" in commands.text()
+    assert "exit codes" in commands.text()
+    assert "`rollups_healed_total`" in metrics.text()
+    assert "`rollups_lag_seconds`" in metrics.text()
+    assert "| `TokenConflict` | `token-conflict` | 409 |" in errors.text()
+
+
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name
+)
+def test_page__names_only_commands_that_exist(page: Path) -> None:
+    known = set(re.findall(r"^## (\w+)$", commands.text(), re.MULTILINE))
+    # Django's own.
+    known |= {"migrate", "check", "createsuperuser", "shell", "makemigrations"}
+
+    named = set(re.findall(r"manage\.py (\w+)", page.read_text())) - {"NAME"}
+
+    assert named <= known, f"{page}: {named - known}"
