@@ -21,6 +21,7 @@ from docs.site import reference  # noqa: E402
 
 project = "Fold counters"
 author = "the founders"
+copyright = "2026, the founders"  # noqa: A001
 extensions = ["myst_parser", "sphinx_copybutton"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build", "site"]
@@ -31,6 +32,7 @@ suppress_warnings = ["myst.header"]
 html_theme = "furo"
 html_title = "Fold counters"
 html_show_sourcelink = False
+html_show_sphinx = False
 html_static_path = ["site/static"]
 html_css_files = ["site.css"]
 # Everything comes from the site itself.
