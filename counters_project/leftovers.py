@@ -15,6 +15,8 @@ import psutil
 
 from counters_project.embedded.private import write_private
 
+# What processes get to be gone once they are killed.
+_GONE_WITHIN_SECONDS = 10.0
 # In the environment of every child: whose it is.
 OWNER_VARIABLE = "COUNTERS_SUPERVISED_BY"
 
@@ -56,19 +58,26 @@ def record(path: Path, children: Iterable[Recorded]) -> None:
 
 
 def end_leftovers(path: Path) -> list[str]:
-    """End the processes of the last run and return the names of those that still ran."""
+    """End the processes of the last run and return the names of those that still ran.
+
+    What they held, a port above all, is free then.
+    """
     try:
         recorded: list[Recorded] = json.loads(path.read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return []
-    ended = [entry["name"] for entry in reversed(recorded) if _end(entry)]
+    killed: list[psutil.Process] = []
+    ended = [entry["name"] for entry in reversed(recorded) if _end(entry, killed)]
     for entry in recorded:
-        _end_orphans(entry["pid"], owner=path.parent)
+        killed += _kill_orphans(entry["pid"], owner=path.parent)
+    # A killed process keeps its port until the kernel has taken its memory apart.
+    psutil.wait_procs(killed, timeout=_GONE_WITHIN_SECONDS)
     path.unlink(missing_ok=True)
     return ended
 
 
-def _end(entry: Recorded) -> bool:
+def _end(entry: Recorded, killed: list[psutil.Process]) -> bool:
+    """End a child, and add its descendants, which are only killed, to the list."""
     try:
         process = psutil.Process(entry["pid"])
         if process.create_time() != entry["created"]:
@@ -85,16 +94,20 @@ def _end(entry: Recorded) -> bool:
     for descendant in descendants:
         with contextlib.suppress(psutil.NoSuchProcess):
             descendant.kill()
+            killed.append(descendant)
     return True
 
 
-def _end_orphans(session: int, *, owner: Path) -> None:
-    """End processes of the child's session that outlived the child itself."""
+def _kill_orphans(session: int, *, owner: Path) -> list[psutil.Process]:
+    """Kill processes of the child's session that outlived the child; return them."""
+    killed = []
     for process in psutil.process_iter():
         try:
             if os.getsid(process.pid) != session:
                 continue
             if process.environ().get(OWNER_VARIABLE) == str(owner):
                 process.send_signal(signal.SIGKILL)
+                killed.append(process)
         except (psutil.Error, OSError):  # ended meanwhile, or somebody else's
             continue
+    return killed

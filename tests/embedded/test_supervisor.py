@@ -15,11 +15,22 @@ import psutil
 import pytest
 
 from counters_project import leftovers, processes
+from counters_project.place import Place, check_port
 from counters_project.processes import Program
 from counters_project.supervisor import ChildKeepsEndingError, Supervisor
 
 MakeProgram = Callable[[str, str], Program]
 STAYS = "import time; time.sleep(60)"
+# Its child holds a port, and so much memory that it takes a while to die.
+LEAVES_A_SERVER = """
+import os, socket, time
+server = socket.create_server(("127.0.0.1", 0))
+if os.fork():
+    os._exit(0)
+held = b"x" * 300_000_000
+print(server.getsockname()[1], flush=True)
+time.sleep(60)
+"""
 
 
 @pytest.fixture
@@ -152,6 +163,24 @@ def test_leftovers__orphans_of_a_child_that_died_before(tmp_path: Path) -> None:
 
         _, alive = psutil.wait_procs([orphan], timeout=10)
         assert all(one.status() == psutil.STATUS_ZOMBIE for one in alive)
+
+
+def test_leftovers__what_they_held_is_free_afterwards(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", LEAVES_A_SERVER],
+        env=os.environ | {leftovers.OWNER_VARIABLE: str(tmp_path)},
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as leader:
+        described = identify(leader, "leader")
+        assert leader.stdout is not None
+        port = int(leader.stdout.readline())
+        leader.wait()
+        (tmp_path / "children.json").write_text(json.dumps([described]))
+
+        leftovers.end_leftovers(tmp_path / "children.json")
+
+        check_port(Place(tmp_path, "127.0.0.1", port))
 
 
 def identify(process: subprocess.Popen[bytes], name: str) -> leftovers.Recorded:
