@@ -22,17 +22,20 @@ class Drained:
 
 
 def drain() -> Iterator[Drained]:
-    """Fold batches of pending counters, longest lag first, until none is left.
+    """Fold batches of pending counters, longest lag first, until each was folded once.
 
-    Stops as well where a whole batch is held by other folds: those will see to it.
+    One that is pending again by then waits for the next look: else a busy counter, or a
+    writer who sleeps in an open transaction, would keep this at it without end. Stops as
+    well where a whole batch is held by other folds: those will see to it.
     """
+    done: set[int] = set()
     while waiting := select_pending(grace=timedelta(0), most=BATCH_COUNTERS):
-        batch = [one.counter_id for one in waiting]
-        folds = fold_each(batch, until=math.inf)
+        # A fold makes the lag short, so behind nothing but done ones nothing older waits.
+        batch = [one.counter_id for one in waiting if one.counter_id not in done]
+        folds = fold_each(batch, until=math.inf) if batch else []
         if not any(folded.events_of for folded in folds):
             return
-        yield Drained(
-            # Of a counter that is folded in parts only the last part counts.
-            sum(len(folded.events_of.keys() - folded.partly) for folded in folds),
-            sum(folded.events for folded in folds),
-        )
+        # Of a counter that is folded in parts only the last part counts.
+        whole = [folded.events_of.keys() - folded.partly for folded in folds]
+        done.update(*whole)
+        yield Drained(sum(map(len, whole)), sum(folded.events for folded in folds))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from pytest_django import Settings
 from counters import recording
 from counters.models import LastWrite, Namespace
 from rollups import sweeping
-from rollups.draining import drain
+from rollups.draining import Drained, drain
 from rollups.folding import fold
 from rollups.lagging import measure
 from rollups.models import Rollup, Sweep
@@ -253,6 +254,39 @@ def test_drain__ends_where_another_fold_holds_everything(
         other.rollback()
     finally:
         other.close()
+
+
+def test_drain__ends_while_a_writer_holds_its_last_write(
+    committed_namespace: Namespace, triggers: list[list[int]]
+) -> None:
+    recording.add(namespace="test", name="hits")
+    recording.add(namespace="test", name="other")
+    writer = connection.copy()
+    writer.set_autocommit(False)
+    try:
+        with writer.cursor() as cursor:
+            # As an add in a transaction that stays open: the row outlives its fold.
+            cursor.execute("SELECT FROM counters_lastwrite FOR UPDATE")
+        steps = list(islice(drain(), 5))
+        writer.rollback()
+    finally:
+        writer.close()
+
+    assert steps == [Drained(counters=2, events=2)]
+
+
+def test_drain__ends_while_a_counter_is_written_on_and_on(
+    committed_namespace: Namespace, triggers: list[list[int]]
+) -> None:
+    recording.add(namespace="test", name="busy")
+    steps = []
+
+    for step in islice(drain(), 5):
+        steps.append(step)
+        recording.add(namespace="test", name="busy")
+
+    assert steps == [Drained(counters=1, events=1)]
+    assert list(drain()) == [Drained(counters=1, events=1)]
 
 
 def test_measure__is_the_later_of_pending_since_and_watermark(
