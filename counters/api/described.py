@@ -11,6 +11,7 @@ from drf_spectacular.utils import OpenApiParameter
 from counters.api.bodies import COUNTER_NAME
 from counters.api.schema import CSRF, Failure, Json, in_path, operation, query, ref
 from counters.api.shapes import NO_PROMISE
+from counters.api.views import NO_HEADER_WANTED
 from counters.batches import BATCH_EVENTS
 from counters.checking import DELTA_WANTED
 from counters.configuring import NAME_WANTED
@@ -129,6 +130,7 @@ add_batch = operation(
     answer_examples={"Added": {"results": [ADDED, ADDED]}},
     errors=[
         BatchRefused(1, InvalidValue("delta", 0.5, DELTA_WANTED)),
+        InvalidValue("Idempotency-Key", "order-17", NO_HEADER_WANTED),
         BatchRefused(0, MissingValue("namespace", "the name of a namespace")),
         BatchRefused(0, NotForBestEffort("demo", "batches")),
         BatchRefused(0, AccessDenied("demo", "write")),

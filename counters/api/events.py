@@ -12,7 +12,7 @@ from counters import batches
 from counters.api import described
 from counters.api.parsers import read_object, read_time
 from counters.api.shapes import recorded_body
-from counters.api.views import CountersView
+from counters.api.views import CountersView, refuse_token_in_header
 from counters.checking import CheckedEvent, check_event
 from counters.errors import (
     BatchRefused,
@@ -32,6 +32,7 @@ class EventsView(CountersView):
 
     @described.add_batch
     def post(self, request: Request) -> Response:
+        refuse_token_in_header(request)
         events = _events(request.data)
         now = datetime.now(UTC)
         checked = []

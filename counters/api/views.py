@@ -13,6 +13,8 @@ from counters.api.throttling import Rate
 from counters.errors import InvalidValue
 from counters.models import Namespace
 
+NO_HEADER_WANTED = "for a batch: give each event a token of its own"
+
 
 class CountersView(APIView):
     """A view that asks for rights in a namespace before it does anything."""
@@ -43,3 +45,10 @@ def token_of(request: Request, in_body: object) -> object:
     if in_body is None:
         return in_header
     raise InvalidValue("token", in_body, f"the Idempotency-Key header's {in_header!r}")
+
+
+def refuse_token_in_header(request: Request) -> None:
+    """Raise InvalidValue for an Idempotency-Key, where it would protect nothing."""
+    in_header = request.headers.get("Idempotency-Key")
+    if in_header is not None:
+        raise InvalidValue("Idempotency-Key", in_header, NO_HEADER_WANTED)

@@ -223,6 +223,18 @@ def test_events__in_a_namespace_without_the_right_to_write_are_refused(
     assert not Event.objects.exists()
 
 
+def test_events__with_a_token_in_the_header_are_refused(api: Api) -> None:
+    body = problem(
+        api.post("events", {"events": [GOOD]}, headers={"Idempotency-Key": "order 17"}),
+        400,
+        "invalid",
+    )
+
+    assert body["field"] == "Idempotency-Key"
+    assert "a token of its own" in body["detail"]
+    assert not Event.objects.exists()
+
+
 def test_events__may_be_of_several_namespaces(api: Api) -> None:
     grant(Namespace.objects.create(name="other"), User.objects.get(), "write")
 
