@@ -10,11 +10,24 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.utils.dateparse import parse_datetime
-from rest_framework.exceptions import ParseError
+from rest_framework import status
+from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
 
 from counters import names
 from counters.errors import InvalidValue
+
+
+class LengthRequired(APIException):
+    """A body of unknown length, which Django does not read."""
+
+    status_code = status.HTTP_411_LENGTH_REQUIRED
+    default_detail = (
+        "The body came without a Content-Length (Transfer-Encoding: chunked) and was not"
+        " read; send its length."
+    )
+    default_code = "length_required"
 
 
 class StrictJSONParser(JSONParser):
@@ -37,6 +50,17 @@ class StrictJSONParser(JSONParser):
             return super().parse(BytesIO(body), media_type, parser_context)
         except RecursionError as error:
             raise ParseError("JSON parse error - nested too deeply") from error
+
+
+def check_length(request: Request) -> None:
+    """Raise LengthRequired for a chunked body.
+
+    To Django it looks like none at all: a clear would take place without its token.
+    """
+    if "Transfer-Encoding" in request.headers and not request.META.get(
+        "CONTENT_LENGTH"
+    ):
+        raise LengthRequired
 
 
 def read_object(body: object, *, allowed: frozenset[str]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from drf_spectacular.utils import (
 )
 from rest_framework import exceptions
 
+from counters.api.parsers import LengthRequired
 from counters.api.problems import DATABASE_UNAVAILABLE, MEDIA_TYPE, problem_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -41,6 +42,7 @@ ALWAYS: tuple[Failure, ...] = (
 CSRF = exceptions.PermissionDenied("CSRF Failed: CSRF token missing.")
 WITH_BODY: tuple[Failure, ...] = (
     exceptions.ParseError("JSON parse error - Expecting value: line 1 column 1"),
+    LengthRequired(),
     RequestDataTooBig("The body is larger than 16,777,216 bytes; send less at once."),
     exceptions.UnsupportedMediaType("text/plain"),
     CSRF,

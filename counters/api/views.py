@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from counters import access
+from counters.api.parsers import check_length
 from counters.api.throttling import Rate
 from counters.errors import InvalidValue
 from counters.models import Namespace
@@ -21,6 +22,10 @@ class CountersView(APIView):
 
     # Set by the throttle, where one is on.
     rate: Rate | None = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        check_length(request)
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any

@@ -143,6 +143,22 @@ def test_add__names_what_is_wrong_with_the_body(api: Api, case: str) -> None:
     assert not Event.objects.exists()
 
 
+@pytest.mark.parametrize("call", ["add", "clear"])
+def test_body__of_unknown_length_is_refused_not_ignored(api: Api, call: str) -> None:
+    api.add("hits", {"delta": 3})
+
+    # Of a chunked body the server passes on no length, and Django then reads nothing.
+    refused = api.post(
+        f"{counter('hits')}/{call}",
+        {"token": "order 17"},
+        headers={"Transfer-Encoding": "chunked"},
+        CONTENT_LENGTH="",
+    )
+
+    problem(refused, 411, "length-required")
+    assert Event.objects.count() == 1
+
+
 @pytest.mark.parametrize("name", ["", "x" * 201, "a\nb", "\0", "\x7f", "\x85"])
 def test_add__names_a_bad_counter_name(api: Api, name: str) -> None:
     detail = str(problem(api.add(name, {"delta": 1}), 400)["detail"])
