@@ -43,9 +43,7 @@ class StrictJSONParser(JSONParser):
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read(most + 1)
         if len(body) > most:
-            raise RequestDataTooBig(
-                f"The body is larger than {most:,} bytes; send less at once."
-            )
+            raise RequestDataTooBig
         try:
             return super().parse(BytesIO(body), media_type, parser_context)
         except RecursionError as error:

@@ -7,6 +7,7 @@ import math
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -90,7 +91,10 @@ def problem_of(error: Exception) -> dict[str, Any] | None:
     if isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
     if isinstance(error, RequestDataTooBig):
-        return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", str(error))
+        # Django's own text names a setting, not the limit.
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        detail = f"The body is larger than {most:,} bytes; send less at once."
+        return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail)
     if isinstance(error, (OperationalError, InterfaceError, PoolTimeout)):
         return DATABASE_UNAVAILABLE
     if isinstance(error, exceptions.APIException):

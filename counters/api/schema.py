@@ -43,7 +43,7 @@ CSRF = exceptions.PermissionDenied("CSRF Failed: CSRF token missing.")
 WITH_BODY: tuple[Failure, ...] = (
     exceptions.ParseError("JSON parse error - Expecting value: line 1 column 1"),
     LengthRequired(),
-    RequestDataTooBig("The body is larger than 16,777,216 bytes; send less at once."),
+    RequestDataTooBig(),
     exceptions.UnsupportedMediaType("text/plain"),
     CSRF,
 )

@@ -255,6 +255,12 @@ def test_events__may_be_ten_thousand(api: Api) -> None:
     assert counted == sum(range(7, 10_000, 100))
 
 
+def test_events__of_too_large_a_body_are_told_the_limit(api: Api) -> None:
+    body = problem(api.post("events", b" " * (16 * 1024**2 + 1)), 413, "too-large")
+
+    assert "16,777,216 bytes" in body["detail"]
+
+
 def test_events__may_not_be_more_than_ten_thousand(api: Api) -> None:
     body = problem(send(api, *([GOOD] * 10_001)), 413, "batch-too-large")
 
