@@ -17,6 +17,8 @@ from django.core.cache.backends.locmem import LocMemCache
 from counters.errors import CountersError, InvalidValue, NoSharedCache
 from counters.models import CounterType, Namespace
 
+CACHE_MAX = 2**63 - 1
+
 
 def applies_to(namespace: Namespace) -> bool:
     return namespace.counter_type == CounterType.BEST_EFFORT
@@ -46,11 +48,16 @@ def read(namespace: Namespace, name: str) -> int | None:
 def clear(namespace: Namespace, name: str) -> int | None:
     """Set an existing counter to 0; return what it was, None where there is none.
 
-    Taken off, not overwritten: adds at the same time survive.
+    Taken off, not overwritten: adds at the same time survive. Two clears at the same time
+    may both take the count off.
     """
     count = read(namespace, name)
     if count:
-        add(namespace, name, -count)
+        step = min(-count, CACHE_MAX)
+        add(namespace, name, step)
+        if step != -count:
+            # From -2^63 it is further than a cache adds at once.
+            add(namespace, name, -count - step)
     return count
 
 

@@ -97,6 +97,18 @@ def test_best_effort__without_a_shared_cache_says_so(
             assert "CACHE_URL" in body["detail"]
 
 
+@pytest.mark.parametrize("count", [2**63 - 1, -(2**63), -1, 1])
+def test_best_effort__clears_whatever_a_cache_can_count(
+    api: Api, loose: Namespace, count: int
+) -> None:
+    api.add("hits", {"delta": count})
+
+    cleared = answer(api.post(f"{counter('hits')}/clear", {}))
+
+    assert int(cleared["count_before"]) == count
+    assert answer(api.read("hits"))["count"] == 0
+
+
 def test_best_effort__says_when_a_count_would_overflow(
     api: Api, loose: Namespace
 ) -> None:
