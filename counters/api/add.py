@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from counters.api import described
-from counters.api.parsers import read_object, read_time
+from counters.api.parsers import read_delta, read_object, read_time
 from counters.api.shapes import RecordedBody, recorded_body
 from counters.api.views import CountersView, token_of
 from counters.checking import check_event
@@ -29,7 +29,7 @@ class AddView(CountersView):
             check_event(
                 namespace=namespace,
                 name=name,
-                delta=body.get("delta"),
+                delta=read_delta(body.get("delta")),
                 token=token_of(request, body.get("token")),
                 generation_time=read_time(
                     "generation_time", body.get("generation_time")

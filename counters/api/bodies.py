@@ -35,12 +35,14 @@ COUNTER_NAME = text(
     maxLength=COUNTER_NAME_LENGTH,
     pattern=PRINTABLE,
 )
-DELTA = whole(
-    "What to add; negative to take off.",
-    format="int64",
-    minimum=DELTA_MIN,
-    maximum=DELTA_MAX,
-)
+DELTA: Json = {
+    "description": "What to add; negative to take off. Beyond ±(2⁵³-1) the digits may come"
+    " as text, for JavaScript.",
+    "oneOf": [
+        whole(format="int64", minimum=DELTA_MIN, maximum=DELTA_MAX),
+        text(pattern="^-?[1-9][0-9]{15,18}$"),
+    ],
+}
 TOKEN_GIVEN = {
     **text(
         "Idempotency token, best a UUIDv7. The same token counts once a counter.",

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from counters import batches
 from counters.api import described
-from counters.api.parsers import read_object, read_time
+from counters.api.parsers import read_delta, read_object, read_time
 from counters.api.shapes import recorded_body
 from counters.api.views import CountersView, refuse_token_in_header
 from counters.checking import CheckedEvent, check_event
@@ -53,7 +53,7 @@ class EventsView(CountersView):
         return check_event(
             namespace=namespace,
             name=fields.get("name"),
-            delta=fields.get("delta"),
+            delta=read_delta(fields.get("delta")),
             token=fields.get("token"),
             generation_time=read_time("generation_time", fields.get("generation_time")),
             now=now,

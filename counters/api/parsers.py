@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from io import BytesIO
@@ -16,6 +17,7 @@ from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 
 from counters import names
+from counters.api.shapes import exact_number
 from counters.errors import InvalidValue
 
 
@@ -91,6 +93,19 @@ def read_time(field: str, value: object) -> datetime | None:
         return at.astimezone(UTC)
     except OverflowError as error:
         raise InvalidValue(field, value, "an instant of the years 1 to 9999") from error
+
+
+def read_delta(value: object) -> object:
+    """Return the number where a large one is sent as text, as `exact_number` answers it.
+
+    JavaScript cannot send it otherwise. Any other value is returned as it is, for
+    `check_delta`.
+    """
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{16,19}", value):
+        number = int(value)
+        if exact_number(number) == value:
+            return number
+    return value
 
 
 def _listed(fields: frozenset[str]) -> str:

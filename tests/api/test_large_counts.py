@@ -80,6 +80,22 @@ def test_count__is_exact_from_the_add_to_every_answer(
     assert answer(api.read("hits"))["count"] == 0
 
 
+@pytest.mark.parametrize("delta", [2**53, -(2**53) - 1, MOST, -(2**63)])
+def test_delta__may_come_as_text_as_it_is_answered(
+    committed_api: Api, delta: int
+) -> None:
+    api, digits = committed_api, str(delta)
+    event = {"namespace": "test", "name": "hits", "delta": digits, "token": "b"}
+
+    added = answer(api.post(f"{counter('hits')}/add?get=accurate", {"delta": digits}))
+    answer(api.post("events", {"events": [event]}))
+    repeat = api.add("hits", {"delta": delta, "token": "b"})
+
+    assert added["count"] == digits
+    assert answer(repeat)["duplicate"]
+    assert answer(api.read("hits", "?accuracy=accurate"))["count"] == str(2 * delta)
+
+
 @pytest.mark.parametrize("total", [2**53 - 1, 2**53 + 1, MOST])
 def test_count__is_exact_where_every_json_number_is_a_float(
     committed_api: Api, total: int
