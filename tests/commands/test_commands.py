@@ -92,6 +92,27 @@ def test_wrong_usage__ends_with_2(command: str) -> None:
 
 
 @pytest.mark.usefixtures("namespace")
+def test_add_count__gets_the_count_where_it_is_asked_for(
+    run: Run, run_json: Any
+) -> None:
+    once = ("add_count", "test", "a", "5", "--token", "t", "--get")
+
+    got = run_json(*once, "accurate")
+    repeat = run(*once, "accurate")
+
+    assert (got["count"], got["accuracy"], got["duplicate"]) == (5, "accurate", False)
+    assert repeat == "5\n"
+
+
+@pytest.mark.usefixtures("namespace")
+def test_add_count__that_cannot_get_adds_nothing(run: Run) -> None:
+    with pytest.raises(CommandError, match="best-effort"):
+        run("add_count", "test", "a", "--get", "best-effort")
+
+    assert not Counter.objects.exists()
+
+
+@pytest.mark.usefixtures("namespace")
 def test_clear_count__clears_once_a_token(run: Run, run_json: Any) -> None:
     recording.add(namespace="test", name="a", delta=7)
 

@@ -1,4 +1,4 @@
-"""`manage.py add_count NAMESPACE NAME [DELTA]`."""
+"""`manage.py add_count NAMESPACE NAME [DELTA]`, with `--get` AddAndGet."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from argparse import ArgumentParser, ArgumentTypeError
 from datetime import datetime
 from typing import Any
 
-from counters import recording
+from counters import namespaces, recording
 from counters.api.parsers import read_time
 from counters.api.shapes import recorded_body
 from counters.errors import InvalidValue
-from counters.management.taught import TaughtCommand
+from counters.management.taught import TaughtCommand, add_json_option
+from rollups import reading
+from rollups.api.shapes import count_body
 
 
 def instant(text: str) -> datetime | None:
@@ -31,6 +33,8 @@ examples:
   manage.py add_count demo balance -- -250       take 250 off
   manage.py add_count demo page/home 3 --token order-17
       add 3 once, however often the command is run within the accept window
+  manage.py add_count demo page/home --get accurate
+      add 1, then print the count, which has this add
 
 exit codes: 0 added or a repeat; 1 refused, with the reason; 2 wrong usage
 """
@@ -50,9 +54,19 @@ exit codes: 0 added or a repeat; 1 refused, with the reason; 2 wrong usage
             metavar="INSTANT",
             help="when the event was made, such as 2026-01-31T12:00:00Z (default: now)",
         )
-        parser.add_argument("--json", action="store_true", help="answer as JSON")
+        parser.add_argument(
+            "--get",
+            choices=["eventual", "accurate", "best-effort"],
+            help="print the count after the add",
+        )
+        add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        accuracy = None
+        if options["get"]:
+            # Before anything is written: an add that counted must not end as refused.
+            found = namespaces.get(options["namespace"])
+            accuracy = reading.choose_accuracy(found, options["get"])
         recorded = recording.add(
             namespace=options["namespace"],
             name=options["name"],
@@ -61,8 +75,16 @@ exit codes: 0 added or a repeat; 1 refused, with the reason; 2 wrong usage
             generation_time=options["generation_time"],
         )
         body = recorded_body(recorded)
+        read = None
+        if accuracy:
+            read = reading.get(
+                namespace=options["namespace"], name=options["name"], accuracy=accuracy
+            )
         if options["json"]:
-            self.write_json(body)
+            self.write_json({**body, **(count_body(read) if read else {})})
+            return
+        if read:
+            self.stdout.write(str(read.count))
         elif recorded.duplicate:
             self.stdout.write(
                 f"Counted already: token {body['token']}, event time {body['event_time']}."
