@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import (
+    ArgumentParser,
+    ArgumentTypeError,
+    RawDescriptionHelpFormatter,
+)
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -15,7 +20,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from counters.errors import CountersError
+from counters.api.parsers import read_time
+from counters.errors import CountersError, InvalidValue
 
 
 class TaughtCommand(BaseCommand):
@@ -73,6 +79,23 @@ class TaughtCommand(BaseCommand):
     def write_json(self, answer: object) -> None:
         """Print one JSON document, for scripts."""
         self.stdout.write(json.dumps(answer, ensure_ascii=False))
+
+
+def instant(text: str) -> datetime | None:
+    """Read an argument that is an instant."""
+    try:
+        return read_time("instant", text)
+    except InvalidValue as error:
+        raise ArgumentTypeError(error.message) from error
+
+
+def add_generation_time_option(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--generation-time",
+        type=instant,
+        metavar="INSTANT",
+        help="when the event was made, such as 2026-01-31T12:00:00Z (default: now)",
+    )
 
 
 def add_json_option(parser: ArgumentParser) -> None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
@@ -123,6 +124,20 @@ def test_clear_count__clears_once_a_token(run: Run, run_json: Any) -> None:
     assert "it was 7" in said
     assert (repeat["duplicate"], repeat["count_before"]) == (True, None)
     assert count("a") == 2
+
+
+@pytest.mark.usefixtures("namespace")
+def test_clear_count__takes_a_generation_time(run: Run, run_json: Any) -> None:
+    recording.add(namespace="test", name="a", delta=7)
+    at = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+
+    cleared = run_json(
+        "clear_count", "test", "a", "--token", "t", "--generation-time", at
+    )
+
+    assert datetime.fromisoformat(cleared["event_time"]) == datetime.fromisoformat(at)
+    with pytest.raises(CommandError, match="yesterday"):
+        run("clear_count", "test", "a", "--generation-time", "yesterday")
 
 
 @pytest.fixture

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError
-from datetime import datetime
+from argparse import ArgumentParser
 from typing import Any
 
 from counters import namespaces, recording
-from counters.api.parsers import read_time
 from counters.api.shapes import recorded_body
-from counters.errors import InvalidValue
-from counters.management.taught import TaughtCommand, add_json_option
+from counters.management.taught import (
+    TaughtCommand,
+    add_generation_time_option,
+    add_json_option,
+)
 from rollups import reading
 from rollups.api.shapes import count_body
-
-
-def instant(text: str) -> datetime | None:
-    try:
-        return read_time("--generation-time", text)
-    except InvalidValue as error:
-        raise ArgumentTypeError(error.message) from error
 
 
 class Command(TaughtCommand):
@@ -48,12 +42,7 @@ exit codes: 0 added or a repeat; 1 refused, with the reason; 2 wrong usage
         parser.add_argument(
             "--token", help="idempotency token: the same token counts once per counter"
         )
-        parser.add_argument(
-            "--generation-time",
-            type=instant,
-            metavar="INSTANT",
-            help="when the event was made, such as 2026-01-31T12:00:00Z (default: now)",
-        )
+        add_generation_time_option(parser)
         parser.add_argument(
             "--get",
             choices=["eventual", "accurate", "best-effort"],

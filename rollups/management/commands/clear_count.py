@@ -5,7 +5,11 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from counters.management.taught import TaughtCommand, add_json_option
+from counters.management.taught import (
+    TaughtCommand,
+    add_generation_time_option,
+    add_json_option,
+)
 from rollups import clearing
 from rollups.api.shapes import cleared_body
 
@@ -28,6 +32,7 @@ exit codes: 0 cleared or a repeat; 1 refused, with the reason; 2 wrong usage
         parser.add_argument("namespace")
         parser.add_argument("name", help="the counter's name")
         parser.add_argument("--token", help="idempotency token of this clear")
+        add_generation_time_option(parser)
         add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -35,6 +40,7 @@ exit codes: 0 cleared or a repeat; 1 refused, with the reason; 2 wrong usage
             namespace=options["namespace"],
             name=options["name"],
             token=options["token"],
+            generation_time=options["generation_time"],
         )
         if options["json"]:
             self.write_json(cleared_body(cleared, may_read=True))

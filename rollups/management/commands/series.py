@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from counters import namespaces
-from counters.api.parsers import read_time
-from counters.errors import InvalidValue, stamp
-from counters.management.taught import TaughtCommand, add_json_option
+from counters.errors import stamp
+from counters.management.taught import TaughtCommand, add_json_option, instant
 from rollups import series
 from rollups.api.shapes import series_body
 
 BAR_WIDTH = 30
 EIGHTHS = " ▏▎▍▌▋▊▉"
-
-
-def instant(text: str) -> datetime | None:
-    try:
-        return read_time("instant", text)
-    except InvalidValue as error:
-        raise ArgumentTypeError(error.message) from error
 
 
 class Command(TaughtCommand):
