@@ -10,6 +10,7 @@ import time
 import django
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
+from fold_counters_client import Client, CountersError
 from rich.console import Console
 
 from counters_project.demo.flights import NoFlightsError, fetch
@@ -32,12 +33,19 @@ def main(arguments: list[str]) -> int:
             from counters_project.demo.scenario import play
 
             namespace = f"flights-{options.rows}" if options.rows else "flights"
-            return play(
-                flights, namespace, console, url=described["url"], started=started
-            )
+            with Client(described["url"], described["token"]) as client:
+                return play(
+                    flights,
+                    namespace,
+                    console,
+                    client=client,
+                    url=described["url"],
+                    started=started,
+                )
     except (
         CannotStartError,
         CommandError,
+        CountersError,
         ImproperlyConfigured,
         NoFlightsError,
     ) as error:

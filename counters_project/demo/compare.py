@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from counters.models import Counter as CounterModel
+from fold_counters_client import Client
+
 from counters_project.demo.flights import reader
-from rollups import reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +36,17 @@ def sum_plainly(file: Path) -> Counter[str]:
     return counts
 
 
-def compare(expected: Counter[str], namespace: str) -> list[Compared]:
-    """Read each counter both ways; a counter that should not be there counts as wrong."""
-    there = set(
-        CounterModel.objects.filter(namespace__name=namespace).values_list(
-            "name", flat=True
-        )
-    )
+def compare(expected: Counter[str], client: Client, namespace: str) -> list[Compared]:
+    """Read each counter both ways over REST; one that should not be there is wrong."""
+    eventual = {reading.name: reading.count for reading in client.list(namespace)}
     return [
         Compared(
-            name, expected[name], *_read(namespace, name) if name in there else (0, 0)
+            name,
+            expected[name],
+            eventual.get(name, 0),
+            client.get(namespace, name, accuracy="accurate").count
+            if name in eventual
+            else 0,
         )
-        for name in sorted(expected.keys() | there)
+        for name in sorted(expected.keys() | eventual.keys())
     ]
-
-
-def _read(namespace: str, name: str) -> tuple[int, int]:
-    eventual = reading.get(namespace=namespace, name=name, accuracy="eventual")
-    accurate = reading.get(namespace=namespace, name=name, accuracy="accurate")
-    return eventual.count, accurate.count

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.core.management import call_command
+from fold_counters_client import Client
 from rich.console import Console
 
 from counters.api.paths import counter_path
@@ -24,9 +25,15 @@ KINDS = ("carrier", "origin", "route")
 
 
 def play(
-    flights: Path, namespace: str, console: Console, *, url: str, started: float
+    flights: Path,
+    namespace: str,
+    console: Console,
+    *,
+    client: Client,
+    url: str,
+    started: float,
 ) -> int:
-    """Return 0 where every counter is exact, 1 where not."""
+    """Count with the importer, read with the client; return 0 where every counter is exact, 1 where not."""
     Namespace.objects.get_or_create(
         name=namespace,
         defaults={
@@ -42,7 +49,7 @@ def play(
     fold_seconds = _wait_until_folded(namespace, console)
     if fold_seconds is None:
         return 1
-    compared = compare(sum_plainly(flights), namespace)
+    compared = compare(sum_plainly(flights), client, namespace)
     for kind in KINDS:
         show_top(kind, compared, console)
     console.print()

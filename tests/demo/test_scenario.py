@@ -15,6 +15,7 @@ from rich.console import Console
 from counters.recording import add
 from counters_project.demo import scenario
 from rollups.folding import fold
+from tests.client.conftest import ApplicationTransport, make_client
 
 FLIGHTS = """\
 carrier,origin,dest,time_hour
@@ -45,11 +46,18 @@ def play_demo(
     monkeypatch.setattr("rollups.trigger.rollup.apply_async", fold_at_once)
     monkeypatch.setattr(scenario, "FOLDED_WITHIN_SECONDS", 5)
 
+    client = make_client(ApplicationTransport())
+
     def play_once() -> tuple[int, list[str]]:
         printed = io.StringIO()
         console = Console(file=printed, width=200)
         code = scenario.play(
-            flights, "flights", console, url="http://x", started=time.monotonic()
+            flights,
+            "flights",
+            console,
+            client=client,
+            url="http://x",
+            started=time.monotonic(),
         )
         return code, printed.getvalue().splitlines()
 
@@ -102,7 +110,11 @@ def test_play__says_when_nothing_folds(
     monkeypatch.setattr(scenario, "FOLDED_WITHIN_SECONDS", 0)
     console = Console(file=printed, width=200)
 
-    code = scenario.play(flights, "flights", console, url="http://x", started=0)
+    client = make_client(ApplicationTransport())
+
+    code = scenario.play(
+        flights, "flights", console, client=client, url="http://x", started=0
+    )
 
     assert code == 1
     assert f"{COUNTERS} counters are pending still" in printed.getvalue()
