@@ -269,6 +269,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 3600, "ignore_result": True},
     },
 }
+CELERY_BEAT_SCHEDULER = "counters_project.beat:SteadyScheduler"
 # Beat keeps its clock here; it only says when each entry ran last.
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 
