@@ -1,13 +1,16 @@
 -- The system's lag: how many counters are pending, and the greatest lag among them.
 -- Parameters: none.
 -- Returns: one row: pending bigint, oldest interval (0 where none is pending).
--- Cost: as select_pending.sql. A last write that its watermark covers is not pending.
-SELECT count(*),
-       coalesce(max(clock_timestamp() - greatest(waiting.pending_since, watermark_at)), '0')
+-- Cost, and times from the future: as select_pending.sql. A last write that its watermark
+--   covers is not pending.
+SELECT count(*), coalesce(max(greatest(waiting.age, -waiting.age)), '0')
 FROM (
-  SELECT last_write.counter_id,
-         min(last_write.pending_since) AS pending_since,
-         max(rollup.watermark_at) AS watermark_at
+  SELECT clock_timestamp() - greatest(
+           min(last_write.pending_since),
+           max(rollup.watermark_at) FILTER (
+             WHERE rollup.watermark_at <= clock_timestamp()
+           )
+         ) AS age
   FROM counters_lastwrite AS last_write
   LEFT JOIN rollups_rollup AS rollup ON rollup.counter_id = last_write.counter_id
   WHERE NOT pg_visible_in_snapshot(last_write.xid, coalesce(rollup.watermark, '1:1:'))

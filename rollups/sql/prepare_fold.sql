@@ -1,8 +1,9 @@
 -- Which of the given counters have anything to fold; makes the rollups that they lack.
 -- Parameters: counter_ids bigint[], rest interval.
--- Returns one row a counter with last writes: counter_id; lag interval; is_resting: it was
---   folded within the rest, so that the next fold can wait; failed_before: it has a failure
---   on record. One that is set apart until later is left out.
+-- Returns one row a counter with last writes: counter_id; lag interval, as in
+--   select_pending.sql; is_resting: it was folded within the rest, so that the next fold can
+--   wait; failed_before: it has a failure on record. One that is set apart until later is
+--   left out.
 -- Its own transaction, so that two folders of a new counter wait for a moment, not a fold.
 -- Index: the primary keys of last write, counter, rollup and failure.
 WITH pending AS MATERIALIZED (
@@ -27,7 +28,7 @@ created AS (
   ON CONFLICT (counter_id) DO NOTHING
 )
 SELECT pending.counter_id,
-       statement_timestamp() - greatest(pending.pending_since, rollup.watermark_at),
+       greatest(since.age, -since.age),
        -- One from the future is a clock that was set back: no reason to rest.
        coalesce(
          rollup.watermark_at > statement_timestamp() - %(rest)s::interval
@@ -38,4 +39,14 @@ SELECT pending.counter_id,
 FROM pending
 LEFT JOIN rollups_rollup AS rollup ON rollup.counter_id = pending.counter_id
 LEFT JOIN rollups_failure AS failure ON failure.counter_id = pending.counter_id
-WHERE failure.next_try_at IS NULL OR failure.next_try_at <= statement_timestamp()
+CROSS JOIN LATERAL (
+  SELECT statement_timestamp() - greatest(
+           pending.pending_since,
+           CASE WHEN rollup.watermark_at <= statement_timestamp()
+             THEN rollup.watermark_at
+           END
+         ) AS age
+) AS since
+WHERE failure.next_try_at IS NULL
+  OR failure.next_try_at <= statement_timestamp()
+  OR failure.failed_at > statement_timestamp()

@@ -12,11 +12,12 @@ from pytest_django import Settings
 
 from counters import recording
 from counters.models import LastWrite, Namespace
-from rollups import sweeping
+from rollups import failures, sweeping
 from rollups.draining import Drained, drain
 from rollups.folding import fold
 from rollups.lagging import measure
-from rollups.models import Rollup, Sweep
+from rollups.models import Failure, Rollup, Sweep
+from rollups.status import measure as measure_status
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
@@ -138,16 +139,50 @@ def test_sweep__of_a_second_beat_finds_that_one_has_just_been(
 
 
 def test_sweep__goes_on_when_the_clock_was_set_back(
-    committed_namespace: Namespace, triggers: list[list[int]]
+    committed_namespace: Namespace, triggers: list[list[int]], settings: Settings
 ) -> None:
-    recording.add(namespace="test", name="hits")
-    sweeping.sweep()
-    Sweep.objects.update(swept_at=Now() + timedelta(hours=1))
+    """By an hour, in three ways: what it read last, waits for, and folded is ahead."""
+    settings.ROLLUPS_SWEEP_GRACE_SECONDS = 60
+    hour = timedelta(hours=1)
+    waits = recording.add(namespace="test", name="waits").counter_id
+    folded = recording.add(namespace="test", name="folded").counter_id
+    fold([folded])
+    Rollup.objects.update(watermark_at=Now() + hour)
+    age(waits, -hour)
+    recording.add(namespace="test", name="folded")
+    age(folded, timedelta(minutes=2))
+    Sweep.objects.create(swept_at=Now() + hour, pending=0)
+    triggers.clear()
 
     swept = sweeping.sweep()
 
     assert swept is not None
-    assert swept.pending == 1
+    assert swept.overdue == (waits, folded)
+    assert triggers == [[waits, folded]]
+    lag = measure()
+    assert lag.pending == 2
+    assert timedelta(minutes=59) < lag.oldest <= hour
+    status = measure_status()
+    assert status.lag_seconds > 59 * 60
+    assert status.last_sweep_age_seconds is not None
+    assert 0 <= status.last_sweep_age_seconds < 60
+    assert fold([waits, folded]).lag_of[waits] > timedelta(minutes=59)
+
+
+def test_failure__from_before_the_clock_was_set_back_is_tried_again(
+    committed_namespace: Namespace, triggers: list[list[int]]
+) -> None:
+    counter_id = recording.add(namespace="test", name="hits").counter_id
+    assert counter_id is not None
+    failures.set_apart(counter_id, ValueError("broken"))
+    assert sweeping.select_pending(grace=timedelta(0), most=10) == []
+    ahead = Now() + timedelta(hours=1)
+    Failure.objects.update(failed_at=ahead, next_try_at=ahead)
+
+    [waiting] = sweeping.select_pending(grace=timedelta(0), most=10)
+
+    assert waiting.counter_id == counter_id
+    assert fold([counter_id]).events == 1
 
 
 def test_sweep__takes_the_longest_waiting_within_its_bound(
