@@ -27,10 +27,13 @@ def fold_each(
     batches = [list(counter_ids)]
     while batches and (not done or time.monotonic() < until):
         batch = batches.pop()
+        connection.ensure_connection()
+        used = connection.connection
         try:
             done.append(fold(batch, rest=rest))
         except DatabaseError as error:
-            if not connection.is_usable():
+            # Where it broke within a transaction, Django has made a new one by now.
+            if connection.connection is not used or not connection.is_usable():
                 raise
             if len(batch) == 1:
                 _set_apart(batch[0], error)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.db import connection
+from django.db import OperationalError, connection
 from pytest_django import Settings
 
 from counters import recording
@@ -216,6 +216,24 @@ def test_failing_counter__does_not_hold_up_its_batch() -> None:
     assert failure.counter_id == broken
     assert "DataError" in failure.error
     assert failure.next_try_at - failure.failed_at == failures.FIRST_PAUSE
+
+
+def test_lost_connection__is_no_counters_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    counter_id = add("hits")
+
+    def lose(_: object) -> dict[int, int]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return {}
+
+    monkeypatch.setattr("rollups.folding._fold_locked", lose)
+    with pytest.raises(OperationalError):
+        work([counter_id])
+    monkeypatch.undo()
+
+    assert not Failure.objects.exists()
+    assert work([counter_id]) == []
+    assert Rollup.objects.get().total == 1
 
 
 def test_failing_counter__is_left_out_until_its_next_try(settings: Settings) -> None:
