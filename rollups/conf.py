@@ -68,7 +68,7 @@ def fold_in_parts_after_seconds() -> float:
 
 def task_seconds() -> float:
     """How long one rollup task goes on; what is left then goes back into the queue."""
-    return _number("ROLLUPS_TASK_SECONDS", 10)
+    return _number("ROLLUPS_TASK_SECONDS", 2)
 
 
 def sweep_period_seconds() -> float:
