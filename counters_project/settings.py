@@ -235,6 +235,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # For ever, however long the broker is away. The default is a hundred times.
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# A Redis that becomes a replica, or is full, answers with errors that would end a worker.
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 # These are for worker and beat, who may wait for the broker, but not for ever on one that
 # went silent. Triggers have a connection of their own: see rollups/publishing.py.
 CELERY_BROKER_CONNECTION_TIMEOUT = 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import pytest
 from kombu import Connection
@@ -15,10 +16,29 @@ from rollups.breaker import Breaker
 from rollups.publisher import Publisher
 from rollups.publishing import Broker, Message
 from rollups.queues import declare, rollup_queue
-from tests.faults.brokers import OwnBroker, OwnRabbitMQ, OwnValkey, require_rabbitmq
+from tests.faults.brokers import (
+    OwnBroker,
+    OwnRabbitMQ,
+    OwnValkey,
+    Proxy,
+    require_rabbitmq,
+)
 from tests.programs import wait_until
 
 QUEUE = rollup_queue("rollups", most_messages=10_000)
+OUTAGES = [
+    ("valkey", "killed"),
+    ("valkey", "stopped"),
+    ("valkey", "out_of_memory"),
+    ("valkey", "read_only"),
+    ("valkey", "cut"),
+    ("valkey", "silent"),
+    ("rabbitmq", "killed"),
+    ("rabbitmq", "stopped"),
+    ("rabbitmq", "memory_alarm"),
+    ("rabbitmq", "cut"),
+    ("rabbitmq", "silent"),
+]
 Publishing = Callable[[str], AbstractContextManager[Publisher]]
 
 
@@ -49,6 +69,23 @@ def own_broker(request: pytest.FixtureRequest) -> OwnBroker:
     return broker
 
 
+@pytest.fixture(params=OUTAGES, ids="-".join)
+def sick(
+    request: pytest.FixtureRequest,
+) -> Iterator[tuple[str, str, AbstractContextManager[None]]]:
+    """The broker's URL, the outage's name, and the outage itself."""
+    kind, outage = request.param
+    broker: OwnBroker = request.getfixturevalue(kind)
+    if outage not in {"cut", "silent"}:
+        yield broker.url, outage, getattr(broker, outage)()
+        return
+    proxy = Proxy(broker.url)
+    # Half of a message's body of this size gets through.
+    how = proxy.cutting_after(900) if outage == "cut" else proxy.silent()
+    yield proxy.url, outage, how
+    proxy.close()
+
+
 def empty(url: str) -> None:
     delete_queue(url)
     with Connection(url) as connection:
@@ -62,11 +99,17 @@ def delete_queue(url: str) -> None:
 
 def messages_in(url: str) -> list[list[int]]:
     """Take the messages from the queue; return the counter ids of each."""
+    return [counter_ids for counter_ids, _ in sent_to(url)]
+
+
+def sent_to(url: str) -> list[tuple[list[int], dict[str, Any]]]:
+    """As `messages_in`, with what else the task is sent."""
     found = []
     with Connection(url) as connection:
         queue = QUEUE.bind(connection.default_channel)
         while message := queue.get(no_ack=True):
-            found.append(message.payload[0][0])
+            [counter_ids], options, _ = message.payload
+            found.append((counter_ids, options))
     return found
 
 

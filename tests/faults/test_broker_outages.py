@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
 
@@ -25,7 +24,7 @@ from rollups.draining import drain
 from rollups.models import Rollup
 from rollups.publisher import Publisher
 from rollups.queues import QueueDiffers, declare, rollup_queue
-from tests.faults.brokers import OwnBroker, OwnRabbitMQ, OwnValkey, Proxy
+from tests.faults.brokers import OwnBroker, OwnRabbitMQ, OwnValkey
 from tests.faults.conftest import (
     Publishing,
     WatchedBroker,
@@ -44,40 +43,10 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
 ]
 
-OUTAGES = [
-    ("valkey", "killed"),
-    ("valkey", "stopped"),
-    ("valkey", "out_of_memory"),
-    ("valkey", "read_only"),
-    ("valkey", "cut"),
-    ("valkey", "silent"),
-    ("rabbitmq", "killed"),
-    ("rabbitmq", "stopped"),
-    ("rabbitmq", "memory_alarm"),
-    ("rabbitmq", "cut"),
-    ("rabbitmq", "silent"),
-]
 # RabbitMQ is not asked to confirm, so a message that nobody reads counts as published
 # until the socket's buffers are full: the sweep finds what it named.
 UNNOTICED = {("rabbitmq", "stopped"), ("rabbitmq", "silent")}
 COUNTERS, ADDS = 40, 400
-
-
-@pytest.fixture(params=OUTAGES, ids="-".join)
-def sick(
-    request: pytest.FixtureRequest,
-) -> Iterator[tuple[str, str, AbstractContextManager[None]]]:
-    """The broker's URL, the outage's name, and the outage itself."""
-    kind, outage = request.param
-    broker: OwnBroker = request.getfixturevalue(kind)
-    if outage not in {"cut", "silent"}:
-        yield broker.url, outage, getattr(broker, outage)()
-        return
-    proxy = Proxy(broker.url)
-    # Half of a message's body of this size gets through.
-    how = proxy.cutting_after(900) if outage == "cut" else proxy.silent()
-    yield proxy.url, outage, how
-    proxy.close()
 
 
 def add(counters: int = COUNTERS, adds: int = ADDS) -> None:

@@ -8,21 +8,30 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import psutil
 import pytest
+import time_machine
+from celery import current_app
 from django.core.management import call_command
 from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Now
 
 from counters import recording
 from counters.models import Event, LastWrite, Namespace
+from counters_project.beat import SteadyScheduler
+from rollups.draining import drain
 from rollups.models import Rollup, Sweep
 from tests import programs
-from tests.faults.brokers import OwnBroker
-from tests.faults.conftest import Publishing, adds_up, wait_until_settled
+from tests.faults.brokers import OwnBroker, OwnValkey
+from tests.faults.conftest import Publishing, adds_up, empty, wait_until_settled
 from tests.programs import wait_until
 
 pytestmark = [
@@ -32,6 +41,7 @@ pytestmark = [
 ]
 OFTEN = {"ROLLUPS_SWEEP_PERIOD_SECONDS": "0.4", "ROLLUPS_SWEEP_GRACE_SECONDS": "0.1"}
 COUNTERS = 20
+OUTAGE_SECONDS = 60 if "LONG_TESTS" in os.environ else 2
 
 
 @pytest.fixture
@@ -52,35 +62,102 @@ def all_folded() -> bool:
     return sum(int(total) for total in totals) == Event.objects.count()
 
 
+def add_together() -> None:
+    """One event of each counter, in one transaction and so one trigger."""
+    recording.add_many(
+        [recording.NewEvent("test", f"c{number}") for number in range(COUNTERS)]
+    )
+
+
+@contextmanager
+def locked_buckets() -> Iterator[None]:
+    """Another connection holds every bucket's row."""
+    other = connection.copy()
+    other.set_autocommit(False)
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT FROM rollups_bucket FOR UPDATE")
+            assert cursor.rowcount
+        yield
+    finally:
+        other.close()
+
+
+def backends_of_workers_in_a_lock() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            " AND application_name = 'counters-worker' AND datname = current_database()"
+        )
+        return int(cursor.rowcount)
+
+
+def terminate_backends_of_workers() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'counters-worker'"
+            " AND datname = current_database()"
+        )
+        return int(cursor.rowcount)
+
+
 def test_service__folds_everything_after_its_broker_was_away(
     committed_namespace: Namespace,
-    own_broker: OwnBroker,
+    sick: tuple[str, str, AbstractContextManager[None]],
     publishing_to: Publishing,
     stack: ExitStack,
     tmp_path: Path,
 ) -> None:
     """Worker and beat run all along; nothing is restarted but the broker."""
-    worker = stack.enter_context(
-        programs.worker(own_broker.url, tmp_path / "worker.log", **OFTEN)
-    )
-    beat = stack.enter_context(
-        programs.beat(own_broker.url, tmp_path / "beat.log", **OFTEN)
-    )
-    made = stack.enter_context(publishing_to(own_broker.url))
+    url, _, outage = sick
+    log = tmp_path / "worker.log"
+    worker = stack.enter_context(programs.worker(url, log, **OFTEN))
+    beat = stack.enter_context(programs.beat(url, tmp_path / "beat.log", **OFTEN))
+    made = stack.enter_context(publishing_to(url))
     add()
     wait_until(all_folded, "the healthy service does not fold")
 
-    with own_broker.killed():
-        add()
-        wait_until(lambda: made.breaker.is_open, "nothing was noticed")
-        add()
+    with outage:
+        # Decides nothing; worker and beat are to meet the sick broker.
+        until = time.monotonic() + OUTAGE_SECONDS
+        while time.monotonic() < until:
+            add()
 
     add()
     wait_until(all_folded, f"not folded after the broker was back: {tmp_path}")
+    swept = Sweep.objects.count()
+    wait_until(lambda: Sweep.objects.count() > swept, "the sweeps do not go on")
     wait_until_settled(made)
     assert adds_up(made)
     assert worker.poll() is None
     assert beat.poll() is None
+
+
+def test_worker__that_finds_its_broker_full_with_messages_waiting_goes_on(
+    committed_namespace: Namespace,
+    valkey: OwnValkey,
+    publishing_to: Publishing,
+    stack: ExitStack,
+    tmp_path: Path,
+) -> None:
+    """Reading needs room as well: kombu notes what is not acknowledged yet."""
+    empty(valkey.url)
+    log = tmp_path / "worker.log"
+    worker = stack.enter_context(programs.worker(valkey.url, log, **OFTEN))
+    os.killpg(worker.pid, signal.SIGSTOP)
+    with publishing_to(valkey.url) as made:
+        add()
+        wait_until_settled(made)
+
+    with valkey.out_of_memory():
+        os.killpg(worker.pid, signal.SIGCONT)
+        wait_until(lambda: "OutOfMemory" in log.read_text(), "it had room")
+
+    beat = tmp_path / "beat.log"
+    stack.enter_context(programs.beat(valkey.url, beat, **OFTEN))
+    wait_until(all_folded, f"not folded after there was room: {log}")
+    assert worker.poll() is None
 
 
 def test_workers__that_were_all_down_fold_from_the_queue(
@@ -102,6 +179,66 @@ def test_workers__that_were_all_down_fold_from_the_queue(
     assert not Sweep.objects.exists()
 
 
+def test_workers__that_were_down_for_longer_than_messages_last_fold_by_the_sweep(
+    committed_namespace: Namespace,
+    own_broker: OwnBroker,
+    publishing_to: Publishing,
+    stack: ExitStack,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rollups.publisher.EXPIRES_SECONDS", 0.001)
+    with publishing_to(own_broker.url) as made:
+        add()
+        wait_until_settled(made)
+        assert made.tally.published
+
+    log = tmp_path / "worker.log"
+    stack.enter_context(programs.worker(own_broker.url, log, **OFTEN))
+    log = tmp_path / "beat.log"
+    stack.enter_context(programs.beat(own_broker.url, log, **OFTEN))
+
+    wait_until(all_folded, "the sweeps did not heal")
+    wait_until(lambda: _healed() == COUNTERS, "what was healed is not on record")
+
+
+@pytest.mark.parametrize("how", ["killed", "child_killed", "disconnected"])
+def test_worker__lost_in_the_middle_of_a_fold_is_made_up_for_by_the_sweep(
+    committed_namespace: Namespace,
+    own_broker: OwnBroker,
+    publishing_to: Publishing,
+    stack: ExitStack,
+    tmp_path: Path,
+    how: str,
+) -> None:
+    add()
+    list(drain())
+    log = tmp_path / "worker.log"
+    worker = stack.enter_context(programs.worker(own_broker.url, log))
+    # The fold has summed the events when it comes to wait for the buckets' rows.
+    with locked_buckets():
+        with publishing_to(own_broker.url) as made:
+            add_together()
+            wait_until_settled(made)
+        wait_until(backends_of_workers_in_a_lock, "no fold began")
+        if how == "killed":
+            programs.kill_group(worker)
+        elif how == "child_killed":
+            [child] = psutil.Process(worker.pid).children()
+            child.kill()
+        else:
+            assert terminate_backends_of_workers()
+    wait_until(lambda: not backends_of_workers_in_a_lock(), "the fold goes on")
+
+    if how == "killed":
+        log = tmp_path / "next worker.log"
+        stack.enter_context(programs.worker(own_broker.url, log, **OFTEN))
+    log = tmp_path / "beat.log"
+    stack.enter_context(programs.beat(own_broker.url, log, **OFTEN))
+    wait_until(all_folded, "the sweeps did not heal")
+    wait_until(lambda: _healed() == COUNTERS, "what was healed is not on record")
+
+
 def test_worker__that_loses_its_database_connection_goes_on(
     committed_namespace: Namespace,
     own_broker: OwnBroker,
@@ -114,13 +251,7 @@ def test_worker__that_loses_its_database_connection_goes_on(
     add()
     wait_until(all_folded, "the healthy worker does not fold")
 
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = 'counters-worker'"
-            " AND datname = current_database()"
-        )
-        assert cursor.rowcount
+    assert terminate_backends_of_workers()
     add()
 
     wait_until(all_folded, "the worker does not fold with a new connection")
@@ -146,6 +277,36 @@ def test_worker__that_was_stopped_goes_on(
     os.killpg(worker.pid, signal.SIGCONT)
 
     wait_until(all_folded, "the worker does not go on")
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_service__folds_everything_after_a_clock_was_stepped(
+    committed_namespace: Namespace,
+    own_broker: OwnBroker,
+    stack: ExitStack,
+    tmp_path: Path,
+    hours: int,
+) -> None:
+    """PostgreSQL's and beat's, seen from after the step; every trigger is lost."""
+    step = timedelta(hours=hours)
+    add()
+    list(drain())
+    add()
+    Sweep.objects.create(swept_at=Now(), pending=0)
+    Rollup.objects.update(watermark_at=F("watermark_at") - step)
+    LastWrite.objects.update(pending_since=F("pending_since") - step)
+    Sweep.objects.update(swept_at=F("swept_at") - step)
+    log = tmp_path / "beat.log"
+    with time_machine.travel(datetime.now(UTC) - step):
+        schedule = str(log.with_suffix(".schedule"))
+        SteadyScheduler(current_app, schedule_filename=schedule).close()
+
+    beat = stack.enter_context(programs.beat(own_broker.url, log, **OFTEN))
+    log = tmp_path / "worker.log"
+    stack.enter_context(programs.worker(own_broker.url, log, **OFTEN))
+
+    wait_until(all_folded, "the sweeps did not heal")
+    assert beat.poll() is None
 
 
 def test_beats__two_at_once_sweep_no_more_often_than_is_said(
