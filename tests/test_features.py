@@ -1,4 +1,4 @@
-"""docs/features.md names tests and pages; each of them is there."""
+"""The tests and pages that docs/features.md and docs/operations.md name are there."""
 
 from __future__ import annotations
 
@@ -7,16 +7,28 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs/features.md").read_text()
+SOURCES = "\n".join(file.read_text() for file in (ROOT / "tests").rglob("*.py"))
 ROWS = [line for line in PAGE.splitlines() if line.startswith("| ")][2:]
 
 
 def test_features__name_tests_that_exist() -> None:
-    sources = "\n".join(file.read_text() for file in (ROOT / "tests").rglob("*.py"))
-
     for row in ROWS:
         [name] = re.findall(r"`(test_\w+)`", row)
-        assert f"def {name}(" in sources, row
+        assert f"def {name}(" in SOURCES, row
     assert len(ROWS) >= 20
+
+
+def test_bounds__name_tests_that_exist() -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    bounds = page.split("## How stale a count may be")[1].split("## ")[0]
+    rows = [line for line in bounds.splitlines() if line.startswith("| ")][2:]
+
+    assert len(rows) >= 10
+    for row in rows:
+        names = re.findall(r"`(test_\w+)`", row)
+        assert names, row
+        for name in names:
+            assert f"def {name}(" in SOURCES, row
 
 
 def test_features__name_pages_that_exist() -> None:
