@@ -46,6 +46,7 @@ def test_accounting__under_random_faults_every_counter_is_triggered_or_healed(
 ) -> None:
     """Each counter is written to once or twice, while the broker is sick in some way."""
     settings.ROLLUPS_TRIGGER = mode
+    settings.ROLLUPS_TRIGGER_TIMEOUT_SECONDS = 0.1
     settings.ROLLUPS_TRIGGER_WAITING_COUNTERS = COUNTERS_EACH // 2
     settings.ROLLUPS_SWEEP_GRACE_SECONDS = 0
     settings.ROLLUPS_FOLD_REST_SECONDS = 0

@@ -125,4 +125,5 @@ def test_celery_child__publishes_what_waits_when_it_ends(
         check=True,
     )
 
-    assert messages_in(own_broker.url) == [[Counter.objects.get().pk]]
+    expected = [[Counter.objects.get().pk]]
+    wait_until(lambda: messages_in(own_broker.url) == expected, "it was not published")

@@ -102,6 +102,7 @@ def terminate_backends_of_workers() -> int:
         return int(cursor.rowcount)
 
 
+@pytest.mark.timeout(300)
 def test_service__folds_everything_after_its_broker_was_away(
     committed_namespace: Namespace,
     sick: tuple[str, str, AbstractContextManager[None]],

@@ -109,9 +109,10 @@ def test_put__returns_while_the_broker_does_not_answer(
 
 
 def test_put__opens_no_socket_in_the_calling_thread(
-    made: Publisher, monkeypatch: pytest.MonkeyPatch
+    made: Publisher, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     """With the real broker class: only the publisher's thread may get to it."""
+    settings.ROLLUPS_TRIGGER_TIMEOUT_SECONDS = 5
     made.broker = publishing.Broker()
     caller = threading.current_thread()
     original = socket.socket.connect
