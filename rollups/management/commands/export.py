@@ -20,10 +20,9 @@ from rich.progress import (
 )
 
 from counters import namespaces
-from counters.management.taught import TaughtCommand
+from counters.management.taught import TaughtCommand, instant
 from rollups import exporting
 from rollups.export_formats import FORMATS, open_writer
-from rollups.management.commands.series import instant
 
 
 class Command(TaughtCommand):
