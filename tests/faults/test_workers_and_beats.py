@@ -71,13 +71,12 @@ def add_together() -> None:
 
 @contextmanager
 def locked_buckets() -> Iterator[None]:
-    """Another connection holds every bucket's row."""
+    """Another connection holds all buckets: a new minute's too."""
     other = connection.copy()
     other.set_autocommit(False)
     try:
         with other.cursor() as cursor:
-            cursor.execute("SELECT FROM rollups_bucket FOR UPDATE")
-            assert cursor.rowcount
+            cursor.execute("LOCK TABLE rollups_bucket IN EXCLUSIVE MODE")
         yield
     finally:
         other.close()
@@ -216,7 +215,7 @@ def test_worker__lost_in_the_middle_of_a_fold_is_made_up_for_by_the_sweep(
     list(drain())
     log = tmp_path / "worker.log"
     worker = stack.enter_context(programs.worker(own_broker.url, log))
-    # The fold has summed the events when it comes to wait for the buckets' rows.
+    # The fold has locked its rollups when it comes to wait for the buckets.
     with locked_buckets():
         with publishing_to(own_broker.url) as made:
             add_together()
