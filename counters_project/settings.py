@@ -14,6 +14,7 @@ from typing import Any
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+from counters import bounded
 from counters_project import api_description, embedded, env
 from rollups.queues import rollup_queue
 
@@ -105,6 +106,8 @@ WEB_THREADS = env.integer("WEB_THREADS", 16, at_least=1)
 # STATEMENT_TIMEOUT_SECONDS / LOCK_TIMEOUT_SECONDS: no request waits longer for PostgreSQL.
 STATEMENT_TIMEOUT_SECONDS = env.number("STATEMENT_TIMEOUT_SECONDS", 30)
 LOCK_TIMEOUT_SECONDS = env.number("LOCK_TIMEOUT_SECONDS", 5)
+# A server that has not even said by then that it gave up is stopped, or cut off.
+SILENT_AFTER_SECONDS = STATEMENT_TIMEOUT_SECONDS + 5
 
 _database: dict[str, Any] = dict(dj_database_url.parse(DATABASE_URL))
 if _database["ENGINE"] != "django.db.backends.postgresql":
@@ -118,6 +121,14 @@ _options: dict[str, Any] = _database.setdefault("OPTIONS", {})
 _options |= {"server_side_binding": True, "prepare_threshold": 5}
 _options.setdefault("connect_timeout", 5)
 _options.setdefault("application_name", f"counters-{ROLE}")
+# A machine that is gone is found out in half a minute, not in TCP's two hours.
+for _name, _value in {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}.items():
+    _options.setdefault(_name, _value)
 # PostgreSQL's JIT compiles a batch's insert anew each time: half of its time, for nothing.
 _options["options"] = "-c jit=off"
 if ROLE != "command":
@@ -129,7 +140,17 @@ if ROLE != "command":
 if ROLE == "web":
     # A request waits at most `timeout` seconds for a connection, then fails; two spare
     # ones serve the moments when a thread needs a second connection (a new counter).
-    _options["pool"] = {"min_size": 1, "max_size": WEB_THREADS + 2, "timeout": 5}
+    _options["pool"] = {
+        "min_size": 1,
+        "max_size": WEB_THREADS + 2,
+        "timeout": 5,
+        # Psycopg's own try for five minutes, at growing distances, would leave a database
+        # that is back unused for two of them; the next request tries anew.
+        "reconnect_timeout": 2,
+        "connection_class": bounded.connection_class(
+            answer_within_seconds=SILENT_AFTER_SECONDS
+        ),
+    }
 else:
     _database["CONN_MAX_AGE"] = None
     _database["CONN_HEALTH_CHECKS"] = True

@@ -17,9 +17,13 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+from psycopg_pool import PoolTimeout
 
+from counters import bounded, outages
 from rollups import status
 
+# Prometheus itself waits for ten seconds.
+_DATABASE_WITHIN_SECONDS = 3
 # What ended processes counted, added up; no process has the id 0.
 _ENDED = "0"
 _SUMMED_KINDS = ("counter", "histogram")
@@ -35,7 +39,8 @@ DATABASE_GAUGES = {
 def expose() -> bytes:
     """Return everything in the text format of Prometheus."""
     registry = CollectorRegistry()
-    registry.register(_DatabaseCollector())
+    # Before the lock: a slow database must not keep the others from their numbers.
+    registry.register(_Database(list(_database_metrics())))
     directory = Path(settings.METRICS_DIR)
     with _locked(directory):
         _add_up_ended(directory)
@@ -44,30 +49,40 @@ def expose() -> bytes:
         return generate_latest(registry)
 
 
-class _DatabaseCollector(Collector):
-    """What only the database knows; nothing where it does not answer."""
+class _Database(Collector):
+    """What only the database knows."""
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
 
     def collect(self) -> Iterable[Metric]:
-        try:
+        return self._metrics
+
+
+def _database_metrics() -> Iterator[Metric]:
+    """Yield what the database knows; only that it is down where it does not answer."""
+    try:
+        with bounded.at_most(_DATABASE_WITHIN_SECONDS):
             now = status.measure()
-        except DatabaseError:
-            yield GaugeMetricFamily(
-                "rollups_database_up", "Whether the database answers.", value=0
-            )
-            return
-        values = (
-            now.pending,
-            now.lag_seconds,
-            now.last_sweep_age_seconds,
-            now.set_apart,
-            int(now.is_anchored),
-        )
+    except (DatabaseError, PoolTimeout) as error:
+        outages.drop_broken_connections(error)
         yield GaugeMetricFamily(
-            "rollups_database_up", "Whether the database answers.", value=1
+            "rollups_database_up", "Whether the database answers.", value=0
         )
-        for (name, text), value in zip(DATABASE_GAUGES.items(), values, strict=True):
-            if value is not None:
-                yield GaugeMetricFamily(name, text, value=value)
+        return
+    values = (
+        now.pending,
+        now.lag_seconds,
+        now.last_sweep_age_seconds,
+        now.set_apart,
+        int(now.is_anchored),
+    )
+    yield GaugeMetricFamily(
+        "rollups_database_up", "Whether the database answers.", value=1
+    )
+    for (name, text), value in zip(DATABASE_GAUGES.items(), values, strict=True):
+        if value is not None:
+            yield GaugeMetricFamily(name, text, value=value)
 
 
 def tidy_up() -> None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
 from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import InterfaceError, OperationalError, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from counters import outages
 from counters.api.shapes import exact_number
 from counters.errors import (
     AccessDenied,
@@ -63,10 +63,8 @@ def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None
     None for errors that nobody foresaw: Django reports those and answers 500.
     """
     set_rollback()
-    if isinstance(error, (OperationalError, InterfaceError, PoolTimeout)):
-        # Not acknowledged: a client with a token may send the same add again.
-        logger.error("The database did not answer: %s", error)
-        _drop_broken_connections()
+    if outages.is_outage(error):
+        _note_outage(error)
     body = problem_of(error)
     if body is None:
         return None
@@ -95,7 +93,7 @@ def problem_of(error: Exception) -> dict[str, Any] | None:
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         detail = f"The body is larger than {most:,} bytes; send less at once."
         return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail)
-    if isinstance(error, (OperationalError, InterfaceError, PoolTimeout)):
+    if outages.is_outage(error):
         return DATABASE_UNAVAILABLE
     if isinstance(error, exceptions.APIException):
         code = str(getattr(error.detail, "code", error.default_code)).replace("_", "-")
@@ -103,11 +101,10 @@ def problem_of(error: Exception) -> dict[str, Any] | None:
     return None
 
 
-def _drop_broken_connections() -> None:
-    """Let one request, not one for each pooled connection, pay for a database restart."""
-    pool = getattr(connection, "pool", None)
-    if pool is not None:
-        pool.check()
+def _note_outage(error: BaseException) -> None:
+    # Not acknowledged: a client with a token may send the same add again.
+    logger.error("The database did not serve a request: %s", outages.describe(error))
+    outages.drop_broken_connections(error)
 
 
 def problem(status: HTTPStatus, code: str, detail: str, **extra: Any) -> dict[str, Any]:
@@ -128,7 +125,7 @@ def problem(status: HTTPStatus, code: str, detail: str, **extra: Any) -> dict[st
 DATABASE_UNAVAILABLE = problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "database-unavailable",
-    "The database did not answer in time. Nothing was acknowledged; send the same token"
+    "The database cannot serve this now. Nothing was acknowledged; send the same token"
     " again.",
 )
 
@@ -158,7 +155,16 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer an error that nobody foresaw; Django has logged it."""
+    """Answer what a page outside the API, or a middleware, met: Django has logged it."""
+    error = sys.exception()
+    if error is not None and outages.is_outage(error):
+        _note_outage(error)
+        return JsonResponse(
+            DATABASE_UNAVAILABLE,
+            status=HTTPStatus.SERVICE_UNAVAILABLE,
+            headers={"Retry-After": RETRY_AFTER_SECONDS},
+            content_type=MEDIA_TYPE,
+        )
     return JsonResponse(
         problem(
             HTTPStatus.INTERNAL_SERVER_ERROR,

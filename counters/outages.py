@@ -1,0 +1,61 @@
+"""What it means that the database cannot serve now, and what to do about connections."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from django.db import InterfaceError, InternalError, OperationalError, connection
+from psycopg import Error as DriverError
+from psycopg import errors
+from psycopg_pool import PoolTimeout, TooManyRequests
+
+# One failure empties the pool; those of requests that failed with it find it done.
+_DRAIN_EVERY_SECONDS = 1.0
+_draining = threading.Lock()
+_drained_at = -_DRAIN_EVERY_SECONDS
+
+
+def is_outage(error: BaseException | None) -> bool:
+    """Tell whether the same request may succeed later: nothing is wrong with itself.
+
+    Down, silent, full, read-only, shutting down, out of connections, a time-out, a deadlock.
+    """
+    if isinstance(error, InternalError):
+        # Django has no better name for a server that is a standby now.
+        return isinstance(error.__cause__, errors.ReadOnlySqlTransaction)
+    return isinstance(error, (OperationalError, InterfaceError, PoolTimeout))
+
+
+def describe(error: BaseException) -> str:
+    """Return what the database, or its driver, says, in one line."""
+    return " ".join(str(error).split())
+
+
+def drop_broken_connections(error: BaseException) -> None:
+    """Let one request, not one for each pooled connection, pay for a lost database.
+
+    Nothing is asked through the pool's other connections: a silent server would hold each
+    question until its time-out. They are closed, and made anew.
+    """
+    global _drained_at
+    pool = getattr(connection, "pool", None)
+    if pool is None or not _has_lost_connection(error):
+        return
+    with _draining:
+        now = time.monotonic()
+        if now - _drained_at < _DRAIN_EVERY_SECONDS:
+            return
+        _drained_at = now
+    pool.drain()
+
+
+def _has_lost_connection(error: BaseException) -> bool:
+    cause = error.__cause__ or error
+    if isinstance(cause, (PoolTimeout, TooManyRequests)):
+        return False
+    # The driver's own errors have no code: the socket was closed, or nobody answered.
+    # 57P01 to 57P05: the server ended this connection, because it stops or crashed.
+    return isinstance(cause, DriverError) and (
+        cause.sqlstate is None or cause.sqlstate.startswith(("08", "57P"))
+    )
