@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -47,7 +48,7 @@ def web(
 
 def ask_everything(web: OwnWeb) -> dict[str, httpx.Response]:
     """Ask all at once: each may take as long as a time-out."""
-    asked = {
+    asked: dict[str, tuple[str, str, dict[str, Any]]] = {
         "add": ("POST", f"{COUNTER}/add", {"json": {"delta": 1, "token": "unknown"}}),
         "events": ("POST", "api/v1/events", {"json": EVENTS}),
         "read": ("GET", COUNTER, {}),

@@ -1,0 +1,147 @@
+"""`manage.py migrate` under load: no add fails, and none queues behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from pytest_django import Settings
+
+from counters import patience, recording
+from counters.models import Event, Namespace
+from rollups.folding import fold
+from rollups.models import Rollup
+from tests.conftest import Threads
+from tests.races.waiting import (
+    TIMEOUT_SECONDS,
+    wait_until_somebody_waits_for_a_lock,
+)
+from tests.upgrades.rules import newest
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ADDS = 50
+
+
+def migrate(*words: str) -> str:
+    out = StringIO()
+    call_command("migrate", "counters", *words, stdout=out)
+    return out.getvalue()
+
+
+def has_next_schema() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM information_schema.columns"
+            " WHERE table_name = 'counters_event' AND column_name = 'remark'"
+        )
+        return bool(cursor.fetchone()[0])
+
+
+@pytest.fixture
+def next_version(settings: Settings, committed_namespace: Namespace) -> Iterator[None]:
+    """A migration is there that is not applied."""
+    settings.MIGRATION_MODULES = {"counters": "tests.upgrades.next_version.migrations"}
+    yield
+    migrate(newest("counters"))
+
+
+@contextmanager
+def open_reader() -> Iterator[None]:
+    """A transaction that has read events, and stays open: no DDL gets its lock."""
+    with closing(connection.copy()) as beside:
+        beside.set_autocommit(False)
+        with beside.cursor() as cursor:
+            cursor.execute("SELECT FROM counters_event LIMIT 1")
+        yield
+        beside.rollback()
+
+
+@contextmanager
+def lock_timeout(value: str) -> Iterator[None]:
+    """What services have; commands, such as this test, have none."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, false)", [value])
+        yield
+        cursor.execute("RESET lock_timeout")
+
+
+@pytest.mark.usefixtures("next_version", "triggers")
+def test_migrate__lets_adds_through_while_it_waits_for_its_lock(
+    threads: Threads,
+) -> None:
+    recording.add(namespace="test", name="hits")
+
+    with open_reader(), lock_timeout("5s"):
+        migrating = threads.submit(migrate)
+        wait_until_somebody_waits_for_a_lock()
+        for _ in range(ADDS):
+            recording.add(namespace="test", name="hits")
+        assert not migrating.done()
+
+    assert "trying again" in migrating.result(TIMEOUT_SECONDS)
+    assert has_next_schema()
+    assert Event.objects.count() == ADDS + 1
+
+
+@pytest.mark.usefixtures("next_version", "triggers")
+def test_migrate__gives_up_with_the_name_of_who_is_in_its_way() -> None:
+    with (
+        open_reader(),
+        lock_timeout("7s"),
+        pytest.raises(CommandError, match=r"process \d+ \(counters-command\), open"),
+    ):
+        migrate("--lock-patience", "0")
+
+    assert not has_next_schema()
+    with lock_timeout("7s"), connection.cursor() as cursor:
+        migrate()
+        # The caller's connection is as it was.
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == ("7s",)
+
+
+@pytest.mark.usefixtures("next_version")
+def test_migrate__waits_with_a_concurrent_index_as_long_as_it_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """CONCURRENTLY waits for old transactions; broken off, it leaves a broken index."""
+    seen: list[tuple[bool, str]] = []
+    from_django = patience.PATIENCE
+
+    def note(atomic: bool) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW lock_timeout")
+            seen.append((atomic, cursor.fetchone()[0]))
+
+    def apply(self: object, *args: object, **_: object) -> object:
+        note(self.atomic)  # type: ignore[attr-defined]
+        return args[0]
+
+    monkeypatch.setattr("django.db.migrations.Migration.apply", apply)
+    migrate("--verbosity", "0")
+    monkeypatch.setattr("django.db.migrations.Migration.atomic", False)
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE name = '9999_next'")
+    migrate("--verbosity", "0")
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE name = '9999_next'")
+
+    assert seen == [(True, from_django), (False, "0")]
+
+
+@pytest.mark.usefixtures("next_version", "triggers")
+def test_old_code__adds_and_folds_on_a_newer_schema() -> None:
+    migrate()
+
+    hits = recording.add(namespace="test", name="hits", delta=3).counter_id
+    recording.add_many(
+        [recording.NewEvent("test", "hits", 4, "a"), recording.NewEvent("test", "new")]
+    )
+    fold([hits])
+
+    assert int(Rollup.objects.get(counter_id=hits).total) == 7
