@@ -50,7 +50,9 @@ _HARMLESS = (
 def newest(app: str) -> str:
     """Return the name of the app's last migration."""
     disk = MigrationLoader(None).disk_migrations
-    return max(name for label, name in disk if label == app and name != "9999_next")
+    return max(
+        name for label, name in disk if label == app and not name.startswith("999")
+    )
 
 
 def broken_rules(migration: Migration, state: Any) -> Iterator[str]:
@@ -63,6 +65,7 @@ def broken_rules(migration: Migration, state: Any) -> Iterator[str]:
     if any(concurrent) and (migration.atomic or len(concurrent) > 1):
         # Broken off half-way, the rest of it would be there and not be known to be.
         yield "a concurrent operation needs a migration of its own, with atomic = False"
+    locked = set[str]()
     for place, operation in enumerate(migration.operations):
         if isinstance(operation, operations.CreateModel):
             created.add(operation.name_lower)
@@ -71,8 +74,15 @@ def broken_rules(migration: Migration, state: Any) -> Iterator[str]:
             wrong = _what_is_wrong(app, operation, state)
             if wrong:
                 yield f"{operation.describe()}: {wrong}"
+        table = getattr(operation, "model_name_lower", "")
+        if (app, table) in LARGE and not on_new:
+            locked.add(table)
         state = state.clone()
         operation.state_forwards(app, state)
+    if len(locked) > 1:
+        # An add that holds the second and waits for the first: each waits for the other,
+        # and under load the migration never gets both.
+        yield f"one large table a migration, not {', '.join(sorted(locked))}"
 
 
 def _what_is_wrong(app: str, operation: Any, state: Any) -> str | None:

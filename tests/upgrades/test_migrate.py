@@ -9,6 +9,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.migrations import Migration
 from pytest_django import Settings
 
 from counters import patience, recording
@@ -111,27 +112,22 @@ def test_migrate__waits_with_a_concurrent_index_as_long_as_it_takes(
 ) -> None:
     """CONCURRENTLY waits for old transactions; broken off, it leaves a broken index."""
     seen: list[tuple[bool, str]] = []
-    from_django = patience.PATIENCE
 
-    def note(atomic: bool) -> None:
+    def note(migration: Migration, state: object, *_: object, **__: object) -> object:
         with connection.cursor() as cursor:
             cursor.execute("SHOW lock_timeout")
-            seen.append((atomic, cursor.fetchone()[0]))
+            seen.append((migration.atomic, cursor.fetchone()[0]))
+        return state
 
-    def apply(self: object, *args: object, **_: object) -> object:
-        note(self.atomic)  # type: ignore[attr-defined]
-        return args[0]
+    monkeypatch.setattr(Migration, "apply", note)
+    monkeypatch.setattr(Migration, "unapply", note)
 
-    monkeypatch.setattr("django.db.migrations.Migration.apply", apply)
-    migrate("--verbosity", "0")
-    monkeypatch.setattr("django.db.migrations.Migration.atomic", False)
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM django_migrations WHERE name = '9999_next'")
-    migrate("--verbosity", "0")
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM django_migrations WHERE name = '9999_next'")
+    migrate("9998_next_lastwrite")
+    monkeypatch.setattr(Migration, "atomic", False)
+    migrate("9999_next_counter")
+    migrate(newest("counters"))
 
-    assert seen == [(True, from_django), (False, "0")]
+    assert seen == [(True, patience.PATIENCE)] * 2 + [(False, "0")] * 4
 
 
 @pytest.mark.usefixtures("next_version", "triggers")

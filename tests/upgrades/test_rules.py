@@ -142,3 +142,14 @@ def test_concurrent_index__needs_a_migration_of_its_own() -> None:
     assert broken_by(concurrent, atomic=False) == []
     assert len(broken_by(concurrent)) == 1
     assert len(broken_by(concurrent, field, atomic=False)) == 1
+
+
+def test_migration__takes_the_lock_of_one_large_table_only() -> None:
+    """Two would be taken in an order that is not that of adds."""
+    fields = [
+        ops.AddField(table, "f", models.TextField(null=True))
+        for table in ("event", "lastwrite", "namespace")
+    ]
+
+    assert broken_by(fields[0], fields[2]) == []
+    assert len(broken_by(*fields)) == 1
