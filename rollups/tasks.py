@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from celery import shared_task
 
@@ -23,8 +24,17 @@ HARD_LIMIT_SECONDS = 120
     ignore_result=True,
     time_limit=HARD_LIMIT_SECONDS,
 )
-def rollup(counter_ids: list[int], turn: int = 0, sweep_id: int | None = None) -> None:
-    """Fold these counters; those still pending afterwards stay in circulation."""
+def rollup(
+    counter_ids: list[int],
+    turn: int = 0,
+    sweep_id: int | None = None,
+    **of_a_newer_version: Any,
+) -> None:
+    """Fold these counters; those still pending afterwards stay in circulation.
+
+    Workers of two versions share the queue. What a newer one says beside the ids is left
+    out: to fold is right whatever it was, and a version adds keywords with defaults only.
+    """
     try:
         pending = working.work(counter_ids, turn=turn, sweep_id=sweep_id)
     except NotAnchored as error:

@@ -1,0 +1,71 @@
+"""Old and new workers side by side: a message of another version loses no count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from counters import recording
+from counters.models import LastWrite, Namespace
+from rollups import publishing
+from rollups.models import Rollup, Sweep
+from rollups.publishing import Broker, Message
+from rollups.tasks import rollup
+from tests import programs
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+EXPIRES_SECONDS = 60.0
+
+
+def total_of(counter_id: int) -> int:
+    found = Rollup.objects.filter(counter_id=counter_id).first()
+    return int(found.total) if found else 0
+
+
+@pytest.mark.usefixtures("triggers")
+def test_worker__takes_messages_of_other_versions(
+    committed_namespace: Namespace,
+    broker_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No sweep: each counter's own message gets it folded."""
+    programs.purge(broker_url)
+    old, new, last = (
+        recording.add(namespace="test", name=name, delta=3).counter_id
+        for name in ("old", "new", "last")
+    )
+    broker = Broker(broker_url)
+    with monkeypatch.context() as patch:
+        patch.setitem(publishing._HEADERS, "task", "of_a_newer_version")
+        broker.publish(Message([old, new, last], EXPIRES_SECONDS))
+    broker.publish(Message([old], EXPIRES_SECONDS))
+    broker.publish(
+        Message([new], EXPIRES_SECONDS, options={"turn": 0, "of_a_newer_version": [1]})
+    )
+    broker.publish(Message([last], EXPIRES_SECONDS, options={"sweep_id": None}))
+    broker.close()
+
+    log = tmp_path / "worker.log"
+    with programs.worker(broker_url, log):
+        programs.wait_until(
+            lambda: [total_of(one) for one in (old, new, last)] == [3, 3, 3],
+            f"a message was not understood: {log}",
+        )
+
+    assert not LastWrite.objects.exists()
+    assert not Sweep.objects.exists()
+    assert "unexpected keyword argument" not in log.read_text()
+
+
+@pytest.mark.usefixtures("triggers")
+def test_task__ignores_what_a_newer_version_says_beside_the_counters(
+    committed_namespace: Namespace,
+) -> None:
+    counter_id = recording.add(namespace="test", name="hits", delta=3).counter_id
+
+    rollup([counter_id], turn=0, of_a_newer_version="x")
+
+    assert total_of(counter_id) == 3
