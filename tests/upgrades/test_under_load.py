@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -72,16 +74,22 @@ def database(db: None) -> Iterator[Database]:
     name = "test_counters_upgrade"
     of_the_suite = programs.test_database_url()
     url = urlsplit(of_the_suite)._replace(path=f"/{name}").geturl()
-    dropping = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
-        sql.Identifier(name)
-    )
+    dropping = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name))
     with psycopg.connect(of_the_suite, autocommit=True) as beside:
         beside.execute(dropping)
         beside.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         try:
             yield Database(url)
         finally:
-            beside.execute(dropping)
+            wait_until(partial(_runs, beside, dropping), "the database is in use")
+
+
+def _runs(connection: psycopg.Connection[Any], statement: sql.Composed) -> bool:
+    """Drop it once the last backend has noticed that its client is gone."""
+    with suppress(psycopg.errors.ObjectInUse):
+        connection.execute(statement)
+        return True
+    return False
 
 
 def test_upgrade__under_load_fails_no_add(database: Database, tmp_path: Path) -> None:
@@ -124,7 +132,6 @@ def test_upgrade__under_load_fails_no_add(database: Database, tmp_path: Path) ->
         wait_until_all_add()
         database.manage("migrate")
         wait_until_all_add()
-        database.manage("rollup")
         database.manage("migrate", settings="tests.upgrades.next_settings")
         wait_until_all_add()
         stop.touch()
