@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.renderers import OpenApiJsonRenderer2, OpenApiYamlRenderer2
 from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from counters.api import bodies as write_bodies
 from rollups.api import bodies as read_bodies
@@ -24,8 +24,8 @@ class SchemaView(SpectacularAPIView):
     throttle_classes: list[Any] = []
 
 
-class DocsView(SpectacularSwaggerView):
-    """Swagger UI, from this server's own files."""
+class DocsView(SpectacularSwaggerSplitView):
+    """Swagger UI, from this server's own files; no script stands in the page itself."""
 
     url_name = "schema"
     template_name_js = "counters_project/docs.js"

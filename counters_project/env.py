@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -53,6 +54,21 @@ def flag(name: str, default: bool) -> bool:
     if raw in {"0", "false", "no", "off"}:
         return False
     raise ImproperlyConfigured(f"{name}={raw!r} is not a yes or no; use 1 or 0.")
+
+
+def url(name: str, default: str) -> str:
+    """Return the variable as a URL, or several with `;` between; errors do not quote it."""
+    raw = text(name, default)
+    try:
+        for one in raw.split(";"):
+            urlsplit(one).port  # noqa: B018 - reading it is what checks it
+    except ValueError:
+        # What is wrong is most often the password, so neither it nor the cause is shown.
+        raise ImproperlyConfigured(
+            f"{name} is not a URL; in its user and password write % as %25, / as %2F,"
+            " # as %23, ? as %3F, @ as %40 and : as %3A."
+        ) from None
+    return raw
 
 
 def names(name: str, default: str) -> list[str]:

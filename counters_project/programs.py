@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from counters_project import env
+from counters_project import embedded, env
 from counters_project.leftovers import OWNER_VARIABLE
 from counters_project.place import BASE_DIR
 from counters_project.processes import Program
@@ -35,6 +35,9 @@ class Environment:
             "CELERY_BROKER_URL": self.broker_url,
             "CACHE_URL": self.cache_url,
             "ALLOWED_HOSTS": self.allowed_hosts,
+            # Random and private, which is all that one machine's service needs of a key.
+            "SECRET_KEY": env.text("SECRET_KEY", "")
+            or embedded.secret_key(self.data_dir),
             "COUNTERS_ROLE": role,
             "PYTHONUNBUFFERED": "1",
             OWNER_VARIABLE: str(self.data_dir),

@@ -15,7 +15,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 from counters import bounded
-from counters_project import api_description, embedded, env
+from counters_project import api_description, embedded, env, production
 from rollups.queues import rollup_queue
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -36,10 +36,19 @@ if ROLE not in {"web", "worker", "beat", "command"}:
 # DEBUG: Django's debug pages; never on a machine that others reach.
 DEBUG = env.flag("DEBUG", False)
 # SECRET_KEY: signs sessions. Unset, the embedded service makes one of its own and keeps
-# it in DATA_DIR, readable by its owner only.
-SECRET_KEY = env.text("SECRET_KEY", "") or embedded.secret_key(DATA_DIR)
+# it in DATA_DIR, readable by its owner only; a web server of real servers needs it set.
+SECRET_KEY = env.text("SECRET_KEY", "")
+# SECRET_KEY_FALLBACKS: keys of before, with commas between; what they signed is good still.
+SECRET_KEY_FALLBACKS = env.names("SECRET_KEY_FALLBACKS", "")
 # ALLOWED_HOSTS: names, with commas between them, that the web server answers to.
 ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+_serves = ROLE == "web" and not DEBUG
+if not SECRET_KEY and not (_serves and env.text("DATABASE_URL", "")):
+    SECRET_KEY = embedded.secret_key(DATA_DIR)
+if _serves:
+    production.refuse_guessable(
+        secret_key=SECRET_KEY, fallbacks=SECRET_KEY_FALLBACKS, hosts=ALLOWED_HOSTS
+    )
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -57,6 +66,7 @@ INSTALLED_APPS = [
     "rollups",
 ]
 MIDDLEWARE = [
+    "counters_project.content_policy.ContentPolicy",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "counters.api.paths.CounterNameInPath",
@@ -65,6 +75,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES = [
     {
@@ -91,14 +102,44 @@ TIME_ZONE = "UTC"
 STATIC_URL = "static/"
 # Static files are served straight from the packages they come with; nothing to collect.
 WHITENOISE_USE_FINDERS = True
+
+# --- What browsers are told -----------------------------------------------------------
+# HTTPS: true where clients come by https only, through a proxy that ends TLS. Then plain
+# http is redirected (but for health checks and metrics), cookies stay on https, and
+# browsers remember that for HSTS_SECONDS. FORWARDED_ALLOW_IPS, which gunicorn reads, says
+# which proxies may tell (by X-Forwarded-Proto) that a request came by https.
+HTTPS = env.flag("HTTPS", False)
+HSTS_SECONDS = env.integer("HSTS_SECONDS", 31_536_000)
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
+SECURE_HSTS_SECONDS = HSTS_SECONDS if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+# A day's work; tokens, not sessions, are for programs.
+SESSION_COOKIE_AGE = 12 * 60 * 60
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "counters_project.reports.ReportFilter"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{validator}"}
+    for validator in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# --- What requests may hold -----------------------------------------------------------
 # 10,000 events of a batch with long names fit; a larger body is refused unread.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 
 # --- PostgreSQL ---------------------------------------------------------------------
 # DATABASE_URL: postgresql://user:password@host:port/name. Unset: the embedded server.
-DATABASE_URL = env.text(
+DATABASE_URL = env.url(
     "DATABASE_URL", RUNNING.get("database_url") or embedded.database_url(DATA_DIR)
 )
 # WEB_THREADS: requests that one web process answers at once; each may hold a connection.
@@ -109,7 +150,13 @@ LOCK_TIMEOUT_SECONDS = env.number("LOCK_TIMEOUT_SECONDS", 5)
 # A server that has not even said by then that it gave up is stopped, or cut off.
 SILENT_AFTER_SECONDS = STATEMENT_TIMEOUT_SECONDS + 5
 
-_database: dict[str, Any] = dict(dj_database_url.parse(DATABASE_URL))
+try:
+    _database: dict[str, Any] = dict(dj_database_url.parse(DATABASE_URL))
+except ValueError:
+    raise ImproperlyConfigured(
+        "DATABASE_URL cannot be read; it looks like"
+        " postgresql://user:password@host:port/name."
+    ) from None
 if _database["ENGINE"] != "django.db.backends.postgresql":
     raise ImproperlyConfigured(
         f"DATABASE_URL names {_database['ENGINE']}; the service needs PostgreSQL 15 or"
@@ -160,7 +207,7 @@ CELERY_DB_REUSE_MAX = 1000
 
 # --- Cache --------------------------------------------------------------------------
 # CACHE_URL: redis://host:port/db. Unset: the embedded Valkey, or this process's memory.
-CACHE_URL = env.text("CACHE_URL", RUNNING.get("cache_url", ""))
+CACHE_URL = env.url("CACHE_URL", RUNNING.get("cache_url", ""))
 # CACHE_TIMEOUT_SECONDS: the longest that one look into the cache may take.
 CACHE_TIMEOUT_SECONDS = env.number("CACHE_TIMEOUT_SECONDS", 0.25)
 CACHES: dict[str, Any] = {
@@ -232,7 +279,7 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)
 
 # --- Celery -------------------------------------------------------------------------
 # CELERY_BROKER_URL: redis://host:port/db or amqp://user:password@host:port/vhost.
-CELERY_BROKER_URL = env.text(
+CELERY_BROKER_URL = env.url(
     "CELERY_BROKER_URL", RUNNING.get("broker_url") or "redis://127.0.0.1:6379/0"
 )
 CELERY_TASK_SERIALIZER = "json"

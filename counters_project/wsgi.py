@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "counters_project.settings")
+
+# Whatever server loads this serves the web, and is held to what that needs.
+if not settings.configured and not os.environ.get("COUNTERS_ROLE"):
+    os.environ["COUNTERS_ROLE"] = "web"
 
 application = get_wsgi_application()

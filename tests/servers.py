@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import shutil
 import signal
 import sys
@@ -87,6 +88,8 @@ def pytest_load_initial_conftests(
         )
         early_config.stash[SERVERS] = servers
         os.environ["DATA_DIR"] = str(data_dir)
+        # Web servers that tests start refuse to do without one.
+        os.environ["SECRET_KEY"] = secrets.token_urlsafe(50)
         os.environ["DATABASE_URL"] = servers.database_url
         os.environ["CELERY_BROKER_URL"] = servers.broker_url
         os.environ["CACHE_URL"] = servers.cache_url

@@ -1,0 +1,25 @@
+"""What error reports hide: Django's own list, and URLs, which carry passwords here."""
+
+from __future__ import annotations
+
+import re
+from types import FrameType
+from typing import Any
+
+from django.http import HttpRequest
+from django.views.debug import SafeExceptionReporterFilter
+
+
+class ReportFilter(SafeExceptionReporterFilter):
+    """Hides settings, headers and local variables that may hold a secret, by their name."""
+
+    hidden_settings = re.compile(
+        f"{SafeExceptionReporterFilter.hidden_settings.pattern}|URL|LOCATION|COOKIE",
+        re.IGNORECASE,
+    )
+
+    def get_traceback_frame_variables(
+        self, request: HttpRequest | None, tb_frame: FrameType
+    ) -> Any:
+        variables = super().get_traceback_frame_variables(request, tb_frame)
+        return [(name, self.cleanse_setting(name, value)) for name, value in variables]
