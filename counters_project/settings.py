@@ -133,6 +133,11 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+# PROXIES: how many proxies stand before the web servers; so many entries from the right of
+# X-Forwarded-For are believed. With 0 the header is not looked at.
+PROXIES = env.integer("PROXIES", 0)
+AUTHENTICATION_BACKENDS = ["counters_project.logins.LimitedLogins"]
+
 # --- What requests may hold -----------------------------------------------------------
 # 10,000 events of a batch with long names fit; a larger body is refused unread.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
