@@ -36,7 +36,8 @@ class LimitedLogins(ModelBackend):
             _key("account", str(username)): ACCOUNT_ATTEMPTS,
         }
         # Counted before the password is looked at: attempts at the same time count too.
-        if any([_count(key) > most for key, most in limits.items()]):
+        # An address that is out of tries takes none of the account's.
+        if any(_count(key) > most for key, most in limits.items()):
             logger.warning(
                 "Too many logins as %r or from %s; for up to %d minutes none is tried.",
                 username,

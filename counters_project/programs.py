@@ -53,6 +53,8 @@ def web(environment: Environment, *, bind: str) -> Program:
     argv += ["--worker-class", "gthread", "--workers", str(workers)]
     argv += ["--threads", str(threads), "--keep-alive", "30", "--timeout", "60"]
     argv += ["--graceful-timeout", "8", "--no-control-socket"]
+    # No request may say by a header which path it is for, not even a proxy's.
+    argv += ["--forwarder-headers", ""]
     if os.access(_SHARED_MEMORY, os.W_OK):
         argv += ["--worker-tmp-dir", str(_SHARED_MEMORY)]
     return _python(environment, "web", argv)

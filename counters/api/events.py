@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -29,6 +30,8 @@ WANTED = "a list of events, each an object with namespace, name and delta"
 
 class EventsView(CountersView):
     """Add up to 10,000 events in one transaction; an answer for each, in order."""
+
+    most_body_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
     @described.add_batch
     def post(self, request: Request) -> Response:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from io import BytesIO
 from typing import IO, Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.utils.dateparse import parse_datetime
-from rest_framework import status
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
@@ -24,12 +24,32 @@ from counters.errors import InvalidValue
 class LengthRequired(APIException):
     """A body of unknown length, which Django does not read."""
 
-    status_code = status.HTTP_411_LENGTH_REQUIRED
+    status_code = HTTPStatus.LENGTH_REQUIRED
+    default_code = "length_required"
     default_detail = (
         "The body came without a Content-Length (Transfer-Encoding: chunked) and was not"
         " read; send its length."
     )
-    default_code = "length_required"
+
+
+class BodyTooLarge(RequestDataTooBig):
+    """A body beyond the limit of its call."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"The body is larger than {most:,} bytes; send less at once.")
+
+
+def check_length(request: Request, *, most: int) -> None:
+    """Raise LengthRequired or BodyTooLarge before anything of the body is read.
+
+    To Django a chunked body looks like none at all: a clear would take place without its
+    token.
+    """
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if not length and "HTTP_TRANSFER_ENCODING" in request.META:
+        raise LengthRequired
+    if length.isascii() and length.isdigit() and int(length[:20]) > most:
+        raise BodyTooLarge(most)
 
 
 class StrictJSONParser(JSONParser):
@@ -45,22 +65,11 @@ class StrictJSONParser(JSONParser):
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read(most + 1)
         if len(body) > most:
-            raise RequestDataTooBig
+            raise BodyTooLarge(most)
         try:
             return super().parse(BytesIO(body), media_type, parser_context)
         except RecursionError as error:
             raise ParseError("JSON parse error - nested too deeply") from error
-
-
-def check_length(request: Request) -> None:
-    """Raise LengthRequired for a chunked body.
-
-    To Django it looks like none at all: a clear would take place without its token.
-    """
-    if "Transfer-Encoding" in request.headers and not request.META.get(
-        "CONTENT_LENGTH"
-    ):
-        raise LengthRequired
 
 
 def read_object(body: object, *, allowed: frozenset[str]) -> dict[str, Any]:

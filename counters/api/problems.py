@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from counters import outages
+from counters.api.parsers import BodyTooLarge
 from counters.api.shapes import exact_number
 from counters.errors import (
     AccessDenied,
@@ -89,10 +90,10 @@ def problem_of(error: Exception) -> dict[str, Any] | None:
     if isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
     if isinstance(error, RequestDataTooBig):
-        # Django's own text names a setting, not the limit.
-        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        detail = f"The body is larger than {most:,} bytes; send less at once."
-        return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail)
+        if not isinstance(error, BodyTooLarge):
+            # Django's own text names a setting, not the limit.
+            error = BodyTooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", str(error))
     if outages.is_outage(error):
         return DATABASE_UNAVAILABLE
     if isinstance(error, exceptions.APIException):

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from django.core.exceptions import RequestDataTooBig
 from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
@@ -20,7 +19,7 @@ from drf_spectacular.utils import (
 )
 from rest_framework import exceptions
 
-from counters.api.parsers import LengthRequired
+from counters.api.parsers import BodyTooLarge, LengthRequired
 from counters.api.problems import DATABASE_UNAVAILABLE, MEDIA_TYPE, problem_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -43,7 +42,7 @@ CSRF = exceptions.PermissionDenied("CSRF Failed: CSRF token missing.")
 WITH_BODY: tuple[Failure, ...] = (
     exceptions.ParseError("JSON parse error - Expecting value: line 1 column 1"),
     LengthRequired(),
-    RequestDataTooBig(),
+    BodyTooLarge(64 * 1024),
     exceptions.UnsupportedMediaType("text/plain"),
     CSRF,
 )

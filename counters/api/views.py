@@ -22,10 +22,12 @@ class CountersView(APIView):
 
     # Set by the throttle, where one is on.
     rate: Rate | None = None
+    # Far more than one event or a namespace's settings can need.
+    most_body_bytes = 64 * 1024
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        check_length(request)
+        check_length(request, most=self.most_body_bytes)
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any

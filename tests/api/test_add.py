@@ -133,7 +133,7 @@ BAD_BODIES = {
     "empty": (b"", "delta: missing"),
     "NaN": (b'{"delta": NaN}', "JSON parse error"),
     "not UTF-8": (b'{"delta": 1, "token": "\xff"}', "JSON parse error"),
-    "too deep": (b"[" * 100_000, "JSON parse error"),
+    "too deep": (b"[" * 60_000, "JSON parse error"),
     "5,000 digits": (b'{"delta": ' + b"1" * 5_000 + b"}", "JSON parse error"),
 }
 
