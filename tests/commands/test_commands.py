@@ -32,6 +32,7 @@ OURS = [
     "list_counts",
     "list_namespaces",
     "list_tokens",
+    "print_role_sql",
     "revoke_grant",
     "revoke_token",
     "series",

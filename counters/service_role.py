@@ -1,0 +1,109 @@
+"""The rights of the role that web, worker and beat run as, which owns nothing.
+
+The owner migrates and keeps up the partitions. Tables get what the service does with them
+and no more; partitions get nothing, because rights on their parent are enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.apps import apps
+from django.db import connection
+from psycopg import sql
+
+from counters.errors import InvalidValue
+
+EVERYTHING = "SELECT, INSERT, UPDATE, DELETE"
+# Tables of which the service needs less than everything. PostgreSQL asks for UPDATE of any
+# column where a row is locked, and of the column that ON CONFLICT names.
+LESS = {
+    "auth_permission": "SELECT",
+    "counters_counter": "SELECT, INSERT, DELETE, UPDATE (created_at)",
+    "counters_event": "SELECT, INSERT, DELETE, UPDATE (delta)",
+    # The hourly upkeep looks whether events wait there for a partition.
+    "counters_event_default": "SELECT",
+    "django_admin_log": "SELECT, INSERT, DELETE",
+    "django_content_type": "SELECT",
+    "django_migrations": "SELECT",
+    "rollups_anchor": "SELECT",
+    "rollups_closing": "SELECT",
+}
+_OURS = """
+SELECT relname FROM pg_class
+WHERE relnamespace = current_schema()::regnamespace AND relname = ANY (%s)
+ORDER BY relname
+"""
+_FUNCTIONS = """
+SELECT oid::regprocedure::text FROM pg_proc
+WHERE pronamespace = current_schema()::regnamespace
+  AND proowner = current_user::regrole
+ORDER BY 1
+"""
+
+
+def statements(role: str) -> list[str]:
+    """Return what the owner of the tables runs to give a role its rights, in order.
+
+    It may be run again, after a migration say, and takes away what was too much. Raises
+    InvalidValue for a role that is the owner itself.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user, current_database(), current_schema()")
+        owner, database, schema = cursor.fetchone()
+        if role == owner:
+            raise InvalidValue("role", role, "another role than the owner's own")
+        cursor.execute(_OURS, [[*_tables()]])
+        tables = [str(table) for (table,) in cursor.fetchall()]
+        cursor.execute(_FUNCTIONS)
+        functions = [str(function) for (function,) in cursor.fetchall()]
+        names = {
+            "role": sql.Identifier(role),
+            "database": sql.Identifier(database),
+            "schema": sql.Identifier(schema),
+        }
+        return [
+            sql.SQL(text).format(**names, **more).as_string(cursor.connection)
+            for text, more in _templates(tables, functions)
+        ]
+
+
+def _tables() -> Iterator[str]:
+    """Yield the tables of all models, and those that have no model."""
+    for model in apps.get_models(include_auto_created=True):
+        yield model._meta.db_table
+    yield from LESS
+
+
+def _templates(
+    tables: list[str], functions: list[str]
+) -> Iterator[tuple[str, dict[str, sql.Composable]]]:
+    yield "GRANT CONNECT ON DATABASE {database} TO {role}", {}
+    yield "GRANT USAGE ON SCHEMA {schema} TO {role}", {}
+    # Partitions that were made since have what the last lines below give to new tables.
+    yield "REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role}", {}
+    for table in tables:
+        yield (
+            "GRANT {rights} ON {table} TO {role}",
+            {
+                "rights": sql.SQL(LESS.get(table, EVERYTHING)),
+                "table": sql.Identifier(table),
+            },
+        )
+    for function in functions:
+        yield (
+            "GRANT EXECUTE ON FUNCTION {function} TO {role}",
+            # As PostgreSQL wrote it, quotes and all.
+            {"function": sql.SQL(function)},
+        )
+    # For what later migrations make.
+    for rights, kind in (
+        (EVERYTHING, "TABLES"),
+        ("USAGE", "SEQUENCES"),
+        ("EXECUTE", "FUNCTIONS"),
+    ):
+        yield (
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT {rights} ON {kind}"
+            " TO {role}",
+            {"rights": sql.SQL(rights), "kind": sql.SQL(kind)},
+        )
