@@ -8,8 +8,9 @@ from typing import Any
 from celery import shared_task
 
 from counters.errors import NotAnchored
-from rollups import working
+from rollups import message_check, working
 from rollups.fire_and_forget import FireAndForget
+from rollups.message_check import BadMessage
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +37,13 @@ def rollup(
     out: to fold is right whatever it was, and a version adds keywords with defaults only.
     """
     try:
+        message_check.check(counter_ids, turn, sweep_id)
         pending = working.work(counter_ids, turn=turn, sweep_id=sweep_id)
     except NotAnchored as error:
         logger.error("Not folded: %s", error.message)
+        return
+    except BadMessage as error:
+        logger.error("Dropped a message of a wrong shape: %s.", error)
         return
     for again in pending:
         try:

@@ -54,7 +54,8 @@ def work(
         if time.monotonic() >= until:
             break
     pause = conf.fold_rest_seconds()
-    longer = min(pause * 2**turn, _LONGEST_PAUSE_SECONDS)
+    # A fold that is held for half an hour gets beyond what a float can hold.
+    longer = min(pause * 2 ** min(turn, 20), _LONGEST_PAUSE_SECONDS)
     again = [
         Again(circulation.take_turn(soon, pause), pause, 1),
         Again(circulation.take_turn(held, longer), longer, turn + 1),
