@@ -47,8 +47,8 @@ migrations-check: $(DEV_READY) ## Check that no migration is missing.
 docs: $(DEV_READY) ## Build the documentation's site in docs/_build; a broken link fails.
 	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 
-fuzz: $(DEV_READY) ## Ask every call of the API all sorts of things, for some minutes.
-	@SCHEMATHESIS_EXAMPLES=1000 $(BIN)/python -m pytest --timeout=1200 tests/api/test_schemathesis.py $(ARGS)
+fuzz: $(DEV_READY) ## Give the API and every parser all sorts of things, for some minutes.
+	@SCHEMATHESIS_EXAMPLES=1000 FUZZ_EXAMPLES=5000 $(BIN)/python -m pytest --timeout=3600 tests/api/test_schemathesis.py tests/fuzz $(ARGS)
 
 bench: $(DEV_READY) ## Measure adds beside what people would write instead (about 3 min).
 	@$(BIN)/python -m benchmarks $(ARGS)

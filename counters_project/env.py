@@ -82,7 +82,8 @@ def running_service(data_dir: Path) -> dict[str, Any]:
     With it, `manage.py` finds the embedded servers without any variable set.
     """
     try:
-        described: dict[str, Any] = json.loads((data_dir / "run.json").read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        described = json.loads((data_dir / "run.json").read_text())
+    # A file that somebody else made there is as good as none.
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
-    return described
+    return described if isinstance(described, dict) else {}

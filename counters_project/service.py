@@ -6,6 +6,7 @@ CACHE_URL to use a server of your own instead of the embedded one.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from counters_project import (
     run_record,
 )
 from counters_project.embedded import postgres, valkey
-from counters_project.embedded.private import make_private_dir
+from counters_project.embedded.private import make_private_dir, refuse_shared
 from counters_project.guide import print_guide, print_running, short
 from counters_project.place import (
     CannotStartError,
@@ -54,8 +55,11 @@ def main(arguments: list[str]) -> int:
         return 2
     supervisor = Supervisor(record=place.data_dir / "children.json", say=say)
     supervisor.listen_to_signals()
+    # Whatever any program of ours writes is for its owner only.
+    os.umask(0o077)
     try:
         make_private_dir(place.data_dir)
+        refuse_shared(place.data_dir)
         lock = _lock(place.data_dir, supervisor)
         if lock is None:
             print_running(place.data_dir)
@@ -64,7 +68,7 @@ def main(arguments: list[str]) -> int:
             return _serve(place, supervisor)
     except StopRequested:
         return 0
-    except (CannotStartError, OSError) as error:
+    except (CannotStartError, embedded.EmbeddedError, OSError) as error:
         say(f"The service cannot start. {error}")
         return 1
 

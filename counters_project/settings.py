@@ -278,7 +278,7 @@ ROLLUPS_SWEEP_COUNTERS = env.integer("ROLLUPS_SWEEP_COUNTERS", 50_000)
 # --- Metrics ------------------------------------------------------------------------
 # METRICS_DIR: where the processes of this machine leave their numbers for /metrics.
 METRICS_DIR = Path(env.text("METRICS_DIR", str(DATA_DIR / "metrics")))
-METRICS_DIR.mkdir(parents=True, exist_ok=True)
+embedded.make_private_dir(METRICS_DIR)
 # prometheus_client reads it when it is imported, which is after this.
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)
 

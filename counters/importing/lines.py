@@ -47,7 +47,7 @@ class Lines:
         try:
             text = raw.decode(self.encoding)
         except UnicodeDecodeError as error:
-            text = raw.decode(self.encoding, "surrogateescape")
+            text = self._keep(raw)
             self.problem = self.problem or (
                 f"byte {raw[error.start]:#04x} at place {error.start + 1} of the line is"
                 f" not {self.encoding}"
@@ -76,6 +76,14 @@ class Lines:
                 f"the place to go on from is not there: {error}"
             ) from error
         self.offset, self.number = offset, number
+
+    def _keep(self, raw: bytes) -> str:
+        """Decode what is not text, so that nothing of it is lost."""
+        try:
+            return raw.decode(self.encoding, "surrogateescape")
+        except UnicodeDecodeError:
+            # UTF-7 and ISO 2022 fail on sequences, not on bytes; they are made of ASCII.
+            return raw.decode("ascii", "surrogateescape")
 
     def _readline(self) -> bytes:
         try:

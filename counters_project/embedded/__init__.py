@@ -7,6 +7,6 @@ from __future__ import annotations
 
 from counters_project.embedded.errors import EmbeddedError
 from counters_project.embedded.places import database_url
-from counters_project.embedded.private import secret_key
+from counters_project.embedded.private import make_private_dir, secret_key
 
-__all__ = ["EmbeddedError", "database_url", "secret_key"]
+__all__ = ["EmbeddedError", "database_url", "make_private_dir", "secret_key"]

@@ -5,15 +5,29 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from counters_project.embedded.errors import EmbeddedError
+
 
 def make_private_dir(path: Path) -> Path:
-    """Make the directory, readable by its owner only, unless it is there already."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make the directory, and those above it, for their owner only, unless they are there."""
+    for directory in (*reversed(path.parents), path):
+        directory.mkdir(mode=0o700, exist_ok=True)
     return path
+
+
+def refuse_shared(path: Path) -> None:
+    """Raise EmbeddedError for a directory in which anybody may put or replace files."""
+    if path.stat().st_mode & stat.S_IWOTH:
+        raise EmbeddedError(
+            f"{path} can be written by every user of this machine, who could put files of"
+            f" theirs in place of ours. Run `chmod o-w {path}`, or set DATA_DIR to a"
+            " directory of your own."
+        )
 
 
 def write_private(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -95,6 +96,55 @@ def described() -> Any:
 
 
 schema = described()
+
+
+def strangers(user: User) -> list[dict[str, str]]:
+    """Return the headers of everybody who is nobody; the user is one with a token."""
+    expired = AuthToken.objects.create(user, expiry=timedelta(seconds=-1))[1]
+    revoked, revoked_token = AuthToken.objects.create(user)
+    revoked.delete()
+    good = AuthToken.objects.create(user)[1]
+    return [
+        {},
+        {"Authorization": f"Token {expired}"},
+        {"Authorization": f"Token {revoked_token}"},
+        {"Authorization": f"Token {'0' * 64}"},
+        {"Authorization": f"Token {good}0"},
+        {"Authorization": "Token"},
+        {"Authorization": f"Bearer {good}"},
+        {"X-Authorization": f"Token {good}"},
+    ]
+
+
+@pytest.mark.usefixtures("_one_connection", "token")
+@schema.include(path_regex="^/api/").parametrize()  # type: ignore[untyped-decorator]
+@settings(
+    max_examples=2,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_every_call__lets_no_stranger_in(case: Case[Any]) -> None:
+    with transaction.atomic():
+        powerless = User.objects.create_user("powerless")
+        for headers in strangers(powerless):
+            refused = case.call(headers=headers)
+
+            assert refused.status_code == 401, (headers, refused.text)
+
+        token = AuthToken.objects.create(powerless)[1]
+        answered = case.call(headers={"Authorization": f"Token {token}"})
+        transaction.set_rollback(True)
+
+    # Nothing is there for who has no right: no namespace, and no event to add.
+    if answered.status_code == 200:
+        assert answered.json() == {"results": []}
+    else:
+        assert answered.status_code in {400, 403, 404, 413}, answered.text
+        assert (answered.status_code == 403) == (
+            (case.method, case.path) == ("POST", "/api/v1/namespaces")
+        )
 
 
 @pytest.mark.usefixtures("_one_connection")

@@ -1,0 +1,134 @@
+"""What `make run` keeps is for its owner only, and no secret is in a log or a command."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from counters_project.embedded.places import POSTGRES_PORT, socket_dir
+from tests.acceptance.conftest import BASE_DIR, Service, is_gone, wait_until
+
+pytestmark = pytest.mark.acceptance
+NOBODY = 65534
+
+
+def kept(service: Service) -> Iterator[Path]:
+    """Yield everything below the data directory that stays where it is for a moment."""
+    for directory, _, names in os.walk(service.data_dir):
+        yield Path(directory)
+        yield from (Path(directory, name) for name in names)
+
+
+def secrets_of(service: Service) -> dict[str, str]:
+    directory = service.data_dir
+    return {
+        name: (directory / name).read_text().strip()
+        for name in ("token", "secret-key", "valkey/password")
+    }
+
+
+def test_everything__is_for_its_owner_only(service: Service) -> None:
+    for path in kept(service):
+        with suppress(FileNotFoundError):
+            mode = stat.S_IMODE(path.lstat().st_mode)
+            # As root, PostgreSQL's account passes through the directories above its own.
+            shut = 0o066 if path.is_dir() else 0o077
+            assert not mode & shut, f"{path}: {mode:o}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can try as another user")
+def test_another_user__reaches_nothing(service: Service) -> None:
+    socket = socket_dir(service.data_dir) / f".s.PGSQL.{POSTGRES_PORT}"
+    connect = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+    tries: list[list[str]] = [
+        *(["cat", str(path)] for path in kept(service) if not path.is_dir()),
+        ["ls", str(service.data_dir)],
+        ["/usr/bin/python3", "-c", connect, str(socket)],
+    ]
+
+    for words in tries:
+        done = subprocess.run(
+            words, user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True
+        )
+
+        assert done.returncode != 0, words
+        assert b"denied" in done.stderr or b"No such file" in done.stderr, done.stderr
+    assert b"denied" in done.stderr
+
+
+@pytest.mark.timeout(300)
+def test_secrets__are_in_no_log_and_in_no_command(service: Service) -> None:
+    hidden = secrets_of(service)
+    commands = [
+        " ".join(process.cmdline())
+        for process in (psutil.Process(service.supervisor.pid), *service.processes())
+    ]
+    url = service.described["url"]
+    token = hidden["token"]
+    for path, headers in (
+        ("/api/v1/namespaces/none", {"Authorization": f"Token {token}"}),
+        ("/api/v1/namespaces", {"Authorization": f"Token {token[:-1]}"}),
+        ("/api/v1/namespaces", {"Authorization": f"Bearer {token}"}),
+        ("/api/v1/namespaces", {"Cookie": f"sessionid={token}", "Host": "elsewhere"}),
+        (f"/nothing?token={token}", {}),
+        ("/admin/", {"Authorization": f"Token {token}"}),
+    ):
+        httpx.get(f"{url}{path}", headers=headers)
+    # What fails is what talks.
+    for name in ("postgres", "valkey-server"):
+        server = next(
+            process
+            for process in psutil.Process(service.supervisor.pid).children()
+            if Path(process.exe()).name == name
+        )
+        server.kill()
+        with suppress(httpx.TransportError):
+            httpx.post(
+                f"{url}/api/v1/namespaces/demo/counters/hits/add",
+                headers={"Authorization": f"Token {token}"},
+                json={"delta": 1},
+                timeout=30,
+            )
+        wait_until(lambda server=server: is_gone(server))
+        service.add(f"after-{name}", 1)
+        wait_until(
+            lambda name=name: service.count(f"after-{name}", "eventual") == 1,
+            within_seconds=120,
+        )
+
+    said = {str(log): log.read_text() for log in (service.data_dir / "logs").iterdir()}
+    said["output"] = service.output.read_text()
+    said["commands"] = "\n".join(commands)
+    said["metrics"] = httpx.get(f"{url}/metrics").text
+    assert len(said["commands"].splitlines()) > 6
+    assert any("database did not answer" in text for text in said.values())
+    for place, text in said.items():
+        for name, secret in hidden.items():
+            # Not even most of it.
+            assert secret[:20] not in text, f"{name} in {place}"
+
+
+def test_directory__that_everybody_may_write_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+
+    refused = subprocess.run(
+        [sys.executable, "-m", "counters_project.service"],
+        cwd=BASE_DIR,
+        env=os.environ | {"DATA_DIR": str(tmp_path), "PORT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert refused.returncode == 1
+    assert f"chmod o-w {tmp_path}" in refused.stdout
+    assert list(tmp_path.iterdir()) == []
