@@ -29,9 +29,9 @@ from counters.models import Event, LastWrite, Namespace
 from counters_project.programs import Environment, web
 from tests import programs
 from tests.acceptance.conftest import free_port
-from tests.acceptance.histories import Add, Read, bounds, violations
 from tests.api.conftest import grant
 from tests.conftest import Threads
+from tests.histories import Add, Read, bounds, violations
 from tests.servers import Servers
 
 ADDERS, ADDS = 4, 50

@@ -230,8 +230,12 @@ class OwnRabbitMQ(OwnBroker):
         return False
 
 
+def has_rabbitmq() -> bool:
+    return (_RABBITMQ / "rabbitmq-server").exists()
+
+
 def require_rabbitmq() -> None:
-    if (_RABBITMQ / "rabbitmq-server").exists():
+    if has_rabbitmq():
         return
     if os.environ.get("CI"):
         pytest.fail("RabbitMQ is not installed: apt-get install rabbitmq-server")

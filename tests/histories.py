@@ -8,8 +8,10 @@ ended. Nothing of the server is trusted but the claims that its answers make.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 
@@ -40,29 +42,57 @@ class Bounds:
     most: int
 
 
-def bounds(adds: Iterable[Add], *, acknowledged_by: float, begun_by: float) -> Bounds:
-    """Return what a count may be that holds what was acknowledged, and maybe what was begun.
+class _Sums:
+    """Sums of deltas up to an instant, without a look at every add for every read."""
 
-    What may or may not be in it pulls in its own direction: any subset is possible.
-    """
-    least = most = 0
-    for add in adds:
-        if add.ended is not None and add.ended <= acknowledged_by:
-            least += add.delta
-            most += add.delta
-        elif add.began <= begun_by:
-            least += min(add.delta, 0)
-            most += max(add.delta, 0)
-    return Bounds(least, most)
+    def __init__(self, at_and_delta: Iterable[tuple[float, int]]) -> None:
+        ordered = sorted(at_and_delta)
+        self._times = [at for at, _ in ordered]
+        deltas = [delta for _, delta in ordered]
+        self._rises = [0, *accumulate(max(delta, 0) for delta in deltas)]
+        self._falls = [0, *accumulate(min(delta, 0) for delta in deltas)]
+
+    def by(self, at: float) -> Bounds:
+        """Return the sum of what takes off, and of what adds, up to and with `at`."""
+        number = bisect_right(self._times, at)
+        return Bounds(self._falls[number], self._rises[number])
+
+
+class History:
+    """The adds of one counter, ready for many questions."""
+
+    def __init__(self, adds: Iterable[Add]) -> None:
+        adds = list(adds)
+        self._begun = _Sums((add.began, add.delta) for add in adds)
+        self._acknowledged = _Sums(
+            (add.ended, add.delta) for add in adds if add.ended is not None
+        )
+
+    def bounds(self, *, acknowledged_by: float, begun_by: float) -> Bounds:
+        """Return what a count may be that holds what was acknowledged, and maybe what was begun.
+
+        What may or may not be in it pulls in its own direction: any subset is possible.
+        What was acknowledged was begun, too: `acknowledged_by` is not after `begun_by`.
+        """
+        certain = self._acknowledged.by(acknowledged_by)
+        possible = self._begun.by(begun_by)
+        return Bounds(certain.most + possible.least, certain.least + possible.most)
+
+
+def bounds(adds: Iterable[Add], *, acknowledged_by: float, begun_by: float) -> Bounds:
+    """As History.bounds, for one question."""
+    history = History(adds)
+    return history.bounds(acknowledged_by=acknowledged_by, begun_by=begun_by)
 
 
 def violations(adds: Sequence[Add], reads: Sequence[Read]) -> list[str]:
     """Return a line for each thing that cannot have happened; none for a good history."""
     found = []
+    history = History(adds)
     for read in reads:
         # An eventual read may lag behind its beginning, but not behind its own claim.
         by = read.began if read.accuracy == "accurate" else min(read.as_of, read.ended)
-        allowed = bounds(adds, acknowledged_by=by, begun_by=read.ended)
+        allowed = history.bounds(acknowledged_by=by, begun_by=read.ended)
         if not allowed.least <= read.count <= allowed.most:
             found.append(f"{read} lies outside of {allowed}")
         if read.as_of > read.ended:
