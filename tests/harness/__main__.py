@@ -27,7 +27,8 @@ from tests.harness.trial import Plan
 def main() -> int:
     chosen = options.parse()
     signal.signal(signal.SIGTERM, _interrupt)
-    console = Console(highlight=False)
+    # Where nobody looks, a table is not cut to what a terminal would show.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
     console.print(f"Seed {chosen.seed}; --seed {chosen.seed} replays it.")
     small_disk = _enter_own_mounts(console, chosen)
     asked = options.combinations(chosen)

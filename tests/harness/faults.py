@@ -20,6 +20,8 @@ from tests.harness.schedule import Planned
 from tests.harness.stack import Stack
 from tests.harness.units import Unit
 
+_MOST_FILES_AHEAD = 30
+
 
 @dataclass(frozen=True)
 class Ground:
@@ -125,20 +127,22 @@ class ConnectionsTerminated(Fault):
 
 
 class DiskFull(Fault):
-    """Not a byte is free. In half of the cases the write-ahead log needs one at once."""
+    """Not a byte is free. Mostly the write-ahead log needs a new file at once, too."""
 
     def __init__(self, ground: Ground, twist: float) -> None:
         assert ground.stack.disk is not None
         self._disk = ground.stack.disk
         self._postgres = ground.stack.postgres
-        self._at_once = twist < 0.5
+        self._at_once = twist < 0.75
 
     def inject(self) -> None:
         self._disk.fill()
         if self._at_once:
-            # The server gives up under this very statement, or under the next one.
+            # The server gives up under one of these: it has files ahead, but not many.
             with suppress(psycopg.Error), self._postgres.connection() as own:
-                own.execute("SELECT pg_switch_wal()")
+                for _ in range(_MOST_FILES_AHEAD):
+                    own.execute("SELECT pg_logical_emit_message(false, 'harness', '')")
+                    own.execute("SELECT pg_switch_wal()")
 
     def heal(self) -> None:
         self._disk.free()

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import httpx
 import psycopg
 
 from tests.harness.checks import State, StoredEvent, Sum
 from tests.harness.postgres import OwnPostgres
 
+# What becomes of a trigger that was asked for.
+_FATES = ("coalesced", "published", "failed", "dropped", "waiting")
+_TRIGGERS = re.compile(
+    r"rollups_trigger_(?P<what>requested|coalesced|published|failed|dropped|waiting)"
+    r"(_total)?(\{[^}]*\})? (?P<number>\S+)$"
+)
 _COUNTERS = """
   FROM counters_counter AS counter
   JOIN counters_namespace AS namespace ON namespace.id = counter.namespace_id
@@ -87,6 +97,23 @@ def sweeps(postgres: OwnPostgres) -> dict[str, int]:
     assert row is not None
     made, healed, set_apart = (int(str(figure)) for figure in row)
     return {"sweeps": made, "healed": healed, "set apart": set_apart}
+
+
+def triggers(urls: Sequence[str]) -> dict[str, int]:
+    """Return what became of all triggers, by the metrics of every node.
+
+    A process that is killed takes what waited in it along: that is the rest.
+    """
+    found: Counter[str] = Counter()
+    for url in urls:
+        for line in httpx.get(f"{url}/metrics", timeout=30).text.splitlines():
+            if match := _TRIGGERS.match(line):
+                found[match["what"]] += round(float(match["number"]))
+    rest = found["requested"] - sum(found[what] for what in _FATES)
+    named = ("requested", *_FATES)
+    return {f"triggers {what}": found[what] for what in named} | {
+        "triggers lost with killed processes": rest
+    }
 
 
 def _sums(rows: list[Any]) -> dict[str, Sum]:

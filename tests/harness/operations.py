@@ -13,9 +13,11 @@ Kind = Literal["add", "hedge", "repeat", "conflict", "batch", "accurate", "event
 # Counts of these never fall; the others are added to and taken from.
 RISING = tuple(f"rising {number}" for number in range(6))
 MIXED = tuple(f"mixed {number}" for number in range(6))
-NAMES = RISING + MIXED
+# Written now and then: when their trigger is lost, no later one stands in for it.
+COLD = tuple(f"cold {number}" for number in range(100))
+NAMES = RISING + MIXED + COLD
 # The first is hot: a third of everything goes there.
-_WEIGHTS = [6, *[1] * (len(NAMES) - 1)]
+_WEIGHTS = [6.0, *[1.0] * (len(RISING + MIXED) - 1), *[0.015] * len(COLD)]
 _KINDS: dict[Kind, int] = {
     "add": 40,
     "hedge": 10,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 from uuid import uuid4
 
 import httpx
@@ -35,21 +37,37 @@ class Probe:
         self._namespace = namespace
         self._ledger = ledger
         token = stack.token_file.read_text().strip()
-        self._headers = {"Authorization": f"Token {token}"}
+        self._http = httpx.Client(
+            headers={"Authorization": f"Token {token}"}, timeout=_TIMEOUT_SECONDS
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._http.close()
 
     def make_counters(self) -> None:
         """Make the namespace, and in it every counter: none that is read is missing."""
-        answer = httpx.post(
-            f"{self._stack.urls[0]}/api/v1/namespaces",
-            headers=self._headers,
-            json={"name": self._namespace},
-        )
-        answer.raise_for_status()
-        for name in NAMES:
-            token = str(uuid4())
+        api = f"{self._stack.urls[0]}/api/v1"
+        body: dict[str, object] = {"name": self._namespace}
+        self._http.post(f"{api}/namespaces", json=body).raise_for_status()
+        tokens = {name: str(uuid4()) for name in (*NAMES, PROBE)}
+        for name, token in tokens.items():
             self._ledger.attempt(name=name, token=token, delta=1)
-            if self._add(self._stack.urls[0], token, name=name):
-                self._ledger.acknowledged(name=name, token=token)
+        events = [
+            {"namespace": self._namespace, "name": name, "delta": 1, "token": token}
+            for name, token in tokens.items()
+        ]
+        answer = self._http.post(f"{api}/events", json={"events": events}, timeout=30)
+        answer.raise_for_status()
+        for name, token in tokens.items():
+            self._ledger.acknowledged(name=name, token=token)
 
     def measure(self, *, healed_at: float) -> Recovery:
         for url in self._stack.urls:
@@ -66,13 +84,11 @@ class Probe:
             return Recovery(acknowledged, None)
         return Recovery(acknowledged, time.monotonic() - healed_at)
 
-    def _add(self, url: str, token: str, *, name: str = PROBE) -> bool:
+    def _add(self, url: str, token: str) -> bool:
         try:
-            answer = httpx.post(
-                f"{url}/api/v1/namespaces/{self._namespace}/counters/{name}/add",
-                headers=self._headers,
+            answer = self._http.post(
+                f"{url}/api/v1/namespaces/{self._namespace}/counters/{PROBE}/add",
                 json={"delta": 1, "token": token},
-                timeout=_TIMEOUT_SECONDS,
             )
         except httpx.TransportError as error:
             self._ledger.trouble(f"no answer ({type(error).__name__})")

@@ -78,7 +78,8 @@ def faults_of(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
             times.update(step["faults"])
             label = step["faults"][0] if len(step["faults"]) == 1 else "two at once"
             alone.setdefault(label, []).append(step)
-    times["two at once"] = len(alone.get("two at once", []))
+    if pairs := len(alone.get("two at once", [])):
+        times["two at once"] = pairs
     return [
         {
             "fault": fault,

@@ -48,8 +48,6 @@ class Choice:
     broker: str
     # Where mounting is refused, or not wanted, there is no disk to fill.
     small_disk: bool = True
-    # Goes between `python` and Celery's words, to start a worker with a broken fold.
-    worker_launcher: tuple[str, ...] = ()
 
 
 class Stack:
@@ -125,6 +123,21 @@ class Stack:
             time.sleep(_LOOK_EVERY_SECONDS)
         return True
 
+    @contextmanager
+    def other_workers(self, *launcher: str) -> Iterator[None]:
+        """Run other workers meanwhile: `python LAUNCHER` with Celery's words."""
+        units = self.units["worker"]
+        right = [unit.program for unit in units]
+        try:
+            for unit, program in zip(units, right, strict=True):
+                # python -m celery WORDS
+                argv = (sys.executable, *launcher, *program.argv[3:])
+                unit.change(replace(program, argv=argv))
+            yield
+        finally:
+            for unit, program in zip(units, right, strict=True):
+                unit.change(program)
+
     def _service_units(self) -> list[Unit]:
         return [unit for role in self.units.values() for unit in role]
 
@@ -153,17 +166,10 @@ class Stack:
                     bind = f"127.0.0.1:{self.ports[number]}"
                     program = programs.web(environment, bind=bind)
                 case "worker":
-                    program = self._launched(programs.worker(environment))
+                    program = programs.worker(environment)
                 case _:
                     program = programs.beat(environment)
         return replace(program, stop_within_seconds=15)
-
-    def _launched(self, worker: Program) -> Program:
-        launcher = self.choice.worker_launcher
-        if not launcher:
-            return worker
-        # python -m celery WORDS -> python -m LAUNCHER WORDS
-        return replace(worker, argv=(sys.executable, *launcher, *worker.argv[3:]))
 
     def _environment(self, number: int) -> programs.Environment:
         data_dir = make_private_dir(self.directory / f"node {number + 1}")

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from counters_project.embedded.private import make_private_dir
 from tests.harness import checks, faults, ledger, looking, schedule
+from tests.harness.checks import State
 from tests.harness.faults import Ground
 from tests.harness.ledger import Account, Ledger
 from tests.harness.recovery import MOST_SECONDS, Probe, Recovery
@@ -73,49 +74,51 @@ def run(
 ) -> Outcome:
     """Run it; `say` hears of every step before it is taken."""
     directory = make_private_dir(stack.directory / plan.namespace)
-    ground = Ground(
-        stack=stack,
-        namespace=plan.namespace,
-        ledger=Ledger(directory / "harness.jsonl"),
-        impatience=directory / "impatient",
-    )
-    probe = Probe(stack, namespace=plan.namespace, ledger=ground.ledger)
-    probe.make_counters()
-    probe.measure(healed_at=time.monotonic())
-    with _clients(stack, plan, directory) as clients:
-        _wait_for_first_operations(stack, directory, plan)
-        done = [
-            _take(step, ground, probe, say)
-            for step in _steps(plan, until=time.monotonic() + plan.seconds)
-        ]
-        if not plan.steps and not done:
-            stack.wait(lambda: False, seconds=plan.seconds)
-        say("waiting for clients, and for the last folds")
-        for client in clients:
-            client.send_signal(signal.SIGTERM)
-        stack.wait(
-            lambda: all(client.poll() is not None for client in clients),
-            seconds=_CLIENT_ENDS_WITHIN_SECONDS,
+    with (
+        closing(Ledger(directory / "harness.jsonl")) as own_ledger,
+        Probe(stack, namespace=plan.namespace, ledger=own_ledger) as probe,
+    ):
+        ground = Ground(
+            stack=stack,
+            namespace=plan.namespace,
+            ledger=own_ledger,
+            impatience=directory / "impatient",
         )
-        crashed = [client.returncode for client in clients if client.returncode != 0]
-    settled = _settle(stack, plan)
-    account = ledger.read(sorted(directory.glob("*.jsonl")))
-    state = looking.state(stack.postgres, plan.namespace)
+        probe.make_counters()
+        probe.measure(healed_at=time.monotonic())
+        with _clients(stack, plan, directory) as clients:
+            done = _take_steps(plan, ground, probe, say)
+            say("waiting for clients, and for the last folds")
+            crashed = _end_clients(stack, clients)
+    healed_at = time.monotonic()
+    state = _settled_state(stack, plan)
+    settled_seconds = time.monotonic() - healed_at
     say(f"checking {len(state.events):,} events")
-    violations = checks.run(account, state)
-    violations["recovers from every fault"] = _not_recovered(done)
-    violations["clients live"] = [f"exit code {code}" for code in crashed]
+    account = ledger.read(sorted(directory.glob("*.jsonl")))
     return Outcome(
         plan=plan,
         account=account,
         stored_events=len(state.events),
         steps=done,
-        settled_seconds=settled,
-        violations=violations,
+        settled_seconds=None if state.pending else settled_seconds,
+        violations=checks.run(account, state)
+        | {"recovers from every fault": _not_recovered(done), "clients live": crashed},
         numbers=looking.sweeps(stack.postgres)
+        | looking.triggers(stack.urls)
         | {f"{unit.name} ended by itself": unit.restarts for unit in stack.all_units()}
         | {"PostgreSQL panicked": stack.postgres.panics()},
     )
+
+
+def _take_steps(
+    plan: Plan, ground: Ground, probe: Probe, say: Callable[[str], None]
+) -> list[Done]:
+    until = time.monotonic() + plan.seconds
+    done = [_take(step, ground, probe, say) for step in _steps(plan, until=until)]
+    if not done:
+        say("no faults")
+        ground.stack.wait(lambda: False, seconds=plan.seconds)
+    return done
 
 
 def _steps(plan: Plan, *, until: float) -> Iterator[Step]:
@@ -145,14 +148,32 @@ def _take(step: Step, ground: Ground, probe: Probe, say: Callable[[str], None]) 
     return Done(step, probe.measure(healed_at=healed_at))
 
 
-def _settle(stack: Stack, plan: Plan) -> float | None:
-    """Wait until nothing is pending; return the seconds, None where that never came."""
-    began = time.monotonic()
-    # What clients gave up may be worked on still: an add of it would be folded, too.
-    done = stack.wait(
-        lambda: looking.is_quiet(stack.postgres, plan.namespace), seconds=MOST_SECONDS
+def _end_clients(stack: Stack, clients: list[subprocess.Popen[bytes]]) -> list[str]:
+    """Let each finish its operation; return a line for each that ended otherwise."""
+    for client in clients:
+        client.send_signal(signal.SIGTERM)
+    stack.wait(
+        lambda: all(client.poll() is not None for client in clients),
+        seconds=_CLIENT_ENDS_WITHIN_SECONDS,
     )
-    return time.monotonic() - began if done else None
+    codes = [client.returncode for client in clients]
+    return [f"a client ended with exit code {code}" for code in codes if code != 0]
+
+
+def _settled_state(stack: Stack, plan: Plan) -> State:
+    """Wait, for a bounded time, until nothing is pending; return what is there then.
+
+    What clients gave up may be worked on still: an add of it would be folded, too.
+    """
+    deadline = time.monotonic() + MOST_SECONDS
+    while True:
+        stack.wait(
+            lambda: looking.is_quiet(stack.postgres, plan.namespace),
+            seconds=deadline - time.monotonic(),
+        )
+        state = looking.state(stack.postgres, plan.namespace)
+        if not state.pending or time.monotonic() > deadline:
+            return state
 
 
 def _not_recovered(done: list[Done]) -> list[str]:
@@ -161,13 +182,6 @@ def _not_recovered(done: list[Done]) -> list[str]:
         for one in done
         if one.recovery.folded_seconds is None
     ]
-
-
-def _wait_for_first_operations(stack: Stack, directory: Path, plan: Plan) -> None:
-    def all_began() -> bool:
-        return len(list(directory.glob("client-*.jsonl"))) == plan.clients
-
-    stack.wait(all_began, seconds=MOST_SECONDS)
 
 
 @contextmanager
@@ -194,6 +208,11 @@ def _clients(
                         stderr=log,
                     )
                 )
+        # They know what to do with SIGTERM from then on.
+        stack.wait(
+            lambda: len(list(directory.glob("client-*.jsonl"))) == plan.clients,
+            seconds=MOST_SECONDS,
+        )
         yield clients
     finally:
         for client in clients:

@@ -38,6 +38,12 @@ class Unit:
         self.signal(signal.SIGKILL)
         self.wait()
 
+    def change(self, program: Program) -> None:
+        """Kill it, and start another program in its place."""
+        self.kill()
+        self.program = program
+        self.start()
+
     def signal(self, number: signal.Signals) -> None:
         if self.process is not None:
             with suppress(ProcessLookupError):

@@ -1,0 +1,53 @@
+"""The harness on a service whose folds are wrong: it must say so, and of what kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.harness import stack, trial
+from tests.harness.broken_worker import KINDS
+from tests.harness.stack import Choice, Stack
+from tests.harness.trial import Plan
+
+pytestmark = [pytest.mark.faults, pytest.mark.own_brokers]
+# What each run does: a writer stays in its transaction while the hot counter is folded.
+HELD = ("transaction held",)
+EXACT = "rollup = sum of events"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One service for all runs, on Valkey; each run has workers and a namespace of its own."""
+    choice = Choice(postgres="embedded", broker="valkey", small_disk=False)
+    with stack.running(choice, tmp_path_factory.mktemp("broken")) as running:
+        yield running
+
+
+def run(running: Stack, namespace: str) -> dict[str, list[str]]:
+    plan = Plan(
+        seed="5",
+        namespace=namespace,
+        steps=2,
+        faults=HELD,
+        most_hold_seconds=0.4,
+        clients=2,
+        rate=20,
+    )
+    outcome = trial.run(running, plan)
+    return {check: lines for check, lines in outcome.violations.items() if lines}
+
+
+def test_harness__finds_nothing_wrong_with_the_real_fold(running: Stack) -> None:
+    assert run(running, "real") == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_harness__catches_a_broken_fold(running: Stack, kind: str) -> None:
+    with running.other_workers("-m", "tests.harness.broken_worker", kind):
+        found = run(running, kind)
+
+    assert found.keys() >= {EXACT}
+    # The clients themselves see counts that cannot be.
+    assert "reads within bounds" in found
