@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# Words for the fault harness: python -m tests.harness --help
+HARNESS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.installed-run
@@ -29,8 +31,9 @@ test: $(DEV_READY) ## Run the tests on embedded servers, then on real ones if th
 	@$(BIN)/python -m pytest $(ARGS)
 	@$(BIN)/python -m pytest --servers=real -m "not acceptance and not own_brokers" $(ARGS)
 
-faults: $(DEV_READY) ## Break brokers, workers and beats in every way, and for long.
+faults: $(DEV_READY) ## Break everything in every way, for more than half an hour.
 	@LONG_TESTS=1 $(BIN)/python -m pytest -m "faults or slow" $(ARGS)
+	@$(BIN)/python -m tests.harness $(HARNESS)
 
 check: lint types migrations-check docs test ## Run everything that CI runs.
 

@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from counters_project import processes
 from tests.harness.calling import Caller
 from tests.harness.ledger import Ledger
 from tests.harness.operations import Operation, operations
@@ -19,6 +20,7 @@ from tests.harness.operations import Operation, operations
 
 def main() -> None:
     options = _options()
+    processes.stop_with_parent()
     done = threading.Event()
     signal.signal(signal.SIGTERM, lambda signum, frame: done.set())
     ledger = Ledger(options.ledger)

@@ -113,6 +113,10 @@ class Stack:
         for unit in self.all_units():
             unit.tend()
 
+    def hold(self, seconds: float) -> None:
+        """Let so much time pass, with everything tended."""
+        self.wait(lambda: False, seconds=seconds)
+
     def wait(self, claim: Callable[[], object], *, seconds: float) -> bool:
         """Tend everything until the claim holds; return whether it did in time."""
         deadline = time.monotonic() + seconds

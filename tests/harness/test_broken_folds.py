@@ -11,7 +11,7 @@ from tests.harness.broken_worker import KINDS
 from tests.harness.stack import Choice, Stack
 from tests.harness.trial import Plan
 
-pytestmark = [pytest.mark.faults, pytest.mark.own_brokers]
+pytestmark = [pytest.mark.faults, pytest.mark.own_brokers, pytest.mark.timeout(300)]
 # What each run does: a writer stays in its transaction while the hot counter is folded.
 HELD = ("transaction held",)
 EXACT = "rollup = sum of events"
@@ -36,6 +36,7 @@ def run(running: Stack, namespace: str) -> dict[str, list[str]]:
         rate=20,
     )
     outcome = trial.run(running, plan)
+    assert outcome.is_good is not any(outcome.violations.values())
     return {check: lines for check, lines in outcome.violations.items() if lines}
 
 

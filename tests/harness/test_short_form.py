@@ -14,7 +14,7 @@ from tests.faults.brokers import require_rabbitmq
 from tests.harness.postgres import programs_of
 from tests.programs import ROOT
 
-pytestmark = [pytest.mark.faults, pytest.mark.own_brokers]
+pytestmark = [pytest.mark.faults, pytest.mark.own_brokers, pytest.mark.timeout(300)]
 
 
 def require_postgres(kind: str) -> None:

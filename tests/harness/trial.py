@@ -117,7 +117,7 @@ def _take_steps(
     done = [_take(step, ground, probe, say) for step in _steps(plan, until=until)]
     if not done:
         say("no faults")
-        ground.stack.wait(lambda: False, seconds=plan.seconds)
+        ground.stack.hold(plan.seconds)
     return done
 
 
@@ -136,12 +136,12 @@ def _steps(plan: Plan, *, until: float) -> Iterator[Step]:
 
 def _take(step: Step, ground: Ground, probe: Probe, say: Callable[[str], None]) -> Done:
     stack = ground.stack
-    stack.wait(lambda: False, seconds=step.pause_seconds)
+    stack.hold(step.pause_seconds)
     say(str(step))
     injected = [faults.make(planned, ground) for planned in step.faults]
     for fault in injected:
         fault.inject()
-    stack.wait(lambda: False, seconds=step.hold_seconds)
+    stack.hold(step.hold_seconds)
     healed_at = time.monotonic()
     for fault in injected:
         fault.heal()
