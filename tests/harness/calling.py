@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,11 +50,9 @@ class Caller:
         api_token: str,
         namespace: str,
         ledger: Ledger,
-        done: threading.Event,
     ) -> None:
         self._namespace = namespace
         self._ledger = ledger
-        self._done = done
         self._exits = ExitStack()
         self._clients = [
             self._exits.enter_context(

@@ -29,7 +29,6 @@ def main() -> None:
         api_token=options.token_file.read_text().strip(),
         namespace=options.namespace,
         ledger=ledger,
-        done=done,
     ) as caller:
         due = time.monotonic()
         for operation in operations(seed=options.seed, client=options.client):
