@@ -7,6 +7,7 @@ its tests are skipped, except in CI.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -26,14 +27,20 @@ from counters_project import processes
 from counters_project.processes import Program
 from tests.programs import wait_until
 
+_PORTS = range(20_000, 30_000)
 _RABBITMQ = Path("/usr/lib/rabbitmq/bin")
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that stays ours while nobody listens on it: a server may be down.
+
+    Ports that systems hand out to outgoing connections begin above.
+    """
+    while True:
+        port = random.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class OwnBroker:
@@ -144,6 +151,7 @@ class OwnRabbitMQ(OwnBroker):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self._epmd_port = free_port()
+        self._dist_port = free_port()
         self._epmd: subprocess.Popen[bytes] | None = None
         self._node = f"counters-{os.getpid()}@localhost"
 
@@ -214,10 +222,6 @@ class OwnRabbitMQ(OwnBroker):
             "RABBITMQ_CONF_ENV_FILE": f"{directory}/none-env",
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{directory}/plugins",
         }
-
-    @property
-    def _dist_port(self) -> int:
-        return self._epmd_port + 1 if self._epmd_port < 65_000 else self._epmd_port - 1
 
     def _answers(self) -> bool:
         """The listener is the last thing that starts; AMQP is answered at once then."""
