@@ -36,6 +36,7 @@ def figures(outcome: Outcome, *, postgres: str, broker: str) -> dict[str, Any]:
         },
         "attempts without an answer": dict(account.troubles.most_common()),
         "numbers": outcome.numbers,
+        "ended by itself": outcome.ended_by_itself,
         "settled_seconds": _rounded(outcome.settled_seconds),
         "steps": [
             {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -18,10 +20,15 @@ EXACT = "rollup = sum of events"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def running() -> Iterator[Stack]:
     """One service for all runs, on Valkey; each run has workers and a namespace of its own."""
     choice = Choice(postgres="embedded", broker="valkey", small_disk=False)
-    with stack.running(choice, tmp_path_factory.mktemp("broken")) as running:
+    # Not below pytest's own directory: each session of pytest shuts that again, and
+    # PostgreSQL runs as another user than root.
+    with (
+        TemporaryDirectory(prefix="counters-broken-") as directory,
+        stack.running(choice, Path(directory)) as running,
+    ):
         yield running
 
 

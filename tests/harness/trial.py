@@ -63,6 +63,8 @@ class Outcome:
     # Lines by check, none for one that holds.
     violations: dict[str, list[str]]
     numbers: dict[str, int] = field(default_factory=dict)
+    # Exit codes of programs that nobody killed.
+    ended_by_itself: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def is_good(self) -> bool:
@@ -105,8 +107,10 @@ def run(
         | {"recovers from every fault": _not_recovered(done), "clients live": crashed},
         numbers=looking.sweeps(stack.postgres)
         | looking.triggers(stack.urls)
-        | {f"{unit.name} ended by itself": unit.restarts for unit in stack.all_units()}
         | {"PostgreSQL panicked": stack.postgres.panics()},
+        ended_by_itself={
+            unit.name: unit.ended_with for unit in stack.all_units() if unit.ended_with
+        },
     )
 
 

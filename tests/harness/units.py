@@ -21,8 +21,8 @@ class Unit:
         self.name = name
         self.program = program
         self.process: subprocess.Popen[bytes] | None = None
-        # It ended although nobody killed it, and was started again: so often.
-        self.restarts = 0
+        # It ended although nobody killed it, and was started again: with these codes.
+        self.ended_with: list[int] = []
         self.held_down = False
         self._started_at = 0.0
 
@@ -58,9 +58,11 @@ class Unit:
         """Start it again if it ended, as a supervisor does."""
         if self.held_down:
             return
-        if self.process is not None and processes.reap(self.process) is not None:
-            self.process = None
-            self.restarts += 1
+        if self.process is not None:
+            code = processes.reap(self.process)
+            if code is not None:
+                self.process = None
+                self.ended_with.append(code)
         if (
             self.process is None
             and time.monotonic() > self._started_at + _PAUSE_SECONDS
