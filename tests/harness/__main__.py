@@ -45,7 +45,10 @@ def main() -> int:
                 return 1
             if chosen.json:
                 chosen.json.write_text(json.dumps(runs, indent=1) + "\n")
-    report.show(console, runs)
+    if runs:
+        report.show(console, runs)
+    else:
+        console.print("Nothing was run.")
     if len(there) < len(asked) and os.environ.get("CI"):
         return 1
     return 0 if all(run["good"] for run in runs) else 1
