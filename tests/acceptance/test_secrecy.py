@@ -65,6 +65,29 @@ def test_another_user__reaches_nothing(service: Service) -> None:
     assert b"denied" in done.stderr
 
 
+def kill_and_ask(service: Service, name: str) -> None:
+    """Kill a server, add meanwhile, and wait until an add is folded again."""
+    server = next(
+        process
+        for process in psutil.Process(service.supervisor.pid).children()
+        if Path(process.exe()).name == name
+    )
+    server.kill()
+    described = service.described
+    with suppress(httpx.TransportError):
+        httpx.post(
+            f"{described['url']}/api/v1/namespaces/demo/counters/hits/add",
+            headers={"Authorization": f"Token {described['token']}"},
+            json={"delta": 1},
+            timeout=30,
+        )
+    wait_until(lambda: is_gone(server))
+    service.add(f"after-{name}", 1)
+    wait_until(
+        lambda: service.count(f"after-{name}", "eventual") == 1, within_seconds=120
+    )
+
+
 @pytest.mark.timeout(300)
 def test_secrets__are_in_no_log_and_in_no_command(service: Service) -> None:
     hidden = secrets_of(service)
@@ -85,25 +108,7 @@ def test_secrets__are_in_no_log_and_in_no_command(service: Service) -> None:
         httpx.get(f"{url}{path}", headers=headers)
     # What fails is what talks.
     for name in ("postgres", "valkey-server"):
-        server = next(
-            process
-            for process in psutil.Process(service.supervisor.pid).children()
-            if Path(process.exe()).name == name
-        )
-        server.kill()
-        with suppress(httpx.TransportError):
-            httpx.post(
-                f"{url}/api/v1/namespaces/demo/counters/hits/add",
-                headers={"Authorization": f"Token {token}"},
-                json={"delta": 1},
-                timeout=30,
-            )
-        wait_until(lambda server=server: is_gone(server))
-        service.add(f"after-{name}", 1)
-        wait_until(
-            lambda name=name: service.count(f"after-{name}", "eventual") == 1,
-            within_seconds=120,
-        )
+        kill_and_ask(service, name)
 
     said = {str(log): log.read_text() for log in (service.data_dir / "logs").iterdir()}
     said["output"] = service.output.read_text()

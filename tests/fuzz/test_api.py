@@ -161,7 +161,7 @@ def test_body__of_any_kind_is_answered(
 def test_headers__of_any_kind_are_answered(
     superuser: Api, authorization: str, key: str, cookie: str, accept: str
 ) -> None:
-    stranger = {
+    stranger: dict[str, Any] = {
         "HTTP_AUTHORIZATION": authorization,
         "HTTP_IDEMPOTENCY_KEY": key,
         "HTTP_COOKIE": f"sessionid={cookie}; csrftoken={cookie}",
@@ -170,7 +170,10 @@ def test_headers__of_any_kind_are_answered(
         "HTTP_X_HTTP_METHOD_OVERRIDE": key,
     }
     path = "namespaces/test/counters/hits/add"
-    body = {"data": '{"delta": 1}', "content_type": "application/json"}
+    body: dict[str, Any] = {
+        "data": '{"delta": 1}',
+        "content_type": "application/json",
+    }
 
     refused = Client(raise_request_exception=False).post(
         f"/api/v1/{path}", **body, **stranger
