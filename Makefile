@@ -11,7 +11,7 @@ DEV_READY := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run demo test faults check lint types migrations-check docs fuzz bench clean
+.PHONY: help run demo test faults check lint types migrations-check docs audit fuzz bench clean
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 help: ## List the targets.
@@ -35,7 +35,7 @@ faults: $(DEV_READY) ## Break everything in every way, for more than half an hou
 	@LONG_TESTS=1 $(BIN)/python -m pytest -m "faults or slow" $(ARGS)
 	@$(BIN)/python -m tests.harness $(HARNESS)
 
-check: lint types migrations-check docs test ## Run everything that CI runs.
+check: lint types migrations-check docs audit test ## Run everything that CI runs.
 
 lint: $(DEV_READY) ## Check style and formatting.
 	@$(BIN)/ruff check .
@@ -49,6 +49,9 @@ migrations-check: $(DEV_READY) ## Check that no migration is missing.
 
 docs: $(DEV_READY) ## Build the documentation's site in docs/_build; a broken link fails.
 	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
+
+audit: $(DEV_READY) ## Ask whether a package is withdrawn or has a known vulnerability.
+	@$(BIN)/python -m tools.audit
 
 fuzz: $(DEV_READY) ## Give the API and every parser all sorts of things, for some minutes.
 	@SCHEMATHESIS_EXAMPLES=1000 FUZZ_EXAMPLES=5000 $(BIN)/python -m pytest --timeout=3600 tests/api/test_schemathesis.py tests/fuzz $(ARGS)
