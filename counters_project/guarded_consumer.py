@@ -1,6 +1,6 @@
-"""Celery's consumer, which lives on after a message of a wrong shape.
+"""Celery's consumer, which lives on after a message of a wrong shape or a lost broker.
 
-Celery lets some of them end the worker, and gives them back to the queue as it dies: the
+Celery lets some messages end the worker, and gives them back to the queue as it dies: the
 next worker dies of the same one. Others leave a slot of the pool taken for ever.
 """
 
@@ -33,6 +33,18 @@ class GuardedConsumer(Consumer):
             return handle(message)
 
         return on_task_received
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Clean up, however badly that goes: Celery connects anew after this.
+
+        Over Redis, kombu gives back what is not acknowledged as it closes a connection.
+        Where the server is gone it fails to, in a way that would end the worker. What is
+        lost are triggers, and the sweep finds what they were for.
+        """
+        try:
+            super().on_connection_error_after_connected(exc)
+        except Exception as error:  # noqa: BLE001
+            logger.warning("The lost connection was not closed well: %r", error)
 
 
 def what_is_wrong(message: Any) -> str | None:

@@ -10,19 +10,21 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import psutil
 import pytest
+import redis
 import time_machine
 from celery import current_app
 from django.core.management import call_command
 from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
+from kombu import Connection
 
 from counters import recording
 from counters.models import Event, LastWrite, Namespace
@@ -157,6 +159,28 @@ def test_worker__that_finds_its_broker_full_with_messages_waiting_goes_on(
     beat = tmp_path / "beat.log"
     stack.enter_context(programs.beat(valkey.url, beat, **OFTEN))
     wait_until(all_folded, f"not folded after there was room: {log}")
+    assert worker.poll() is None
+
+
+def test_worker__that_loses_its_broker_while_a_message_waits_in_it_goes_on(
+    committed_namespace: Namespace, valkey: OwnValkey, stack: ExitStack, tmp_path: Path
+) -> None:
+    """As those in circulation do: fetched, not due yet, and not acknowledged."""
+    empty(valkey.url)
+    log = tmp_path / "worker.log"
+    worker = stack.enter_context(programs.worker(valkey.url, log, **OFTEN))
+    with Connection(valkey.url) as broker:
+        current_app.send_task("rollup", args=[[]], countdown=600, connection=broker)
+    with closing(redis.Redis.from_url(valkey.url)) as client:
+        wait_until(lambda: client.hlen("unacked"), "the message was not fetched")
+
+    with valkey.killed():
+        wait_until(lambda: "broker lost" in log.read_text(), "it noticed nothing")
+    add()
+    log = tmp_path / "beat.log"
+    stack.enter_context(programs.beat(valkey.url, log, **OFTEN))
+
+    wait_until(all_folded, f"not folded after the broker was back: {tmp_path}")
     assert worker.poll() is None
 
 
