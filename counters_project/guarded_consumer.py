@@ -43,7 +43,7 @@ class GuardedConsumer(Consumer):
         """
         try:
             super().on_connection_error_after_connected(exc)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             logger.warning("The lost connection was not closed well: %r", error)
 
 
