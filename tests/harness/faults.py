@@ -14,10 +14,12 @@ from pathlib import Path
 import psycopg
 
 from tests.faults.brokers import OwnBroker
+from tests.harness import partitions
 from tests.harness.held import HeldTransaction
 from tests.harness.ledger import Ledger
+from tests.harness.partitions import Partition
 from tests.harness.schedule import Planned
-from tests.harness.stack import Stack
+from tests.harness.stack import NODES, Stack
 from tests.harness.units import Unit
 
 _MOST_FILES_AHEAD = 30
@@ -205,11 +207,17 @@ _MAKERS: dict[str, Callable[[Ground, float], Fault]] = {
     "disk full": DiskFull,
     "clients impatient": ClientsImpatient,
 }
-NAMES = tuple(_MAKERS)
+# Between hosts; where there are none (--hosts), there is nothing to part.
+PARTITIONS = partitions.NAMES
+NAMES = (*_MAKERS, *PARTITIONS)
 NEEDS_SMALL_DISK = "disk full"
 
 
-def make(planned: Planned, ground: Ground) -> Fault:
+def make(planned: Planned, ground: Ground) -> Fault | Partition:
+    if planned.fault in PARTITIONS:
+        hosts = ground.stack.hosts
+        assert hosts is not None
+        return Partition(hosts, planned.fault, planned.twist, nodes=NODES)
     return _MAKERS[planned.fault](ground, planned.twist)
 
 

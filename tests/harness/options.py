@@ -26,6 +26,8 @@ examples:
       one part of it; the same seed gives the same faults and the same client operations
   python -m tests.harness --faults "disk full" "database killed" --broker valkey --seconds 60
       only these faults, many times
+  python -m tests.harness --hosts --broker rabbitmq --seconds 300
+      seven hosts on one machine, and partitions between any two of them
   python -m tests.harness --steps 6 --hold 1 --broker rabbitmq --postgres embedded
       a short form: six steps of a second at most
 
@@ -78,6 +80,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         default=faults.NAMES,
         metavar="FAULT",
         help=f"only these, of: {', '.join(faults.NAMES)}",
+    )
+    parser.add_argument(
+        "--hosts",
+        action="store_true",
+        help="each part on a host of its own (a network namespace), with partitions",
     )
     parser.add_argument("--clients", type=int, default=3, help="processes (default 3)")
     parser.add_argument(

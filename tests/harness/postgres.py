@@ -20,6 +20,7 @@ from counters_project.embedded.account import (
     own_private_dir,
 )
 from counters_project.processes import Program
+from tests.harness.hosts import NETWORK, Hosts
 from tests.harness.units import Unit
 
 KINDS = ("embedded", "15")
@@ -60,7 +61,9 @@ def programs_of(kind: str) -> Path | None:
 class OwnPostgres:
     """A cluster in `directory`, its log elsewhere: the disk may be full."""
 
-    def __init__(self, programs: Path, *, directory: Path, log: Path) -> None:
+    def __init__(
+        self, programs: Path, *, directory: Path, log: Path, hosts: Hosts | None = None
+    ) -> None:
         self._programs = programs
         self._account = find_account()
         self._cluster = directory / "data"
@@ -72,10 +75,16 @@ class OwnPostgres:
         libraries = wheel.with_name(f"{wheel.name}.libs")
         open_programs(programs / "initdb", [programs.parent, libraries], self._account)
         self._initdb()
-        self.unit = Unit("postgres", self._program())
+        self._address = hosts.address("database") if hosts else None
+        program = self._program()
+        self.unit = Unit(
+            "postgres", hosts.placed(program, "database") if hosts else program
+        )
 
     @property
     def url(self) -> str:
+        if self._address:
+            return f"postgresql://{_NAME}@{self._address}:{_PORT}/{_NAME}"
         host = quote(str(self._socket), safe="")
         return f"postgresql://{_NAME}@/{_NAME}?host={host}&port={_PORT}"
 
@@ -113,7 +122,7 @@ class OwnPostgres:
 
     @contextmanager
     def connection(self, database: str = _NAME) -> Iterator[Connection]:
-        """A superuser's connection, in autocommit mode."""
+        """A superuser's connection, in autocommit mode: on the socket, past all networks."""
         connection = psycopg.connect(
             host=str(self._socket),
             port=_PORT,
@@ -132,6 +141,10 @@ class OwnPostgres:
 
     def _program(self) -> Program:
         settings = _SETTINGS | {"unix_socket_directories": str(self._socket)}
+        if self._address:
+            settings["listen_addresses"] = self._address
+            with (self._cluster / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {NETWORK} trust\n")
         options = [f"--{name}={value}" for name, value in settings.items()]
         return Program(
             name="postgres",

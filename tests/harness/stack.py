@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -18,12 +19,15 @@ from counters_project.embedded.private import make_private_dir
 from counters_project.processes import Program, tail
 from tests.faults.brokers import OwnBroker, OwnRabbitMQ, OwnValkey, free_port
 from tests.harness.disk import SmallDisk
+from tests.harness.hosts import Hosts
 from tests.harness.postgres import OwnPostgres, programs_of
 from tests.harness.units import Unit
 
 NODES = 2
 ROLES = ("web", "worker", "beat")
 BROKERS = ("valkey", "rabbitmq")
+HOSTS = ("client", "web 1", "web 2", "worker 1", "worker 2", "broker", "database")
+LOOPBACK = "127.0.0.1"
 _DISK_MEGABYTES = 768
 _START_SECONDS = 90
 _LOOK_EVERY_SECONDS = 0.05
@@ -48,6 +52,8 @@ class Choice:
     broker: str
     # Where mounting is refused, or not wanted, there is no disk to fill.
     small_disk: bool = True
+    # Each part on a host of its own, in a network that can be parted.
+    hosts: bool = False
 
 
 class Stack:
@@ -57,6 +63,12 @@ class Stack:
         self.choice = choice
         self.directory = directory
         self.disk: SmallDisk | None = None
+        self.hosts: Hosts | None = None
+        if choice.hosts:
+            self.hosts = Hosts(HOSTS)
+            stack.callback(self.hosts.remove)
+            # What asks from here on is a client; PostgreSQL is asked through its socket.
+            self.hosts.enter("client")
         home = directory / "postgres"
         if choice.small_disk:
             self.disk = SmallDisk(home, megabytes=_DISK_MEGABYTES)
@@ -67,12 +79,16 @@ class Stack:
         if found is None:
             raise CannotStartError(f"PostgreSQL {choice.postgres} is not installed")
         self.postgres = OwnPostgres(
-            found, directory=home / "cluster", log=directory / "postgres.log"
+            found,
+            directory=home / "cluster",
+            log=directory / "postgres.log",
+            hosts=self.hosts,
         )
         stack.callback(self.postgres.unit.end)
-        self.cache = OwnValkey(make_private_dir(directory / "cache"))
+        where = _on_host(self.hosts, "broker")
+        self.cache = OwnValkey(make_private_dir(directory / "cache"), **where)
         stack.callback(self.cache.stop)
-        self.broker = _broker(choice.broker, directory / "broker")
+        self.broker = _broker(choice.broker, directory / "broker", where)
         stack.callback(_end_broker, self.broker)
         self.ports = [free_port() for _ in range(NODES)]
         self.units: dict[str, list[Unit]] = {}
@@ -80,7 +96,10 @@ class Stack:
 
     @property
     def urls(self) -> list[str]:
-        return [f"http://127.0.0.1:{port}" for port in self.ports]
+        return [
+            f"http://{self._address(number)}:{port}"
+            for number, port in enumerate(self.ports)
+        ]
 
     @property
     def token_file(self) -> Path:
@@ -167,13 +186,20 @@ class Stack:
         with _variables(_VARIABLES):
             match role:
                 case "web":
-                    bind = f"127.0.0.1:{self.ports[number]}"
+                    bind = f"{self._address(number)}:{self.ports[number]}"
                     program = programs.web(environment, bind=bind)
                 case "worker":
                     program = programs.worker(environment)
                 case _:
                     program = programs.beat(environment)
-        return replace(program, stop_within_seconds=15)
+        program = replace(program, stop_within_seconds=15)
+        if self.hosts is None:
+            return program
+        return self.hosts.placed(program, _host_of(role, number))
+
+    def _address(self, number: int) -> str:
+        """Where the web process of this node answers."""
+        return self.hosts.address(_host_of("web", number)) if self.hosts else LOOPBACK
 
     def _environment(self, number: int) -> programs.Environment:
         data_dir = make_private_dir(self.directory / f"node {number + 1}")
@@ -183,7 +209,7 @@ class Stack:
             database_url=self.postgres.url,
             broker_url=self.broker.url,
             cache_url=self.cache.url,
-            allowed_hosts="127.0.0.1",
+            allowed_hosts=self._address(number),
         )
 
 
@@ -196,9 +222,25 @@ def running(choice: Choice, directory: Path) -> Iterator[Stack]:
         yield stack
 
 
-def _broker(kind: str, directory: Path) -> OwnBroker:
+def _broker(kind: str, directory: Path, where: dict[str, Any]) -> OwnBroker:
     make_private_dir(directory)
-    return OwnValkey(directory) if kind == "valkey" else OwnRabbitMQ(directory)
+    broker = OwnValkey if kind == "valkey" else OwnRabbitMQ
+    return broker(directory, **where)
+
+
+def _on_host(hosts: Hosts | None, name: str) -> dict[str, Any]:
+    """Return where a server runs and answers, as its class takes it."""
+    if hosts is None:
+        return {}
+    return {
+        "address": hosts.address(name),
+        "placed": lambda program: hosts.placed(program, name),
+    }
+
+
+def _host_of(role: str, number: int) -> str:
+    """Beat shares the host of a worker."""
+    return f"{'worker' if role == 'beat' else role} {number + 1}"
 
 
 def _end_broker(broker: OwnBroker) -> None:
