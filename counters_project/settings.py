@@ -106,9 +106,10 @@ WHITENOISE_USE_FINDERS = True
 # --- What browsers are told -----------------------------------------------------------
 # HTTPS: true where clients come by https only, through a proxy that ends TLS. Then plain
 # http is redirected (but for health checks and metrics), cookies stay on https, and
-# browsers remember that for HSTS_SECONDS. FORWARDED_ALLOW_IPS, which gunicorn reads, says
-# which proxies may tell (by X-Forwarded-Proto) that a request came by https.
+# browsers remember that. FORWARDED_ALLOW_IPS, which gunicorn reads, says which proxies may
+# tell (by X-Forwarded-Proto) that a request came by https.
 HTTPS = env.flag("HTTPS", False)
+# HSTS_SECONDS: how long browsers remember that only https will do.
 HSTS_SECONDS = env.integer("HSTS_SECONDS", 31_536_000)
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]

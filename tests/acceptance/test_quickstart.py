@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.acceptance.conftest import BASE_DIR, Service
+from tests.acceptance.conftest import BASE_DIR, Service, wait_until
 
 pytestmark = pytest.mark.acceptance
 
@@ -24,6 +25,9 @@ STEPS = [
 
 def test_quickstart__does_what_it_says(service: Service) -> None:
     assert len(STEPS) == 8
+    # The page's reader has read for five seconds before its last command.
+    metrics = f"http://127.0.0.1:{service.port}/metrics"
+    wait_until(lambda: "rollups_last_sweep_age_seconds " in httpx.get(metrics).text)
     script, expected = ["set -e"], []
     for command, answer in STEPS:
         script += [_here(command, service), "echo; echo END"]
