@@ -29,7 +29,14 @@ def require_postgres(kind: str) -> None:
 # A process of its own: it mounts file systems where this one does not see them.
 def run_harness(directory: Path, *words: str) -> dict[str, Any]:
     figures = directory / "figures.json"
-    always = ["--rate", "20", "--json", figures, "--keep", directory / "kept"]
+    always: list[str | Path] = [
+        "--rate",
+        "20",
+        "--json",
+        figures,
+        "--keep",
+        directory / "kept",
+    ]
     ended = subprocess.run(
         [sys.executable, "-m", "tests.harness", *words, *always],
         cwd=ROOT,
