@@ -13,11 +13,17 @@ from typing import Any
 from celery.worker.consumer import Consumer
 from kombu.exceptions import ContentDisallowed, DecodeError
 
+from counters_project import acks
+
 logger = logging.getLogger(__name__)
 
 
 class GuardedConsumer(Consumer):
     """Named in CELERY_WORKER_CONSUMER."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        acks.forgive()
+        super().__init__(*args, **kwargs)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
         handle = super().create_task_handler(*args, **kwargs)
