@@ -7,7 +7,7 @@ runs full. A counter lives for its namespace's retention after its last add.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from django.core.cache import DEFAULT_CACHE_ALIAS, cache, caches
@@ -43,6 +43,14 @@ def read(namespace: Namespace, name: str) -> int | None:
     with _shared_cache(namespace):
         count = cache.get(_key(namespace, name))
     return None if count is None else int(count)
+
+
+def read_many(namespace: Namespace, names: Collection[str]) -> dict[str, int]:
+    """Return the counts of those that are there, by name; raise NoSharedCache."""
+    key_of = {name: _key(namespace, name) for name in names}
+    with _shared_cache(namespace):
+        counts = cache.get_many(key_of.values())
+    return {name: int(counts[key]) for name, key in key_of.items() if key in counts}
 
 
 def clear(namespace: Namespace, name: str) -> int | None:

@@ -64,6 +64,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "rollups/measure_status": {},
     "rollups/measure_writes": {},
     "rollups/prepare_fold": {"counter_ids": [1], "rest": timedelta(0)},
+    "rollups/read_named_counters": {"namespace_ids": [1], "names": ["hits"]},
     "rollups/read_accurate": {"name": "hits"},
     "rollups/read_counters": {"counter_ids": [1]},
     "rollups/read_eventual": {"name": "hits"},

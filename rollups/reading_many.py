@@ -1,0 +1,98 @@
+"""Reading the counts of many counters at once, for a page of objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from django.db import connection
+
+from counters import best_effort, namespaces
+from counters.models import Namespace
+from counters.statements import fetch
+from rollups import trigger
+from rollups.reading import Accuracy, Reading
+
+
+class CounterName(NamedTuple):
+    """What a counter is called."""
+
+    namespace: str
+    name: str
+
+
+def get_many(wanted: Sequence[CounterName]) -> list[Reading]:
+    """Return their eventual counts, in order; 0 where nothing was added yet.
+
+    One statement, whatever their number and namespaces; best-effort counters come from
+    the cache, one look for each namespace. Raises NamespaceNotFound, NoSharedCache.
+    """
+    found = {name: namespaces.get(name) for name in {one.namespace for one in wanted}}
+    loose = {name for name, each in found.items() if best_effort.applies_to(each)}
+    readings = {
+        one: _reading(one, count, accuracy="best-effort")
+        for name in sorted(loose)
+        for one, count in _best_effort(found[name], wanted)
+    }
+    durable = [one for one in dict.fromkeys(wanted) if one.namespace not in loose]
+    readings |= {one: nothing_yet(one, accuracy="eventual") for one in durable}
+    if durable:
+        readings |= _eventual(durable, found)
+    return [readings[one] for one in wanted]
+
+
+def nothing_yet(counter: CounterName, *, accuracy: Accuracy) -> Reading:
+    """Return the reading of a counter that was never added to: 0."""
+    return _reading(counter, 0, accuracy=accuracy)
+
+
+def _eventual(
+    wanted: Sequence[CounterName], found: dict[str, Namespace]
+) -> dict[CounterName, Reading]:
+    rows = fetch(
+        connection,
+        "rollups",
+        "read_named_counters",
+        namespace_ids=[found[one.namespace].pk for one in wanted],
+        names=[one.name for one in wanted],
+    )
+    # As a single read does: reading a pending counter is reason enough to fold it.
+    if pending_ids := [
+        counter_id for _, counter_id, _, _, pending, _ in rows if pending
+    ]:
+        trigger.request(pending_ids)
+    return {
+        wanted[position]: Reading(
+            counter_id=counter_id,
+            namespace=wanted[position].namespace,
+            name=wanted[position].name,
+            count=int(count),
+            as_of=as_of,
+            pending=pending,
+            accuracy="eventual",
+            last_write_at=last_write_at,
+        )
+        for position, counter_id, count, as_of, pending, last_write_at in rows
+    }
+
+
+def _best_effort(
+    namespace: Namespace, wanted: Sequence[CounterName]
+) -> list[tuple[CounterName, int]]:
+    counters = [one for one in wanted if one.namespace == namespace.name]
+    counts = best_effort.read_many(namespace, [one.name for one in counters])
+    return [(one, counts.get(one.name, 0)) for one in counters]
+
+
+def _reading(counter: CounterName, count: int, *, accuracy: Accuracy) -> Reading:
+    return Reading(
+        counter_id=None,
+        namespace=counter.namespace,
+        name=counter.name,
+        count=count,
+        as_of=datetime.now(UTC),
+        pending=False,
+        accuracy=accuracy,
+        last_write_at=None,
+    )
