@@ -13,3 +13,4 @@ class CountersConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("counters.receivers")
+        import_module("counters.checks")

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
+from counters import conf
 from counters.patience import LocksHeld, try_patiently
 from counters.statements import fetch, load
 
@@ -25,7 +25,6 @@ DAY = timedelta(days=1)
 # A month this long past gets one partition for all its days: every fold and accurate
 # read that cannot tell its event times beforehand opens every partition there is.
 WHOLE_MONTHS_AFTER = timedelta(days=62)
-DEFAULT_DAYS_AHEAD = 7
 # How many days of strays one round of upkeep brings into partitions of their own.
 STRAY_DAYS = 31
 
@@ -44,8 +43,8 @@ def make_ahead(
 ) -> list[Partition]:
     """Make the partitions from two days back to some days ahead; return the new ones."""
     now = now or datetime.now(UTC)
-    days = getattr(settings, "COUNTERS_PARTITION_DAYS_AHEAD", DEFAULT_DAYS_AHEAD)
-    return make(now - 2 * DAY, now + days * DAY, using=using, now=now)
+    until = now + conf.partition_days_ahead() * DAY
+    return make(now - 2 * DAY, until, using=using, now=now)
 
 
 def make(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import apps
+from django.db import connections, router
 from django.db.models.signals import post_delete, post_migrate, post_save
 from django.dispatch import receiver
 
@@ -21,6 +22,18 @@ def forget_what_changed(**_: Any) -> None:
 
 
 @receiver(post_migrate, sender=apps.get_app_config("counters"))
-def make_partitions(*, using: str, **_: Any) -> None:
+def make_partitions(*, using: str, apps: Any = apps, **_: Any) -> None:
     """Leave no freshly migrated database without partitions for its first events."""
-    partitions.make_ahead(using=using)
+    if is_migrated(using, apps):
+        partitions.make_ahead(using=using)
+
+
+def is_migrated(using: str, apps: Any) -> bool:
+    """Whether our tables are in that database: not so after `migrate auth` on a new one,
+    after `migrate counters zero`, or in a project's second database.
+    """
+    return (
+        connections[using].vendor == "postgresql"
+        and router.allow_migrate(using, "counters")
+        and "event" in apps.all_models["counters"]
+    )

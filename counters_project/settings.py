@@ -6,8 +6,6 @@ else; each stands with its unit, default and meaning. `docs/operations.md` lists
 
 from __future__ import annotations
 
-import os
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from counters import bounded
 from counters_project import api_description, embedded, env, production
 from rollups.queues import rollup_queue
+from rollups.schedule import beat_schedule
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -278,10 +277,8 @@ ROLLUPS_SWEEP_COUNTERS = env.integer("ROLLUPS_SWEEP_COUNTERS", 50_000)
 
 # --- Metrics ------------------------------------------------------------------------
 # METRICS_DIR: where the processes of this machine leave their numbers for /metrics.
-METRICS_DIR = Path(env.text("METRICS_DIR", str(DATA_DIR / "metrics")))
-embedded.make_private_dir(METRICS_DIR)
-# prometheus_client reads it when it is imported, which is after this.
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)
+ROLLUPS_METRICS_DIR = Path(env.text("METRICS_DIR", str(DATA_DIR / "metrics")))
+embedded.make_private_dir(ROLLUPS_METRICS_DIR)
 
 # --- Celery -------------------------------------------------------------------------
 # CELERY_BROKER_URL: redis://host:port/db or amqp://user:password@host:port/vhost.
@@ -328,24 +325,9 @@ else:
         "socket_connect_timeout": 4,
         "health_check_interval": 5,
     }
-CELERY_BEAT_SCHEDULE = {
-    "sweep": {
-        "task": "sweep",
-        "schedule": timedelta(seconds=ROLLUPS_SWEEP_PERIOD_SECONDS),
-        # A sweep that waited for a whole period is worth nothing: the next one is due.
-        "options": {"expires": ROLLUPS_SWEEP_PERIOD_SECONDS, "ignore_result": True},
-    },
-    "make-partitions": {
-        "task": "make_partitions",
-        "schedule": timedelta(hours=1),
-        "options": {"expires": 3600, "ignore_result": True},
-    },
-    "close-partitions": {
-        "task": "close_partitions",
-        "schedule": timedelta(hours=1),
-        "options": {"expires": 3600, "ignore_result": True},
-    },
-}
+CELERY_BEAT_SCHEDULE = beat_schedule(
+    queue=ROLLUPS_QUEUE, sweep_period_seconds=ROLLUPS_SWEEP_PERIOD_SECONDS
+)
 CELERY_BEAT_SCHEDULER = "counters_project.beat:SteadyScheduler"
 # Beat keeps its clock here; it only says when each entry ran last.
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
@@ -353,18 +335,11 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 # --- REST API -----------------------------------------------------------------------
 # API_RATE_PER_MINUTE: calls that each token may make in a minute; 0 is no limit. Counted in
 # the shared cache; without one each process counts for itself.
-API_RATE_PER_MINUTE = env.integer("API_RATE_PER_MINUTE", 0)
+COUNTERS_API_RATE_PER_MINUTE = env.integer("API_RATE_PER_MINUTE", 0)
+# The counters' own views say themselves what they need; these are for all others.
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "counters.api.authentication.ApiTokenAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
-    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["counters.api.parsers.StrictJSONParser"],
-    "DEFAULT_THROTTLE_CLASSES": ["counters.api.throttling.TokenRate"],
     "EXCEPTION_HANDLER": "counters.api.problems.answer_problem",
-    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
 SPECTACULAR_SETTINGS = {

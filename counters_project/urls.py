@@ -9,7 +9,6 @@ from counters_project.api_pages import DocsView, SchemaView
 
 urlpatterns = [
     path("api/v1/", include("rollups.api.urls")),
-    path("api/v1/", include("counters.api.urls")),
     path("api/schema", SchemaView.as_view(), name="schema"),
     path("api/docs", DocsView.as_view(), name="docs"),
     path("", include("rollups.api.health_urls")),

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
+from typing import Any
 
 from django.apps import AppConfig
+
+from rollups import conf
 
 
 class RollupsConfig(AppConfig):
     name = "rollups"
     verbose_name = "Rollups"
 
+    def __init__(self, app_name: str, app_module: Any) -> None:
+        super().__init__(app_name, app_module)
+        # Before any model is loaded: prometheus_client reads it when it is imported.
+        if directory := conf.metrics_dir():
+            directory.mkdir(parents=True, exist_ok=True)
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+
     def ready(self) -> None:
         import_module("rollups.receivers")
         import_module("rollups.checks")
+        import_module("rollups.project_checks")
         # Celery finds tasks.py by itself; these need a name to be found by.
         import_module("rollups.periodic")
+        # Imports models, which are there by now.
+        import_module("rollups.declared").connect_deletions()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Literal
 
 from django.conf import settings
@@ -84,6 +86,14 @@ def sweep_grace_seconds() -> float:
 def sweep_counters() -> int:
     """How many counters one sweep enqueues at most; the rest waits for the next."""
     return int(_number("ROLLUPS_SWEEP_COUNTERS", 50_000))
+
+
+def metrics_dir() -> Path | None:
+    """Where the processes of this machine leave their numbers; None: each has its own."""
+    found = getattr(settings, "ROLLUPS_METRICS_DIR", None) or os.environ.get(
+        "PROMETHEUS_MULTIPROC_DIR"
+    )
+    return Path(found) if found else None
 
 
 def _number(name: str, default: float) -> float:

@@ -1,4 +1,7 @@
-"""Exposes the metrics: those of all processes on this machine, and of the database."""
+"""Exposes the metrics: those of all processes on this machine, and of the database.
+
+Without a directory that they share, those of this process in place of all.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import Error as DatabaseError
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.mmap_dict import MmapedDict
@@ -20,7 +22,7 @@ from prometheus_client.registry import Collector
 from psycopg_pool import PoolTimeout
 
 from counters import bounded, outages
-from rollups import status
+from rollups import conf, status
 
 # Prometheus itself waits for ten seconds.
 _DATABASE_WITHIN_SECONDS = 3
@@ -41,7 +43,9 @@ def expose() -> bytes:
     registry = CollectorRegistry()
     # Before the lock: a slow database must not keep the others from their numbers.
     registry.register(_Database(list(_database_metrics())))
-    directory = Path(settings.METRICS_DIR)
+    directory = conf.metrics_dir()
+    if directory is None:
+        return generate_latest(registry) + generate_latest(REGISTRY)
     with _locked(directory):
         _add_up_ended(directory)
         collect: Any = MultiProcessCollector
@@ -87,8 +91,8 @@ def _database_metrics() -> Iterator[Metric]:
 
 def tidy_up() -> None:
     """Add up what ended processes left, so that the directory stays small."""
-    directory = Path(settings.METRICS_DIR)
-    if directory.is_dir():
+    directory = conf.metrics_dir()
+    if directory is not None and directory.is_dir():
         with _locked(directory):
             _add_up_ended(directory)
 

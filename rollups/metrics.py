@@ -1,6 +1,6 @@
 """The numbers that this service exposes, summed over all its processes on this machine.
 
-Each process writes its own files in METRICS_DIR (prometheus_client's multiprocess mode);
+Each process writes its own files in ROLLUPS_METRICS_DIR (prometheus_client's multiprocess mode);
 `rollups.exposition` adds them up. Labels never name a counter.
 """
 

@@ -8,14 +8,14 @@ from counters import claims, deleting
 from rollups import exposition, sweeping, upkeep
 
 
-@shared_task(name="sweep", ignore_result=True)
+@shared_task(name="rollups.sweep", ignore_result=True)
 def sweep() -> None:
     """Look for counters whose trigger was lost, and enqueue them."""
     sweeping.sweep()
     exposition.tidy_up()
 
 
-@shared_task(name="make_partitions", ignore_result=True)
+@shared_task(name="rollups.make_partitions", ignore_result=True)
 def make_partitions() -> None:
     """Make the partitions of the coming days, and clear away what nobody needs."""
     claims.drop_expired()
@@ -23,7 +23,7 @@ def make_partitions() -> None:
     upkeep.make_partitions()
 
 
-@shared_task(name="close_partitions", ignore_result=True, time_limit=3600)
+@shared_task(name="rollups.close_partitions", ignore_result=True, time_limit=3600)
 def close_partitions() -> None:
     """Close the partitions that retention lets go, and drop those closed before."""
     upkeep.close_partitions()

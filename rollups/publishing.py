@@ -20,8 +20,9 @@ from kombu import Producer
 from kombu.utils.uuid import uuid
 
 from rollups import conf
+from rollups.queues import enrol
 
-TASK = "rollup"
+TASK = "rollups.rollup"
 _TRIM_EVERY_SECONDS = 1.0
 _HEADERS: dict[str, Any] = {
     "lang": "py",
@@ -183,7 +184,7 @@ def _send(producer: Producer, message: Message) -> None:
             "eta": eta,
             "expires": (now + timedelta(seconds=message.expires_seconds)).isoformat(),
         },
-        declare=[current_app.amqp.queues[conf.queue_name()]],
+        declare=[enrol(current_app)],
         delivery_mode=1,
         # RabbitMQ drops it then; a worker on Redis does when it comes to it.
         expiration=message.expires_seconds,

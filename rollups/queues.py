@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from amqp.exceptions import PreconditionFailed
+from celery import Celery
 from kombu import Connection, Exchange, Queue
+
+from rollups import conf
 
 
 class QueueDiffers(Exception):
@@ -36,6 +39,20 @@ def rollup_queue(name: str, *, most_messages: int) -> Queue:
             "x-overflow": "drop-head",
         },
     )
+
+
+def enrol(app: Celery) -> Queue:
+    """Return the app's queue of rollup messages; add ours where its settings name none.
+
+    So a worker without -Q reads it beside the project's own queues, and one with
+    `-Q rollups` declares it as everyone else does.
+    """
+    queues = app.amqp.queues
+    name = conf.queue_name()
+    if name not in queues:
+        queues.add(rollup_queue(name, most_messages=conf.queue_messages()))
+    found: Queue = queues[name]
+    return found
 
 
 def declare(queue: Queue, connection: Connection) -> None:

@@ -5,15 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from celery import current_app
-from celery.signals import celeryd_after_setup, task_prerun, worker_process_shutdown
-from django.db import close_old_connections
+from celery.signals import (
+    beat_embedded_init,
+    beat_init,
+    celeryd_after_setup,
+    celeryd_init,
+    task_prerun,
+    worker_process_shutdown,
+)
+from django.apps import apps
+from django.db import DEFAULT_DB_ALIAS, close_old_connections
+from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 from kombu.exceptions import OperationalError
 
 from counters.signals import counters_deleting, events_committed
-from rollups import conf, publisher, trigger
+from rollups import declared, publisher, trigger
 from rollups.models import Bucket, Failure, Rollup
-from rollups.queues import QueueDiffers, declare
+from rollups.queues import QueueDiffers, declare, enrol
 
 
 @receiver(events_committed)
@@ -32,12 +41,20 @@ def drop_broken_connections(**_: Any) -> None:
     close_old_connections()
 
 
+@celeryd_init.connect
+@beat_init.connect
+@beat_embedded_init.connect
+def enrol_queue(**_: Any) -> None:
+    """Make the queue known before a worker chooses its queues, and before beat sends."""
+    enrol(current_app)
+
+
 @celeryd_after_setup.connect
 def refuse_another_queue(**_: Any) -> None:
     """Stop a worker at its start with a clear word, not with a traceback of AMQP's."""
     try:
         with current_app.connection_for_read() as connection:
-            declare(current_app.amqp.queues[conf.queue_name()], connection)
+            declare(enrol(current_app), connection)
     except QueueDiffers as error:
         raise SystemExit(str(error)) from error
     except OperationalError:
@@ -48,6 +65,18 @@ def refuse_another_queue(**_: Any) -> None:
 def publish_what_waits(**_: Any) -> None:
     """Celery's children end without the functions that Python runs at exit."""
     publisher.flush_at_exit()
+
+
+@receiver(post_migrate, sender=apps.get_app_config("rollups"))
+def create_declared_namespaces(
+    *, using: str, verbosity: int = 1, apps: Any = apps, **_: Any
+) -> None:
+    """So that a counter in a model needs nothing but `migrate`, in tests as well."""
+    if using != DEFAULT_DB_ALIAS:
+        return
+    for name in declared.create_namespaces(using=using, apps=apps):
+        if verbosity >= 1:
+            print(f"  Created the namespace {name} for the counters of your models.")  # noqa: T201
 
 
 @receiver(counters_deleting)

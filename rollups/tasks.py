@@ -20,7 +20,7 @@ HARD_LIMIT_SECONDS = 120
 
 
 @shared_task(
-    name="rollup",
+    name="rollups.rollup",
     base=FireAndForget,
     ignore_result=True,
     time_limit=HARD_LIMIT_SECONDS,

@@ -6,10 +6,18 @@ import hashlib
 import re
 from typing import Any
 
-from knox.auth import TokenAuthentication
+from django.core.exceptions import ImproperlyConfigured
 from rest_framework.exceptions import AuthenticationFailed
 
 from counters.remembering import Memory
+
+try:
+    from knox.auth import TokenAuthentication
+except RuntimeError as error:
+    raise ImproperlyConfigured(
+        "The counters' API keeps its tokens in knox: add 'knox' to INSTALLED_APPS, beside"
+        " 'rest_framework', or leave the API out of your URLs."
+    ) from error
 
 # As knox makes them. A guess costs one look-up by key, one of another shape not even that.
 _SHAPE = re.compile(rb"[0-9a-f]{64}")

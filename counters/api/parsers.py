@@ -9,14 +9,13 @@ from http import HTTPStatus
 from io import BytesIO
 from typing import IO, Any
 
-from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 
-from counters import names
+from counters import conf, names
 from counters.api.shapes import exact_number
 from counters.errors import InvalidValue
 
@@ -62,7 +61,7 @@ class StrictJSONParser(JSONParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         # Django's own limit is for forms; nothing else bounds what is read here.
-        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        most = conf.body_bytes()
         body = stream.read(most + 1)
         if len(body) > most:
             raise BodyTooLarge(most)

@@ -1,6 +1,6 @@
 """So many calls a minute for each token, counted in the cache that all processes share.
 
-Off unless API_RATE_PER_MINUTE is set. DRF's own throttles read a list, change it and write
+Off unless COUNTERS_API_RATE_PER_MINUTE is set. DRF's own throttles read a list, change it and write
 it back: of calls at the same time some go uncounted. Here each call is one atomic `incr`.
 """
 
@@ -10,16 +10,13 @@ import logging
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from django.conf import settings
 from django.core.cache import cache
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
+from rest_framework.views import APIView
 
-if TYPE_CHECKING:
-    # DRF reads its settings, and with them this module, before this class is there.
-    from rest_framework.views import APIView
+from counters import conf
 
 logger = logging.getLogger(__name__)
 
@@ -46,13 +43,13 @@ class Rate:
 
 
 class TokenRate(BaseThrottle):
-    """Lets a token (or a session's user) make API_RATE_PER_MINUTE calls a minute."""
+    """Lets a token (or a session's user) make COUNTERS_API_RATE_PER_MINUTE calls a minute."""
 
     reset_seconds = WINDOW_SECONDS
     _paused_until = 0.0
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        limit: int = settings.API_RATE_PER_MINUTE
+        limit = conf.api_rate_per_minute()
         if not limit:
             return True
         now = time.time()

@@ -1,12 +1,12 @@
-"""The read API's paths, below /api/v1/; to be included BEFORE the write API's.
+"""All paths of the REST API, those of the write API among them; below /api/v1/, say.
 
-Its add is the write API's with AddAndGet on top. A counter's own path takes any name, so
-the paths that end in a verb come first.
+The add here is the write API's with AddAndGet on top, so it comes before that. A
+counter's own path takes any name, so the paths that end in a verb come first.
 """
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 
 from counters.api.paths import COUNTER
 from rollups.api.add_and_get import AddAndGetView
@@ -15,6 +15,8 @@ from rollups.api.counter import CounterView
 from rollups.api.counters import CountersListView
 from rollups.api.series import SeriesView
 
+# Names such as "counter" may be the project's own, too.
+app_name = "counters"
 urlpatterns = [
     path(
         "namespaces/<str:namespace>/counters",
@@ -25,4 +27,5 @@ urlpatterns = [
     path(f"{COUNTER}/clear", ClearView.as_view(), name="counter-clear"),
     path(f"{COUNTER}/series", SeriesView.as_view(), name="counter-series"),
     path(COUNTER, CounterView.as_view(), name="counter"),
+    path("", include("counters.api.urls")),
 ]

@@ -32,7 +32,7 @@ def _fresh() -> Iterator[None]:
 
 @pytest.fixture
 def limited(settings: Settings) -> None:
-    settings.API_RATE_PER_MINUTE = 3
+    settings.COUNTERS_API_RATE_PER_MINUTE = 3
 
 
 def test_throttle__is_off_unless_set(api: Api) -> None:
@@ -103,7 +103,7 @@ def test_throttle__lets_calls_through_while_the_cache_is_down(
 def test_throttle__counts_calls_at_the_same_time(
     threads: Threads, settings: Settings
 ) -> None:
-    settings.API_RATE_PER_MINUTE = 40
+    settings.COUNTERS_API_RATE_PER_MINUTE = 40
     barrier = Barrier(16, timeout=10)
 
     class Asked:

@@ -11,7 +11,7 @@ from rollups.checks import check_trigger
 
 BAD: list[tuple[str, Any, str]] = [
     ("ROLLUPS_TRIGGER", "sometimes", "rollups.E001"),
-    ("CELERY_TASK_ALWAYS_EAGER", True, "rollups.E002"),
+    ("CELERY_TASK_ALWAYS_EAGER", True, "rollups.W002"),
     ("ROLLUPS_TRIGGER_TIMEOUT_SECONDS", 0, "rollups.E003"),
     ("ROLLUPS_TRIGGER_TIMEOUT_SECONDS", 5.1, "rollups.E003"),
     ("ROLLUPS_TRIGGER_TIMEOUT_SECONDS", "soon", "rollups.E003"),

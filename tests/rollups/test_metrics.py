@@ -45,7 +45,7 @@ def exposed() -> dict[str, float]:
 
 @pytest.fixture
 def metrics_dir(tmp_path: Path, settings: Settings) -> Path:
-    settings.METRICS_DIR = tmp_path
+    settings.ROLLUPS_METRICS_DIR = tmp_path
     return tmp_path
 
 

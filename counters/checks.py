@@ -1,0 +1,128 @@
+"""System checks: what a project that takes these apps in lacks still."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.cache import DEFAULT_CACHE_ALIAS
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as Caution
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from counters.api.paths import CounterNameInPath
+
+LEAST_POSTGRESQL = 15
+_OWN_TO_EACH_PROCESS = (
+    "django.core.cache.backends.locmem.",
+    "django.core.cache.backends.dummy.",
+)
+
+
+@register(Tags.compatibility)
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """Engine, time zones, cache: what can be told without asking anybody."""
+    return [*_check_engine(), *_check_time_zones(), *_check_cache()]
+
+
+@register(Tags.database)
+def check_version(
+    databases: Collection[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """Run by `migrate` and `check --database default`."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    if DEFAULT_DB_ALIAS not in (databases or ()) or connection.vendor != "postgresql":
+        return []
+    server: Any = connection
+    version = int(server.pg_version)
+    if version >= LEAST_POSTGRESQL * 10_000:
+        return []
+    return [
+        Error(
+            f"The database is PostgreSQL {version // 10_000}; the counters need"
+            f" {LEAST_POSTGRESQL} or newer.",
+            hint="Upgrade the server, or name another one in DATABASES['default'].",
+            id="counters.E002",
+        )
+    ]
+
+
+@register(Tags.urls)
+def check_api(**_: Any) -> list[CheckMessage]:
+    """What the API needs, in a project that has it in its URLs."""
+    if not getattr(settings, "ROOT_URLCONF", None) or not _serves_api():
+        return []
+    path = f"{CounterNameInPath.__module__}.{CounterNameInPath.__qualname__}"
+    found: list[CheckMessage] = []
+    if not apps.is_installed("rest_framework"):
+        found.append(
+            Error(
+                "The counters' API is in your URLs, and 'rest_framework' is not in"
+                " INSTALLED_APPS.",
+                hint="Add 'rest_framework' and 'knox' to INSTALLED_APPS.",
+                id="counters.E004",
+            )
+        )
+    if path not in settings.MIDDLEWARE:
+        found.append(
+            Caution(
+                f"The counters' API is in your URLs, and {path!r} is not in MIDDLEWARE:"
+                " a counter's name with a slash in it cannot be told from a path.",
+                hint="Add it to MIDDLEWARE, before CommonMiddleware.",
+                id="counters.W005",
+            )
+        )
+    return found
+
+
+def _check_engine() -> Iterator[CheckMessage]:
+    engine = settings.DATABASES.get(DEFAULT_DB_ALIAS, {}).get("ENGINE", "")
+    if connections[DEFAULT_DB_ALIAS].vendor != "postgresql":
+        yield Error(
+            f"DATABASES['default'] has the engine {engine!r}; the counters are kept in"
+            " PostgreSQL.",
+            hint="Use 'django.db.backends.postgresql' and PostgreSQL"
+            f" {LEAST_POSTGRESQL} or newer.",
+            id="counters.E001",
+        )
+
+
+def _check_time_zones() -> Iterator[CheckMessage]:
+    if not settings.USE_TZ:
+        yield Error(
+            "USE_TZ is off: the times of events would be taken for those of the server.",
+            hint="Set USE_TZ = True, Django's default.",
+            id="counters.E003",
+        )
+
+
+def _check_cache() -> Iterator[CheckMessage]:
+    backend = settings.CACHES.get(DEFAULT_CACHE_ALIAS, {}).get("BACKEND", "")
+    if backend.startswith(_OWN_TO_EACH_PROCESS):
+        yield Caution(
+            f"CACHES['default'] is {backend!r}, which processes do not share: best-effort"
+            " namespaces are refused, rate limits are each process's own, and hot counters"
+            " are folded more often than they need be.",
+            hint="Use 'django.core.cache.backends.redis.RedisCache', or another cache that"
+            " all processes reach.",
+            id="counters.W006",
+        )
+
+
+def _serves_api() -> bool:
+    return any(_views(get_resolver().url_patterns))
+
+
+def _views(patterns: Collection[URLPattern | URLResolver]) -> Iterator[bool]:
+    """Yield, for each view, whether it is one of the counters' API."""
+    for each in patterns:
+        if isinstance(each, URLResolver):
+            yield from _views(each.url_patterns)
+        else:
+            view = getattr(each.callback, "view_class", None)
+            yield getattr(view, "__module__", "").startswith(
+                ("counters.api.", "rollups.api.")
+            )

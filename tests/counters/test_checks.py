@@ -1,0 +1,99 @@
+"""What a new project lacks is said at its start, with an id and a hint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import connections
+from django.urls import include, path
+from pytest_django import Settings
+
+from counters.checks import check_api, check_settings, check_version
+
+LOCAL = "django.core.cache.backends.locmem.LocMemCache"
+
+
+def ids(found: list[Any]) -> list[str]:
+    assert all(one.hint for one in found)
+    return [one.id for one in found]
+
+
+def test_checks__find_nothing_in_the_settings_as_they_are() -> None:
+    assert check_settings() == []
+    assert check_api() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("USE_TZ", False, "counters.E003"),
+        ("CACHES", {"default": {"BACKEND": LOCAL}}, "counters.W006"),
+    ],
+)
+def test_check__names_what_is_wrong(
+    settings: Settings, name: str, value: object, expected: str
+) -> None:
+    setattr(settings, name, value)
+
+    assert ids(check_settings()) == [expected]
+
+
+def test_check__refuses_another_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(connections["default"]), "vendor", "sqlite")
+
+    assert ids(check_settings()) == ["counters.E001"]
+    assert check_version(databases=["default"]) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [(149_999, ["counters.E002"]), (150_000, []), (180_001, [])],
+)
+def test_check__refuses_an_old_server(
+    monkeypatch: pytest.MonkeyPatch, version: int, expected: list[str]
+) -> None:
+    monkeypatch.setattr(type(connections["default"]), "pg_version", version)
+
+    assert ids(check_version(databases=["default"])) == expected
+
+
+def test_check__does_not_ask_a_database_unasked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(type(connections["default"]), "pg_version", 100_000)
+
+    assert check_version() == []
+    assert check_version(databases=["other"]) == []
+
+
+class WithApi:
+    urlpatterns = [path("counts/", include("rollups.api.urls"))]
+
+
+class WithoutApi:
+    urlpatterns = [path("", include("rollups.api.health_urls"))]
+
+
+@pytest.mark.parametrize(
+    ("urls", "left_out", "expected"),
+    [
+        (WithApi, "rest_framework", ["counters.E004"]),
+        (WithApi, "counters.api.paths.CounterNameInPath", ["counters.W005"]),
+        (WithoutApi, "rest_framework", []),
+        (WithoutApi, "counters.api.paths.CounterNameInPath", []),
+    ],
+)
+def test_check__asks_for_what_the_api_needs_where_it_is_served(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    urls: Any,
+    left_out: str,
+    expected: list[str],
+) -> None:
+    settings.ROOT_URLCONF = urls
+    settings.MIDDLEWARE = [one for one in settings.MIDDLEWARE if one != left_out]
+    monkeypatch.setattr(apps, "is_installed", lambda name: name != left_out)
+
+    assert ids(check_api()) == expected
