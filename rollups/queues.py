@@ -50,7 +50,7 @@ def enrol(app: Celery) -> Queue:
     queues = app.amqp.queues
     name = conf.queue_name()
     if name not in queues:
-        queues.add(rollup_queue(name, most_messages=conf.queue_messages()))
+        queues.select_add(rollup_queue(name, most_messages=conf.queue_messages()))
     found: Queue = queues[name]
     return found
 

@@ -54,7 +54,7 @@ def test_check__refuses_another_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_check__refuses_an_old_server(
     monkeypatch: pytest.MonkeyPatch, version: int, expected: list[str]
 ) -> None:
-    monkeypatch.setattr(type(connections["default"]), "pg_version", version)
+    monkeypatch.setitem(vars(connections["default"]), "pg_version", version)
 
     assert ids(check_version(databases=["default"])) == expected
 
@@ -62,7 +62,7 @@ def test_check__refuses_an_old_server(
 def test_check__does_not_ask_a_database_unasked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(type(connections["default"]), "pg_version", 100_000)
+    monkeypatch.setitem(vars(connections["default"]), "pg_version", 100_000)
 
     assert check_version() == []
     assert check_version(databases=["other"]) == []
