@@ -288,7 +288,7 @@ CELERY_BROKER_URL = env.url(
 CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_WORKER_CONSUMER = "counters_project.guarded_consumer:GuardedConsumer"
+CELERY_WORKER_CONSUMER = "rollups.guarded_consumer:GuardedConsumer"
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = ROLLUPS_QUEUE
@@ -328,7 +328,7 @@ else:
 CELERY_BEAT_SCHEDULE = beat_schedule(
     queue=ROLLUPS_QUEUE, sweep_period_seconds=ROLLUPS_SWEEP_PERIOD_SECONDS
 )
-CELERY_BEAT_SCHEDULER = "counters_project.beat:SteadyScheduler"
+CELERY_BEAT_SCHEDULER = "rollups.steady_beat:SteadyScheduler"
 # Beat keeps its clock here; it only says when each entry ran last.
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 

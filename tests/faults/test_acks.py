@@ -11,7 +11,7 @@ import redis
 from kombu import Connection
 from kombu.transport import redis as transport
 
-from counters_project import acks
+from rollups import acks
 from tests.faults.brokers import OwnValkey
 from tests.faults.conftest import QUEUE, empty
 

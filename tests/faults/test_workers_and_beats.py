@@ -28,9 +28,9 @@ from kombu import Connection
 
 from counters import recording
 from counters.models import Event, LastWrite, Namespace
-from counters_project.beat import SteadyScheduler
 from rollups.draining import drain
 from rollups.models import Rollup, Sweep
+from rollups.steady_beat import SteadyScheduler
 from tests import programs
 from tests.faults.brokers import OwnBroker, OwnValkey
 from tests.faults.conftest import Publishing, adds_up, empty, wait_until_settled
@@ -170,7 +170,9 @@ def test_worker__that_loses_its_broker_while_a_message_waits_in_it_goes_on(
     log = tmp_path / "worker.log"
     worker = stack.enter_context(programs.worker(valkey.url, log, **OFTEN))
     with Connection(valkey.url) as broker:
-        current_app.send_task("rollup", args=[[]], countdown=600, connection=broker)
+        current_app.send_task(
+            "rollups.rollup", args=[[]], countdown=600, connection=broker
+        )
     with closing(redis.Redis.from_url(valkey.url)) as client:
         wait_until(lambda: client.hlen("unacked"), "the message was not fetched")
 

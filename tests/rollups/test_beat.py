@@ -10,7 +10,7 @@ import time_machine
 from celery import current_app
 from celery.beat import ScheduleEntry
 
-from counters_project.beat import SteadyScheduler
+from rollups.steady_beat import SteadyScheduler
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
@@ -25,14 +25,14 @@ def test_beat__goes_on_when_the_clock_is_stepped(
         sent.append(str(entry.task))
 
     monkeypatch.setattr(SteadyScheduler, "apply_async", send)
-    period = current_app.conf.beat_schedule["sweep"]["schedule"]
+    period = current_app.conf.beat_schedule["rollups-sweep"]["schedule"]
     with time_machine.travel(NOON, tick=False) as clock:
         scheduler = SteadyScheduler(
             current_app, schedule_filename=str(tmp_path / "schedule"), lazy=False
         )
         clock.shift(period)
         scheduler.tick()
-        assert sent == ["sweep"]
+        assert sent == ["rollups.sweep"]
 
         clock.shift(timedelta(seconds=step_seconds))
         for _ in range(2):
@@ -41,4 +41,4 @@ def test_beat__goes_on_when_the_clock_is_stepped(
             scheduler.tick()
         scheduler.close()
 
-    assert sent.count("sweep") >= 2
+    assert sent.count("rollups.sweep") >= 2

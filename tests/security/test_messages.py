@@ -44,7 +44,7 @@ def send(
     body: bytes,
     *,
     content_type: str = "application/json",
-    task: object = "rollup",
+    task: object = "rollups.rollup",
     **headers: Any,
 ) -> None:
     """Send a message as anybody could who has the broker's password."""
@@ -115,7 +115,7 @@ SHAPES: dict[str, Any] = {
 }
 HEADERS: dict[str, dict[str, Any]] = {
     "unknown task": {"task": "os.system"},
-    "task of a wrong kind": {"task": ["rollup"]},
+    "task of a wrong kind": {"task": ["rollups.rollup"]},
     "no task": {"task": None},
     "time that is none": {"eta": "tomorrow"},
     "time of a wrong kind": {"eta": 5},

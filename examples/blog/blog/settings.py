@@ -61,6 +61,10 @@ CACHES = {
 }
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "redis://127.0.0.1:6379/0")
 CELERY_BEAT_SCHEDULE = {**beat_schedule()}  # counters
+CELERY_WORKER_CONSUMER = "rollups.guarded_consumer:GuardedConsumer"  # counters
+CELERY_BEAT_SCHEDULER = "rollups.steady_beat:SteadyScheduler"  # counters
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # counters
+CELERY_DB_REUSE_MAX = 1000  # counters
 LANGUAGE_CODE = "en-us"
 # Not UTC: the counters keep their times apart from it.
 TIME_ZONE = "Europe/Berlin"

@@ -13,7 +13,7 @@ from typing import Any
 from celery.worker.consumer import Consumer
 from kombu.exceptions import ContentDisallowed, DecodeError
 
-from counters_project import acks
+from rollups import acks
 
 logger = logging.getLogger(__name__)
 
