@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
@@ -14,3 +15,7 @@ if not settings.configured and not os.environ.get("COUNTERS_ROLE"):
     os.environ["COUNTERS_ROLE"] = "web"
 
 application = get_wsgi_application()
+
+if settings.ROLE == "web":
+    # Not imported above: it needs the apps' models, which are loaded by now.
+    import_module("rollups.presence").start("web")

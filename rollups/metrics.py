@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter as TallyOf
 from collections.abc import Mapping
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -81,6 +82,9 @@ os.register_at_fork(
     after_in_parent=_changing.release,
     after_in_child=_changing.release,
 )
+# This process's own share of what workers count, for rollups.presence; a child has its own.
+_own: TallyOf[str] = TallyOf()
+os.register_at_fork(after_in_child=_own.clear)
 _TRIGGERS = {
     "requested": REQUESTED,
     "coalesced": COALESCED,
@@ -116,11 +120,14 @@ def count_fold(*, events: int, seconds: float) -> None:
         FOLDS.inc()
         EVENTS_FOLDED.inc(events)
         FOLD_SECONDS.observe(seconds)
+        _own["folds"] += 1
+        _own["events_folded"] += events
 
 
 def count_healed(counters: int) -> None:
     with _changing:
         HEALED.inc(counters)
+        _own["healed"] += counters
 
 
 def count_set_apart(error: str) -> None:
@@ -131,3 +138,9 @@ def count_set_apart(error: str) -> None:
 def count_sweep() -> None:
     with _changing:
         SWEEPS.inc()
+
+
+def totals() -> dict[str, int]:
+    """Return what this process itself has folded and healed since it began, by name."""
+    with _changing:
+        return dict(_own)

@@ -64,15 +64,18 @@ class Bucket(models.Model):
 class Sweep(models.Model):
     """What one sweep found."""
 
-    swept_at = models.DateTimeField()
-    # Counters with last writes that no rollup covers.
-    pending = models.IntegerField()
-    # Those among them that had waited for longer than the grace, and were enqueued.
-    overdue = models.IntegerField(db_default=0)
-    # Those that its messages had to fold: their trigger did not do its job. Counted by the
-    # workers, after the sweep.
-    healed = models.IntegerField(db_default=0)
-    oldest_lag = models.DurationField(null=True)
+    swept_at = models.DateTimeField("at")
+    pending = models.IntegerField(help_text="Counters with events that no fold covers.")
+    overdue = models.IntegerField(
+        db_default=0,
+        help_text="Those that had waited for longer than the grace, and were enqueued.",
+    )
+    # Counted by the workers, after the sweep.
+    healed = models.IntegerField(
+        db_default=0,
+        help_text="Those that its messages had to fold: their trigger did not do its job.",
+    )
+    oldest_lag = models.DurationField("longest lag", null=True)
 
     class Meta:
         indexes = [
@@ -90,10 +93,14 @@ class Failure(models.Model):
     # No foreign key: a counter may be deleted while it is set apart; sweeps tidy up.
     counter_id = models.BigIntegerField(primary_key=True)
     error = models.TextField()
-    attempts = models.IntegerField()
-    failed_since = models.DateTimeField()
-    failed_at = models.DateTimeField()
-    next_try_at = models.DateTimeField()
+    attempts = models.IntegerField("tries")
+    failed_since = models.DateTimeField("fails since")
+    failed_at = models.DateTimeField("last try")
+    next_try_at = models.DateTimeField("next try")
+
+    class Meta:
+        verbose_name = "counter set apart"
+        verbose_name_plural = "counters set apart"
 
     def __str__(self) -> str:
         return f"counter {self.counter_id}: {self.error}"
@@ -103,16 +110,17 @@ class Closing(models.Model):
     """That a partition of events was closed: folded, counted for good, taken off, dropped."""
 
     # Half-open, as the partition's bounds: since <= event time < until.
-    since = models.DateTimeField()
+    since = models.DateTimeField("events from")
     until = models.DateTimeField()
-    closed_at = models.DateTimeField(db_default=Now())
+    closed_at = models.DateTimeField("closed", db_default=Now())
     counters = models.BigIntegerField()
     events = models.BigIntegerField()
     total = models.DecimalField(max_digits=60, decimal_places=0)
     # The table apart that holds the events until it is dropped.
-    dropped_at = models.DateTimeField(null=True)
+    dropped_at = models.DateTimeField("dropped", null=True)
 
     class Meta:
+        verbose_name = "closed partition"
         ordering = ["-closed_at"]
         constraints = [
             models.CheckConstraint(
@@ -145,3 +153,43 @@ class Anchor(models.Model):
 
     def __str__(self) -> str:
         return f"cluster {self.system_identifier}"
+
+
+class Sample(models.Model):
+    """What the database and all processes had counted at one moment; kept for a day."""
+
+    sampled_at = models.DateTimeField(primary_key=True)
+    pending = models.BigIntegerField()
+    lag_p50_seconds = models.FloatField()
+    lag_p99_seconds = models.FloatField()
+    lag_max_seconds = models.FloatField()
+    # Rows inserted into the event table since PostgreSQL's statistics began.
+    inserted = models.BigIntegerField()
+    # The sums over all processes that ever reported: see rollups.presence.
+    numbers = models.JSONField()
+
+    def __str__(self) -> str:
+        return f"sample of {self.sampled_at}"
+
+
+class Process(models.Model):
+    """A process of this service, on whatever machine, and what it has counted so far."""
+
+    id = models.UUIDField(primary_key=True)
+    # web, worker or beat; "ended" for the one row that sums up those forgotten.
+    role = models.CharField(max_length=16)
+    host = models.CharField(max_length=255)
+    pid = models.IntegerField()
+    started_at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField(db_default=Now())
+    breaker_is_open = models.BooleanField(db_default=False)
+    # Counters whose trigger waits in it.
+    waiting = models.BigIntegerField(db_default=0)
+    # Name -> number since it began.
+    numbers = models.JSONField()
+
+    class Meta:
+        verbose_name_plural = "processes"
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.pid} on {self.host}"

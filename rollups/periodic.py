@@ -5,13 +5,14 @@ from __future__ import annotations
 from celery import shared_task
 
 from counters import claims, deleting
-from rollups import exposition, sweeping, upkeep
+from rollups import exposition, sampling, sweeping, upkeep
 
 
 @shared_task(name="rollups.sweep", ignore_result=True)
 def sweep() -> None:
     """Look for counters whose trigger was lost, and enqueue them."""
     sweeping.sweep()
+    sampling.take()
     exposition.tidy_up()
 
 

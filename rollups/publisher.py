@@ -123,6 +123,11 @@ class Publisher:
             changes, waiting=self.waiting, breaker_is_open=self.breaker.is_open
         )
 
+    def totals(self) -> dict[str, int]:
+        """Return what this process has counted since it began, by name."""
+        with self._lock:
+            return self.tally.totals()
+
     def _put_up_to(self, most: int, counter_ids: Collection[int]) -> int:
         dropped = 0
         for counter_id in counter_ids:

@@ -11,6 +11,7 @@ from celery.signals import (
     celeryd_after_setup,
     celeryd_init,
     task_prerun,
+    worker_process_init,
     worker_process_shutdown,
 )
 from django.apps import apps
@@ -20,7 +21,7 @@ from django.dispatch import receiver
 from kombu.exceptions import OperationalError
 
 from counters.signals import counters_deleting, events_committed
-from rollups import declared, publisher, trigger
+from rollups import declared, presence, publisher, trigger
 from rollups.models import Bucket, Failure, Rollup
 from rollups.queues import QueueDiffers, declare, enrol
 
@@ -59,6 +60,16 @@ def refuse_another_queue(**_: Any) -> None:
         raise SystemExit(str(error)) from error
     except OperationalError:
         return  # the worker itself waits for its broker
+
+
+@worker_process_init.connect
+def report_worker(**_: Any) -> None:
+    presence.start("worker")
+
+
+@beat_init.connect
+def report_beat(**_: Any) -> None:
+    presence.start("beat")
 
 
 @worker_process_shutdown.connect

@@ -48,3 +48,15 @@ class Tally:
         }
         self._counted.update(changes)
         return changes
+
+    def totals(self) -> dict[str, int]:
+        """Return every count, by name."""
+        return {
+            "adds": self.adds,
+            "requested": self.requested,
+            "coalesced": self.coalesced,
+            "published": self.published,
+            "messages": self.messages,
+            "failed": sum(self.failed.values()),
+            "dropped": sum(self.dropped.values()),
+        }
