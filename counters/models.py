@@ -38,28 +38,46 @@ class Namespace(models.Model):
         max_length=64,
         unique=True,
         validators=[RegexValidator(rf"^{NAMESPACE_PATTERN}\Z")],
-        help_text="Letters, digits, dot, dash and underscore; at most 64.",
+        help_text="Letters, digits, dot, dash and underscore; at most 64. Clients say it"
+        " in every call, so it cannot be changed later.",
     )
-    description = models.TextField(blank=True, default="")
+    description = models.TextField(
+        blank=True, default="", help_text="What is counted here, and for whom."
+    )
     counter_type = models.CharField(
-        max_length=16, choices=CounterType.choices, default=CounterType.EVENTUAL
+        max_length=16,
+        choices=CounterType.choices,
+        default=CounterType.EVENTUAL,
+        help_text="What a read answers when it does not ask for an accuracy itself."
+        " Best-effort counters live in the cache, and a namespace is so from the start or"
+        " never.",
     )
     accept_past = models.DurationField(
+        "accepts events back to",
         default=timedelta(hours=24),
-        help_text="How old an event may be when it arrives: the horizon for retries.",
+        help_text="How old an event may be when it arrives. For so long a retry with the"
+        " same token counts once.",
     )
     accept_future = models.DurationField(
+        "accepts events ahead by",
         default=timedelta(minutes=5),
         help_text="How far ahead of the server a client's clock may run.",
     )
     retention = models.DurationField(
+        "keeps events for",
         default=timedelta(days=30),
-        help_text="How long single events are kept once they are folded.",
+        help_text="How long single events are kept once they are folded. Totals and series"
+        " stay for ever. What is dropped does not come back when this is raised.",
     )
     bucket_size = models.CharField(
-        max_length=8, choices=BucketSize.choices, default=BucketSize.MINUTE
+        "keeps series",
+        max_length=8,
+        choices=BucketSize.choices,
+        default=BucketSize.MINUTE,
+        help_text="How finely the history is kept: a finer one costs more rows, one for"
+        " each counter and minute, hour or day in which it changed.",
     )
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField("created", auto_now_add=True)
 
     class Meta:
         ordering = ["name"]
@@ -95,10 +113,18 @@ class Grant(models.Model):
         Namespace, on_delete=models.CASCADE, related_name="grants"
     )
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        help_text="A user or a group, not both.",
     )
     group = models.ForeignKey(
-        "auth.Group", on_delete=models.CASCADE, null=True, blank=True
+        "auth.Group",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        help_text="All its users may do it.",
     )
     can_read = models.BooleanField(
         default=False, help_text="Read counters, lists and series."
@@ -138,7 +164,7 @@ class Counter(models.Model):
     namespace = models.ForeignKey(Namespace, on_delete=models.PROTECT, db_index=False)
     # Byte order: names are compared exactly, whatever the database's locale.
     name = models.CharField(max_length=COUNTER_NAME_LENGTH, db_collation="C")
-    created_at = models.DateTimeField(db_default=Now())
+    created_at = models.DateTimeField("created", db_default=Now())
 
     class Meta:
         constraints = [

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection, transaction
 
 from counters.models import Namespace
 from counters.statements import fetch
 from rollups.anchoring import anchored_only
+from rollups.models import Rollup
 
 # Few enough that each statement is short, and no snapshot is held for long.
 BATCH_COUNTERS = 200
@@ -66,14 +68,31 @@ def audit(
             )
         if not rows:
             return
-        batch = [
-            Audited(
-                counter_id, its_namespace, name, *(int(figure) for figure in figures)
-            )
-            for counter_id, its_namespace, name, *figures in rows
-        ]
+        batch = [_audited(row) for row in rows]
         yield batch
         after = batch[-1].counter_id
+
+
+def audit_some(counter_ids: Collection[int]) -> list[Audited]:
+    """Audit these counters, each by itself; those without a rollup are left out.
+
+    Raises NotAnchored.
+    """
+    found = []
+    for counter_id in Rollup.objects.filter(pk__in=counter_ids).values_list(
+        "pk", flat=True
+    ):
+        with anchored_only():
+            rows = fetch(
+                connection,
+                "rollups",
+                "audit_rollups",
+                after=counter_id - 1,
+                most=1,
+                namespace_id=None,
+            )
+        found += [one for one in map(_audited, rows) if one.counter_id == counter_id]
+    return found
 
 
 def repair(counter_ids: Collection[int]) -> set[int]:
@@ -93,3 +112,8 @@ def repair(counter_ids: Collection[int]) -> set[int]:
             counter_ids=[counter_id for (counter_id,) in locked],
         )
     return {counter_id for (counter_id,) in rows}
+
+
+def _audited(row: tuple[Any, ...]) -> Audited:
+    counter_id, namespace, name, *figures = row
+    return Audited(counter_id, namespace, name, *(int(figure) for figure in figures))

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection, transaction
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from counters.models import Namespace
 from counters.statements import load
@@ -35,6 +36,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "deltas": [1],
         "accept_pasts": [None],
     },
+    "counters/count_some": {"namespace_ids": [1], "most": 10},
     "counters/create_counters": {"namespace_ids": [1], "names": ["hits"]},
     "counters/delete_counters": {"counter_ids": [1]},
     "counters/drop_expired_claims": {"now": NOW, "batch_rows": 10},
@@ -54,6 +56,21 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "rollups/export_events": {"namespace_id": None, "since": None, "until": NOW},
     "rollups/export_series": {"namespace_id": None, "since": NOW, "until": None},
     "rollups/export_totals": {"namespace_id": None},
+    "rollups/find_by_prefix": {"prefix": "hi%", "most": 10},
+    "rollups/find_pending": {"namespace_id": None, "prefix": "%", "most": 10},
+    "rollups/forget_processes": {"silent": timedelta(minutes=1), "ended": uuid4()},
+    "rollups/measure_counter_lags": {"counter_ids": [1]},
+    "rollups/measure_lag_spread": {},
+    "rollups/read_latest_events": {"counter_id": 1, "most": 10},
+    "rollups/read_samples": {"since": NOW, "step": timedelta(minutes=1)},
+    "rollups/read_sparklines": {"counter_ids": [1], "since": NOW},
+    "rollups/take_sample": {"gap": timedelta(0), "keep": timedelta(days=1)},
+    "rollups/update_process": {
+        "id": uuid4(),
+        "breaker_is_open": False,
+        "waiting": 0,
+        "numbers": Jsonb({"adds": 1}),
+    },
     "rollups/fold_events": {"counter_ids": [1]},
     "rollups/list_busiest": {"most": 10, "namespace_id": None},
     "rollups/lock_for_clear": {"name": "hits"},

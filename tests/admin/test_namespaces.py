@@ -10,13 +10,6 @@ from counters.models import Grant, Namespace
 pytestmark = pytest.mark.usefixtures("triggers")
 
 
-@pytest.fixture
-def admin(db: None) -> Client:
-    client = Client()
-    client.force_login(User.objects.create_superuser("boss"))
-    return client
-
-
 def test_admin__creates_a_namespace_with_a_grant(admin: Client) -> None:
     user = User.objects.create_user("reader")
     response = admin.post(
@@ -69,6 +62,41 @@ def test_admin__lists(admin: Client, namespace: Namespace, path: str) -> None:
 
     assert response.status_code == 200
     assert ("hits" in response.content.decode()) == path.startswith("counter")
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("36 h", 129_600), ("2 days", 172_800), ("2 00:00:00", 172_800)],
+)
+def test_admin__takes_spans_as_people_write_them(
+    admin: Client, written: str, seconds: int
+) -> None:
+    admin.post(
+        "/admin/counters/namespace/add/",
+        {
+            "name": "shop",
+            "counter_type": "eventual",
+            "accept_past": written,
+            "accept_future": "5 min",
+            "retention": "30 days",
+            "bucket_size": "minute",
+            "grants-TOTAL_FORMS": "0",
+            "grants-INITIAL_FORMS": "0",
+        },
+    )
+
+    assert Namespace.objects.get().accept_past.total_seconds() == seconds
+
+
+def test_admin__counts_the_counters_of_a_namespace(
+    admin: Client, namespace: Namespace
+) -> None:
+    recording.add(namespace="test", name="a")
+    recording.add(namespace="test", name="b")
+
+    page = admin.get("/admin/counters/namespace/").content.decode()
+
+    assert f'?namespace={namespace.pk}">2</a>' in page
 
 
 def test_admin__keeps_name_and_kind_of_a_namespace(

@@ -1,0 +1,68 @@
+"""Grants in the admin: a list of all, and those of a namespace on its page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from counters.admin.paging import BoundedPaginator
+from counters.models import Grant, Namespace
+
+# Django's admin classes take their types only in the stubs.
+if TYPE_CHECKING:
+    AdminBase = admin.ModelAdmin[Grant]
+    InlineBase = admin.TabularInline[Grant, Namespace]
+else:
+    AdminBase = admin.ModelAdmin
+    InlineBase = admin.TabularInline
+
+
+class GrantInline(InlineBase):
+    model = Grant
+    extra = 0
+    autocomplete_fields = ["user", "group"]
+    verbose_name_plural = "who may do what in it"
+
+
+@admin.register(Grant)
+class GrantAdmin(AdminBase):
+    list_display = [
+        "__str__",
+        "namespace",
+        "user",
+        "group",
+        "reads",
+        "writes",
+        "manages",
+    ]
+    search_fields = ["namespace__name__startswith", "user__username__startswith"]
+    search_help_text = "The beginning of a namespace's or a user's name."
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    sortable_by = ()
+    actions = None
+    autocomplete_fields = ["namespace", "user", "group"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Grant]:
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("namespace", "user", "group")
+            .order_by("-pk")
+        )
+
+    @admin.display(description="read", boolean=True)
+    def reads(self, grant: Grant) -> bool:
+        return grant.can_read
+
+    @admin.display(description="write", boolean=True)
+    def writes(self, grant: Grant) -> bool:
+        return grant.can_write
+
+    @admin.display(description="manage", boolean=True)
+    def manages(self, grant: Grant) -> bool:
+        return grant.can_manage

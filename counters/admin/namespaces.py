@@ -1,0 +1,146 @@
+"""Namespaces in the admin: each setting is explained beside its field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db import connection
+from django.db.models import DurationField
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from counters.admin.grants import GrantInline
+from counters.admin.paging import BoundedPaginator
+from counters.admin.spans import SpanField
+from counters.errors import span
+from counters.models import CounterType, Namespace
+from counters.statements import fetch
+
+# Django's admin classes take their types only in the stubs.
+if TYPE_CHECKING:
+    AdminBase = admin.ModelAdmin[Namespace]
+else:
+    AdminBase = admin.ModelAdmin
+
+# Up to here the counters of a namespace are counted.
+MOST_COUNTED = 1_000
+
+
+class NamespaceList(ChangeList):
+    """Knows how many counters the namespaces of its page have, by one statement."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        namespaces: list[Any] = list(self.result_list)
+        counted = dict(
+            fetch(
+                connection,
+                "counters",
+                "count_some",
+                namespace_ids=[one.pk for one in namespaces],
+                most=MOST_COUNTED + 1,
+            )
+        )
+        for one in namespaces:
+            one.counted = counted.get(one.pk, 0)
+        self.result_list: Any = namespaces
+
+
+@admin.register(Namespace)
+class NamespaceAdmin(AdminBase):
+    list_display = [
+        "name",
+        "counter_type",
+        "accepts_back",
+        "keeps_events",
+        "bucket_size",
+        "counters",
+    ]
+    list_filter = ["counter_type"]
+    search_fields = ["name__startswith"]
+    search_help_text = "The beginning of a name."
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    sortable_by = ()
+    actions = None
+    inlines = [GrantInline]
+    fieldsets = [
+        (None, {"fields": ["name", "description", "counter_type"]}),
+        (
+            "What it takes",
+            {
+                "fields": ["accept_past", "accept_future"],
+                "description": "An event from outside this window is refused, and the"
+                " answer says the window.",
+            },
+        ),
+        ("What it keeps", {"fields": ["retention", "bucket_size"]}),
+    ]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return NamespaceList
+
+    @admin.display(description="accepts back to")
+    def accepts_back(self, namespace: Namespace) -> str:
+        return span(namespace.accept_past)
+
+    @admin.display(description="keeps events for")
+    def keeps_events(self, namespace: Namespace) -> str:
+        return span(namespace.retention)
+
+    @admin.display(description="counters")
+    def counters(self, namespace: Any) -> SafeString | str:
+        if namespace.counter_type == CounterType.BEST_EFFORT:
+            return "in the cache"
+        shown = f"{min(namespace.counted, MOST_COUNTED):,}"
+        if namespace.counted > MOST_COUNTED:
+            shown = f"more than {shown}"
+        return format_html(
+            '<a href="{}?namespace={}">{}</a>',
+            reverse("admin:counters_counter_changelist"),
+            namespace.pk,
+            shown,
+        )
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Namespace | None = None
+    ) -> list[str]:
+        """Clients know a namespace by its name; best-effort counts live elsewhere."""
+        if obj is None:
+            return []
+        if obj.counter_type == CounterType.BEST_EFFORT:
+            return ["name", "counter_type"]
+        return ["name"]
+
+    def formfield_for_dbfield(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if isinstance(db_field, DurationField):
+            return db_field.formfield(form_class=SpanField)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def formfield_for_choice_field(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        field = super().formfield_for_choice_field(db_field, request, **kwargs)
+        # A namespace that is there cannot become best-effort.
+        resolved = getattr(request, "resolver_match", None)
+        changing = resolved is not None and "object_id" in resolved.kwargs
+        if db_field.name == "counter_type" and changing and field is not None:
+            field.choices = [
+                choice
+                for choice in CounterType.choices
+                if choice[0] != CounterType.BEST_EFFORT
+            ]
+        return field
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Namespace | None = None
+    ) -> bool:
+        # A namespace goes with all its counts: `manage.py delete_namespace` asks first.
+        return False

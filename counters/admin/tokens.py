@@ -1,0 +1,203 @@
+"""API tokens in the admin: handed out once, seen by their beginning, revoked."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.models import ADDITION, DELETION, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from knox.models import AuthToken
+
+from counters import token_keeping
+from counters.admin.paging import BoundedPaginator
+from counters.errors import AccountNotFound
+from counters.granting import user_named
+
+# Django's admin classes take their types only in the stubs.
+if TYPE_CHECKING:
+    AdminBase = admin.ModelAdmin[Any]
+else:
+    AdminBase = admin.ModelAdmin
+
+LIFETIMES = {
+    "7": "in 7 days",
+    "30": "in 30 days",
+    "90": "in 90 days",
+    "365": "in a year",
+    "": "never",
+}
+
+
+class TokenForm(forms.Form):
+    """Whom a token is for, and until when."""
+
+    user = forms.CharField(
+        max_length=150,
+        help_text="The name of the user whose grants the token carries.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    expires = forms.ChoiceField(
+        choices=list(LIFETIMES.items()),
+        required=False,
+        initial="90",
+        help_text="A token that never expires is to be revoked by hand.",
+    )
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._request = request
+
+    def clean_user(self) -> str:
+        name: str = self.cleaned_data["user"]
+        try:
+            user = user_named(name)
+        except AccountNotFound as error:
+            raise forms.ValidationError(error.message) from error
+        # A token is as good as its user: nobody hands out more than they have.
+        if user.is_superuser and not self._request.user.is_superuser:
+            raise forms.ValidationError(
+                "Only a superuser may hand out the token of a superuser."
+            )
+        return name
+
+    def clean_expires(self) -> timedelta | None:
+        days: str = self.cleaned_data["expires"]
+        return timedelta(days=int(days)) if days else None
+
+
+class TokenAdmin(AdminBase):
+    list_display = ["begins_with", "user", "created", "expires", "revoke_link"]
+    list_display_links = None
+    search_fields = ["token_key__startswith", "user__username__startswith"]
+    search_help_text = "The beginning of a token, or of a user's name."
+    list_select_related = ["user"]
+    ordering = ["-created"]
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    sortable_by = ()
+    actions = None
+
+    def get_urls(self) -> list[Any]:
+        revoke = self.admin_site.admin_view(self.revoke_view)
+        return [
+            path("<str:digest>/revoke/", revoke, name="knox_authtoken_revoke"),
+            *super().get_urls(),
+        ]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Revoking has a page of its own, which names a token by its beginning.
+        return False
+
+    @admin.display(description="begins with", ordering="token_key")
+    def begins_with(self, token: Any) -> SafeString:
+        return format_html("<code>{}</code>", token.token_key)
+
+    @admin.display(description="expires")
+    def expires(self, token: Any) -> SafeString | str:
+        if token.expiry is None:
+            return "never"
+        when = timezone.localtime(token.expiry).strftime("%Y-%m-%d %H:%M")
+        if token.expiry <= timezone.now():
+            return format_html('<span class="badge badge-bad">expired {}</span>', when)
+        return when
+
+    @admin.display(description="")
+    def revoke_link(self, token: Any) -> SafeString:
+        return format_html(
+            '<a href="{}">Revoke<span class="visually-hidden"> the token that begins'
+            " with {}</span></a>",
+            reverse("admin:knox_authtoken_revoke", args=[token.digest]),
+            token.token_key,
+        )
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Hand out a token; the answer to the form is the one page that ever shows it."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = TokenForm(request.POST or None, request=request)
+        context = self._context(request, title="Hand out an API token", form=form)
+        if request.method == "POST" and form.is_valid():
+            kept, token = token_keeping.create(
+                user=form.cleaned_data["user"],
+                expires_in=form.cleaned_data["expires"],
+            )
+            _log(request, ADDITION, kept, "Handed out.")
+            context |= {"title": "The API token", "kept": kept, "token": token}
+        response = TemplateResponse(request, "counters/token.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def revoke_view(self, request: HttpRequest, digest: str) -> HttpResponseBase:
+        if not request.user.has_perm("knox.delete_authtoken"):
+            raise PermissionDenied
+        token = get_object_or_404(AuthToken.objects.select_related("user"), pk=digest)
+        if request.method == "POST":
+            kept = token_keeping.revoke(token.token_key)
+            _log(request, DELETION, kept, "Revoked.")
+            self.message_user(
+                request,
+                f"The token {kept.prefix}… of {kept.user} is revoked.",
+                messages.SUCCESS,
+            )
+            return redirect("admin:knox_authtoken_changelist")
+        context = self._context(
+            request,
+            title="Revoke an API token?",
+            question=f"Revoke the token {token.token_key}… of {token.user}?",
+            facts=[
+                "Whoever uses it is refused, in two seconds at the latest.",
+                "It cannot be brought back; a new one can be handed out.",
+            ],
+            confirm="Revoke it",
+            is_danger=True,
+            back=reverse("admin:knox_authtoken_changelist"),
+        )
+        return TemplateResponse(request, "counters/confirm.html", context)
+
+    def _context(self, request: HttpRequest, **more: Any) -> dict[str, Any]:
+        return {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "trail": "API tokens",
+            **more,
+        }
+
+
+def _log(
+    request: HttpRequest, flag: int, token: token_keeping.ApiToken, message: str
+) -> None:
+    """Note it in the admin's log, by the token's beginning and never by its digest."""
+    LogEntry.objects.create(
+        user_id=request.user.pk or 0,
+        content_type=ContentType.objects.get_for_model(AuthToken),
+        object_id=None,
+        object_repr=f"{token.prefix}… of {token.user}",
+        action_flag=flag,
+        change_message=message,
+    )
+
+
+# Knox's own page shows digests, and puts a new token into a cookie.
+if admin.site.is_registered(AuthToken):
+    admin.site.unregister(AuthToken)
+admin.site.register(AuthToken, TokenAdmin)

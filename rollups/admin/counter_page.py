@@ -1,0 +1,90 @@
+"""One counter's page: its count, why it lags, its series, events and last writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from counters.errors import CountersError
+from counters.models import Counter
+from rollups import auditing, drawing, inspecting, series
+from rollups.admin import acting
+
+_FORMATS = {"minute": "%H:%M", "hour": "%m-%d %H:%M", "day": "%Y-%m-%d"}
+
+
+def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
+    """Answer the page; with `?audit` in its address the counter is recounted for it."""
+    counter = (
+        Counter.objects.select_related("namespace").filter(pk=object_id).first()
+        if object_id.isdecimal()
+        else None
+    )
+    if counter is None:
+        raise Http404
+    if not model_admin.has_view_permission(request, counter):
+        raise PermissionDenied
+    glance = inspecting.glance([counter.pk]).get(counter.pk)
+    if glance is None:
+        raise Http404
+    is_lagging = glance.pending and glance.lag is not None
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": counter.name,
+        "opts": model_admin.opts,
+        "counter": counter,
+        "glance": glance,
+        "badge": _badge(glance),
+        "reasons": inspecting.explain_lag(counter.pk, glance.lag)
+        if is_lagging and glance.lag is not None
+        else [],
+        "may_act": acting.may_act(request),
+        "events": inspecting.read_latest_events(counter.pk),
+        "writes": inspecting.read_last_writes(counter.pk),
+        **_series(counter, request.GET.get("per", "")),
+        **(_audit(counter) if "audit" in request.GET else {}),
+    }
+    return TemplateResponse(request, "rollups/counter.html", context)
+
+
+def _badge(glance: inspecting.Glance) -> dict[str, str]:
+    if not glance.pending:
+        return {"kind": "good", "says": "folded: nothing is pending"}
+    lag = "" if glance.lag is None else inspecting.rough(glance.lag.total_seconds())
+    says = f"pending, lag {lag}" if lag else "pending"
+    return {"kind": "bad" if glance.is_late else "warn", "says": says}
+
+
+def _series(counter: Counter, per: str) -> dict[str, Any]:
+    lengths = list(series.LENGTHS)
+    offered = lengths[lengths.index(counter.namespace.bucket_size) :]
+    bucket = per if per in offered else offered[0]
+    found = series.get(counter.namespace, counter.name, bucket=bucket, with_gaps=True)
+    form = _FORMATS[bucket]
+    return {
+        "per": bucket,
+        "offered": offered,
+        "plot": drawing.bars(
+            [float(one.delta) for one in found.buckets],
+            label=f"What was added in each {bucket}, {len(found.buckets)} of them; the table"
+            " below has the same numbers.",
+            first=f"{found.since:{form}}",
+            last=f"{found.buckets[-1].at:{form}} UTC",
+        ),
+        "buckets": [one for one in reversed(found.buckets) if one.events],
+    }
+
+
+def _audit(counter: Counter) -> dict[str, Any]:
+    try:
+        audited = auditing.audit_some([counter.pk])
+    except CountersError as error:
+        return {"audit_error": error.message}
+    if not audited:
+        return {
+            "audit_error": "Nothing of it was folded yet: there is nothing to verify."
+        }
+    return {"audited": audited[0]}

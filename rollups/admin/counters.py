@@ -1,0 +1,151 @@
+"""Counters in the admin: a list with what they count and whether they lag."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from counters.admin.paging import BoundedPaginator
+from counters.models import Counter
+from rollups import inspecting
+from rollups.admin import acting, counter_page
+from rollups.admin.finding import CounterList, NamespaceFilter, OrderFilter, StateFilter
+from rollups.drawing import sparkline
+from rollups.inspecting import Glance
+
+# Django's admin classes take their types only in the stubs.
+if TYPE_CHECKING:
+    AdminBase = admin.ModelAdmin[Counter]
+else:
+    AdminBase = admin.ModelAdmin
+
+
+class GlancedList(CounterList):
+    """Knows what the counters of its page count, by three statements."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        counters: list[Any] = list(self.result_list)
+        glances = inspecting.glance([one.pk for one in counters])
+        # A counter that was deleted meanwhile has none.
+        self.result_list: Any = [one for one in counters if one.pk in glances]
+        for one in self.result_list:
+            one.glance = glances[one.pk]
+
+
+@admin.register(Counter)
+class CounterAdmin(AdminBase):
+    list_display = ["name", "namespace_name", "count", "state", "as_of", "last_day"]
+    list_filter = [NamespaceFilter, StateFilter, OrderFilter]
+    search_fields = ["name__startswith"]
+    search_help_text = "The beginning of a name, capitals as they are."
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    sortable_by = ()
+    actions = ["roll_up", "verify"]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return GlancedList
+
+    def get_urls(self) -> list[Any]:
+        def to(name: str, view: Any) -> Any:
+            return path(
+                f"<int:counter_id>/{name}/",
+                self.admin_site.admin_view(partial(view, self)),
+                name=f"counters_counter_{name}",
+            )
+
+        return [
+            to("roll-up", acting.roll_up_one),
+            to("clear", acting.clear_one),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        return counter_page.show(self, request, object_id)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        # The first add creates a counter.
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: Counter | None = None
+    ) -> bool:
+        return False
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Counter | None = None
+    ) -> bool:
+        # A counter goes with its count: `manage.py delete_counter` asks first.
+        return False
+
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        """Nobody edits a counter: the right to change one is that to fold and clear it."""
+        return acting.may_act(request)
+
+    @admin.action(description="Roll up now", permissions=["act"])
+    def roll_up(
+        self, request: HttpRequest, queryset: QuerySet[Counter]
+    ) -> HttpResponseBase | None:
+        return acting.roll_up_many(self, request, queryset)
+
+    @admin.action(description="Verify: recount from events", permissions=["view"])
+    def verify(self, request: HttpRequest, queryset: QuerySet[Counter]) -> None:
+        acting.verify(self, request, queryset)
+
+    @admin.display(description="namespace")
+    def namespace_name(self, counter: Counter) -> str:
+        return counter.namespace.name
+
+    @admin.display(description="count")
+    def count(self, counter: Any) -> SafeString:
+        return format_html(
+            '<span class="number">{}</span>', f"{counter.glance.count:,}"
+        )
+
+    @admin.display(description="state")
+    def state(self, counter: Any) -> SafeString:
+        return badge(counter.glance)
+
+    @admin.display(description="as of (UTC)")
+    def as_of(self, counter: Any) -> str:
+        return f"{counter.glance.as_of:%Y-%m-%d %H:%M:%S}"
+
+    @admin.display(description="last 24 hours")
+    def last_day(self, counter: Any) -> SafeString:
+        day = [float(delta) for delta in counter.glance.day]
+        return sparkline(day, label=f"{sum(day):+,.0f} in 24 hours")
+
+
+def badge(glance: Glance) -> SafeString:
+    """Say whether a counter is pending, and for how long."""
+    if not glance.pending:
+        return format_html('<span class="badge badge-good">{}</span>', "folded")
+    if glance.lag is None:
+        return format_html('<span class="badge badge-warn">{}</span>', "pending")
+    seconds = glance.lag.total_seconds()
+    return format_html(
+        '<span class="badge badge-{}">pending, {}</span>',
+        "bad" if glance.is_late else "warn",
+        f"lag {inspecting.rough(seconds)}",
+    )
+
+
+def address(counter_id: int) -> str:
+    """Return where a counter's page is."""
+    return reverse("admin:counters_counter_change", args=[counter_id])

@@ -1,0 +1,42 @@
+"""What sweeps found, and which partitions were closed: lists to look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+
+from counters.admin.paging import ReadOnlyAdmin
+from rollups.inspecting import rough
+from rollups.models import Closing, Sweep
+
+
+@admin.register(Sweep)
+class SweepAdmin(ReadOnlyAdmin):
+    list_display = ["swept", "pending", "overdue", "healed", "longest_lag"]
+    list_display_links = None
+    ordering = ["-swept_at"]
+
+    @admin.display(description="at (UTC)")
+    def swept(self, sweep: Any) -> str:
+        return f"{sweep.swept_at:%Y-%m-%d %H:%M:%S}"
+
+    @admin.display(description="longest lag")
+    def longest_lag(self, sweep: Any) -> str:
+        lag = sweep.oldest_lag
+        return "none" if lag is None else rough(lag.total_seconds())
+
+
+@admin.register(Closing)
+class ClosingAdmin(ReadOnlyAdmin):
+    list_display = [
+        "since",
+        "until",
+        "counters",
+        "events",
+        "total",
+        "closed_at",
+        "dropped_at",
+    ]
+    list_display_links = None
+    ordering = ["-closed_at"]

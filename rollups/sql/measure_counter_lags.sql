@@ -1,0 +1,15 @@
+-- How long some counters have been waiting for a fold.
+-- Parameters: counter_ids bigint[].
+-- Returns: counter_id, lag interval; one row a counter that is pending.
+-- Index: the primary keys of last write and rollup.
+SELECT last_write.counter_id,
+       greatest(
+         clock_timestamp()
+           - greatest(min(last_write.pending_since), max(rollup.watermark_at)),
+         '0'
+       )
+FROM counters_lastwrite AS last_write
+LEFT JOIN rollups_rollup AS rollup ON rollup.counter_id = last_write.counter_id
+WHERE last_write.counter_id = ANY (%(counter_ids)s::bigint[])
+  AND NOT pg_visible_in_snapshot(last_write.xid, coalesce(rollup.watermark, '1:1:'))
+GROUP BY last_write.counter_id
