@@ -13,6 +13,7 @@ urlpatterns = [
     path("api/docs", DocsView.as_view(), name="docs"),
     path("", include("rollups.api.health_urls")),
     path("", include("rollups.api.ops_urls")),
+    path("", include("rollups.ops.urls")),
     path("admin/", admin.site.urls),
 ]
 handler400 = "counters.api.problems.bad_request"

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from counters import recording
+from counters.models import Namespace
+from rollups import presence, sampling
+from rollups.models import Process, Sample
+from rollups.ops import overview, plots, rates
+from rollups.presence import Reporter
+from rollups.sampling import Reading
+
+pytestmark = pytest.mark.usefixtures("triggers")
+NOW = datetime.now(UTC)
+
+
+def sample(ago: timedelta, inserted: int = 0, pending: int = 0, **numbers: int) -> None:
+    Sample.objects.create(
+        sampled_at=NOW - ago,
+        pending=pending,
+        lag_p50_seconds=1,
+        lag_p99_seconds=2,
+        lag_max_seconds=3,
+        inserted=inserted,
+        numbers=numbers,
+    )
+
+
+def process(role: str, ago: timedelta, **state: bool) -> Process:
+    return Process.objects.create(
+        id=uuid4(), role=role, host="h", pid=1, seen_at=NOW - ago, numbers={}, **state
+    )
+
+
+@pytest.mark.parametrize("path", ["/ops", "/ops/now"])
+def test_page__is_for_staff(admin: Client, path: str) -> None:
+    nobody = Client()
+    user = Client()
+    user.force_login(User.objects.create_user("user"))
+
+    assert nobody.get(path).status_code == 302
+    assert user.get(path).status_code == 302
+    assert admin.get(path).status_code == 200
+    assert admin.post(path).status_code == 405
+
+
+def test_page__is_linked_from_the_admin(admin: Client) -> None:
+    assert 'href="/ops"' in admin.get("/admin/").content.decode()
+
+
+def test_page__of_an_empty_database_says_what_is_missing(admin: Client) -> None:
+    page = admin.get("/ops").content.decode()
+
+    assert 'data-level="WARNING"' in page
+    assert "is beat running?" in page
+    assert page.count("none has reported") == 3
+    assert page.count("No sample was taken in the last hour.") == 3
+    assert "any other time" in page
+
+
+def test_page__shows_lag_rates_triggers_and_processes(
+    admin: Client, namespace: Namespace
+) -> None:
+    recording.add(namespace="test", name="hits")
+    sample(timedelta(minutes=30), published=1)
+    sample(timedelta(seconds=40), inserted=100, published=5, events_folded=10)
+    sample(timedelta(seconds=20), inserted=700, published=9, events_folded=50)
+    process("worker", timedelta(seconds=5), breaker_is_open=True)
+    process("worker", presence.ALIVE_WITHIN + timedelta(seconds=1))
+
+    now = overview.measure()
+
+    assert now.lags.pending == 1
+    assert now.lags.p50_seconds == now.lags.max_seconds > 0
+    assert now.adds_per_second == pytest.approx(30)
+    assert now.folded_per_second == pytest.approx(2)
+    published = next(one for one in now.triggers if one.outcome == "published")
+    assert (published.last_hour, published.ever) == (8, 9)
+    assert [len(role.processes) for role in now.roles] == [0, 1, 0]
+    assert now.open_breakers == 1
+    assert "left alone" in admin.get("/ops/now").content.decode()
+
+
+def test_rates__of_a_number_that_began_anew_are_unknown() -> None:
+    def reading(second: int, inserted: int) -> Reading:
+        at = NOW + timedelta(seconds=second)
+        return Reading(at, 0, 0, 0, 0, inserted, {})
+
+    samples = [reading(0, 5), reading(2, 9), reading(4, 1), reading(4, 1)]
+
+    assert rates.each(samples, "inserted") == [None, 2.0, None, None]
+    assert rates.over(samples, "inserted") is None
+    assert rates.over(samples[:1], "inserted") is None
+
+
+@pytest.mark.django_db
+def test_plots__leave_gaps_where_nothing_is_known() -> None:
+    sample(timedelta(minutes=3), pending=7)
+    sample(timedelta(minutes=1), pending=9)
+    sample(timedelta(minutes=90), pending=99)
+
+    lag, pending, _ = plots.draw(NOW)
+
+    assert [values for _, values in pending.rows] == [["9"], ["7"]]
+    assert lag.names == ["p50", "p99", "max"]
+    # Two points that are not joined.
+    assert pending.picture.count("h0") == 2
+
+
+@pytest.mark.django_db
+def test_sample__is_taken_once_in_half_a_period_and_forgotten_after_a_day() -> None:
+    sample(timedelta(days=2))
+
+    assert sampling.take()
+    assert not sampling.take()
+
+    assert Sample.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_processes__that_end_leave_their_numbers() -> None:
+    gone = process("web", presence.FORGOTTEN_AFTER + timedelta(minutes=1))
+    Process.objects.filter(pk=gone.pk).update(numbers={"adds": 3})
+    alive = process("web", timedelta(0))
+    Process.objects.filter(pk=alive.pk).update(numbers={"adds": 4})
+
+    presence.forget_silent()
+    presence.forget_silent()
+
+    left = dict(Process.objects.values_list("pk", "numbers"))
+    assert left == {presence.ENDED: {"adds": 3}, alive.pk: {"adds": 4}}
+
+
+@pytest.mark.django_db
+def test_reporter__that_was_forgotten_reports_only_what_came_since() -> None:
+    reporter = Reporter("web")
+    reporter.report()
+    first = Process.objects.get().numbers
+    Process.objects.all().delete()
+    reporter.report()
+
+    again = Process.objects.get()
+
+    assert again.role == "web"
+    assert set(again.numbers) == set(first)
+    assert not any(again.numbers.values())
