@@ -59,7 +59,7 @@ def sparkline(values: Sequence[float], *, label: str) -> SafeString:
 def bars(values: Sequence[float], *, label: str, first: str, last: str) -> SafeString:
     """Draw a series of sums, one bar a bucket, with its scale and its ends."""
     high, low = max([0.0, *values]), min([0.0, *values])
-    top, bottom = _rounded(high), -_rounded(-low)
+    top, bottom = _rounded(high), 0.0 - _rounded(-low)
     scale = _Scale(bottom, top if top > bottom else 1.0, max(1, len(values)))
     step = (WIDTH - _LEFT - _RIGHT) / max(1, len(values))
     drawn = format_html_join(

@@ -56,7 +56,10 @@ def read(*, lasting: timedelta, step: timedelta) -> list[Reading]:
         step=step,
     )
     # Django leaves JSON to its fields: a statement of ours gets it as text.
-    return [Reading(*figures, json.loads(numbers)) for *figures, numbers in rows]
+    return [
+        Reading(at, pending, p50, p99, longest, inserted, json.loads(numbers))
+        for at, pending, p50, p99, longest, inserted, numbers in rows
+    ]
 
 
 def _take() -> bool:

@@ -42,6 +42,7 @@ class GrantAdmin(AdminBase):
     search_help_text = "The beginning of a namespace's or a user's name."
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     sortable_by = ()
     actions = None

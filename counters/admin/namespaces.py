@@ -65,6 +65,7 @@ class NamespaceAdmin(AdminBase):
     search_help_text = "The beginning of a name."
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     sortable_by = ()
     actions = None

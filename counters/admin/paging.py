@@ -37,6 +37,7 @@ class ReadOnlyAdmin(AdminBase):
 
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     sortable_by = ()
     actions = None

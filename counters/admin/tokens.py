@@ -85,6 +85,7 @@ class TokenAdmin(AdminBase):
     ordering = ["-created"]
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     sortable_by = ()
     actions = None

@@ -49,6 +49,7 @@ class CounterAdmin(AdminBase):
     search_help_text = "The beginning of a name, capitals as they are."
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     sortable_by = ()
     actions = ["roll_up", "verify"]
