@@ -41,7 +41,9 @@ def test_answer__to_a_program_may_load_nothing() -> None:
     assert policy.startswith("default-src 'none'")
 
 
-@pytest.mark.parametrize("path", ["/api/docs", *(f"/admin/{page}" for page in PAGES)])
+@pytest.mark.parametrize(
+    "path", ["/api/docs", "/ops", *(f"/admin/{page}" for page in PAGES)]
+)
 def test_page__runs_only_scripts_of_this_server(
     path: str, namespace: Namespace
 ) -> None:

@@ -162,6 +162,7 @@ def test_admin__does_everything_as_the_role(superuser: User, as_role: None) -> N
     other.groups.add(group)
     for path in ("counters/counter/", "auth/user/", "auth/group/"):
         assert client.get(f"/admin/{path}").status_code == 200
+    assert client.get("/ops").status_code == 200
     deleted = client.post(f"/admin/auth/user/{other.pk}/delete/", {"post": "yes"})
     assert deleted.status_code == 302
     assert client.post("/admin/logout/").status_code == 200
