@@ -94,7 +94,8 @@ def _check_encoding(encoding: str) -> None:
     try:
         codecs.lookup(encoding)
         as_ascii = "\n".encode(encoding) == b"\n"
-    except LookupError as error:
+    # A NUL in the name is a ValueError.
+    except (LookupError, ValueError) as error:
         raise CannotImport(
             f"--encoding {encoding!r} is not known to Python."
         ) from error

@@ -82,6 +82,11 @@ def kill_and_ask(service: Service, name: str) -> None:
             timeout=30,
         )
     wait_until(lambda: is_gone(server))
+    # The longer it was away, the longer the web's pool waits between its tries.
+    wait_until(
+        lambda: httpx.get(f"{described['url']}/readyz", timeout=30).status_code == 200,
+        within_seconds=120,
+    )
     service.add(f"after-{name}", 1)
     wait_until(
         lambda: service.count(f"after-{name}", "eventual") == 1, within_seconds=120
