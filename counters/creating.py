@@ -27,15 +27,15 @@ def create_counters(
         return
     try:
         with closing(connection.copy()) as beside:
+            # One transaction, so that the time-out is this connection's for no longer,
+            # behind a pooler that gives it away between transactions as well.
+            beside.set_autocommit(False)
             with beside.cursor() as cursor:
                 # The caller may hold the namespace's row lock; then waiting is a deadlock
                 # that PostgreSQL cannot see.
-                cursor.execute("SET lock_timeout = '500ms'")
-            try:
-                created = _insert(beside, pairs)
-            finally:
-                with beside.cursor() as cursor:
-                    cursor.execute("RESET lock_timeout")
+                cursor.execute("SET LOCAL lock_timeout = '500ms'")
+            created = _insert(beside, pairs)
+            beside.commit()
     except OperationalError:
         created = 0
     if created < len(pairs):

@@ -15,6 +15,8 @@ import psycopg
 import pytest
 
 from counters_project.embedded import pair, postgres
+from counters_project.embedded.account import find_account, own_private_dir
+from counters_project.embedded.places import cluster_dir
 from tests.programs import ROOT
 
 pytestmark = [pytest.mark.faults, pytest.mark.own_brokers, pytest.mark.timeout(300)]
@@ -47,14 +49,17 @@ class Cluster:
         assert bool(ended.returncode) is fails, ended.stdout + ended.stderr
         return ended.stderr if fails else ended.stdout
 
-    def count(self, name: str, accuracy: str) -> dict[str, Any]:
+    def count(
+        self, name: str, accuracy: str, *, namespace: str = "demo"
+    ) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(
-            self.manage("get_count", "demo", name, "--accuracy", accuracy, "--json")
+            self.manage("get_count", namespace, name, "--accuracy", accuracy, "--json")
         )
         return answer
 
-    def add(self, name: str, delta: int) -> None:
-        self.manage("add_count", "demo", name, str(delta), "--token", f"{name}{delta}")
+    def add(self, name: str, delta: int, *, namespace: str = "demo") -> None:
+        token = f"{name}{delta}"
+        self.manage("add_count", namespace, name, str(delta), "--token", token)
 
     def run(self, statement: str) -> None:
         with psycopg.connect(self.urls.database_url, autocommit=True) as connection:
@@ -135,15 +140,35 @@ def test_restore__from_a_dump_is_noticed_and_put_right(
 
 
 def test_restore__of_a_physical_copy_needs_nothing(
-    clusters: list[Cluster],
+    clusters: list[Cluster], tmp_path: Path
 ) -> None:
-    """What a copy keeps, its system identifier, is what the anchor names."""
+    """`pg_basebackup` of a cluster with pending events; the copy simply goes on."""
     old, _ = clusters
+    old.manage("create_namespace", "copied")
+    old.add("copied", 5, namespace="copied")
+    old.manage("rollup")
+    old.add("copied", 7, namespace="copied")
+    data = cluster_dir(tmp_path)
+    own_private_dir(data.parent, find_account())
+    source = psycopg.conninfo.conninfo_to_dict(old.urls.database_url)
+    subprocess.run(
+        [
+            postgres._programs_dir() / "pg_basebackup",
+            *("-h", str(source["host"]), "-p", str(source["port"])),
+            *("-U", "postgres", "-D", data, "--checkpoint=fast"),
+        ],
+        check=True,
+    )
+    if (account := find_account()) is not None:
+        for path in (data, *data.rglob("*")):
+            os.chown(path, account.user_id, account.group_id)
 
-    with psycopg.connect(old.urls.database_url) as connection:
-        [row] = connection.execute(
-            "SELECT rollups_is_anchored(), (SELECT system_identifier FROM rollups_anchor)"
-            " = (SELECT system_identifier FROM pg_control_system())"
-        ).fetchall()
+    with pair.running(tmp_path) as urls:
+        copy = Cluster(urls)
 
-    assert row == (True, True)
+        assert copy.count("copied", "accurate", namespace="copied")["count"] == 12
+        copy.add("copied", 100, namespace="copied")
+        copy.manage("rollup")
+        assert copy.count("copied", "eventual", namespace="copied")["count"] == 112
+        assert "0 differ" in copy.manage("verify_rollups")
+        assert "nothing to reanchor" in copy.manage("reanchor", fails=True)
