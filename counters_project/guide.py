@@ -26,6 +26,7 @@ def print_guide(data_dir: Path, url: str) -> None:
     curl = f'curl -H "Authorization: Token $(cat {token})"'
     counter = f"{url}/api/v1/namespaces/demo/counters/hello"
     say(f"  API         {url}/api/docs")
+    say(f"  operations  {url}/ops (for staff: manage.py createsuperuser)")
     say(f"  metrics     {url}/metrics")
     say(f"  API token   {short(data_dir / 'token')}")
     say(f"  logs        {short(data_dir / 'logs')}")
