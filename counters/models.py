@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.conf import settings
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Now
 
@@ -13,6 +13,8 @@ from counters.fields import CurrentTransactionId, Xid8Field
 
 NAMESPACE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 COUNTER_NAME_LENGTH = 200
+# A hundred years; with more a window would reach beyond the years that there are.
+LONGEST = timedelta(days=36_600)
 
 
 class CounterType(models.TextChoices):
@@ -54,17 +56,20 @@ class Namespace(models.Model):
     )
     accept_past = models.DurationField(
         "accepts events back to",
+        validators=[MaxValueValidator(LONGEST)],
         default=timedelta(hours=24),
         help_text="How old an event may be when it arrives. For so long a retry with the"
         " same token counts once.",
     )
     accept_future = models.DurationField(
         "accepts events ahead by",
+        validators=[MaxValueValidator(LONGEST)],
         default=timedelta(minutes=5),
         help_text="How far ahead of the server a client's clock may run.",
     )
     retention = models.DurationField(
         "keeps events for",
+        validators=[MaxValueValidator(LONGEST)],
         default=timedelta(days=30),
         help_text="How long single events are kept once they are folded. Totals and series"
         " stay for ever. What is dropped does not come back when this is raised.",

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.test import Client
 
 from counters import recording
@@ -108,3 +111,17 @@ def test_admin__keeps_name_and_kind_of_a_namespace(
 
     assert 'name="name"' not in page
     assert "best-effort" not in page
+
+
+def test_namespace__with_a_window_beyond_all_years_is_refused(
+    namespace: Namespace,
+) -> None:
+    """Every add to it would fail: there is no such year."""
+    for field in ("accept_past", "accept_future", "retention"):
+        wrong = Namespace(name="wide")
+        setattr(wrong, field, timedelta(days=999_999))
+
+        with pytest.raises(ValidationError) as refused:
+            wrong.full_clean()
+
+        assert field in refused.value.message_dict
