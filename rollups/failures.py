@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from django.db import connection
+from django.db.models.functions import Now
 
 from counters.statements import affect
 from rollups.models import Failure
@@ -27,6 +28,11 @@ def set_apart(counter_id: int, error: Exception) -> None:
         first=FIRST_PAUSE,
         longest=LONGEST_PAUSE,
     )
+
+
+def try_now(counter_ids: Collection[int]) -> None:
+    """Let the next fold try these counters, whatever failed before."""
+    Failure.objects.filter(counter_id__in=counter_ids).update(next_try_at=Now())
 
 
 def forget(counter_ids: Collection[int]) -> None:

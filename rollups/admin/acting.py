@@ -20,7 +20,7 @@ from django.urls import reverse
 from counters import tokens
 from counters.errors import CountersError
 from counters.models import Counter
-from rollups import auditing, clearing
+from rollups import auditing, clearing, failures
 from rollups.anchoring import anchored_only
 from rollups.isolating import fold_each
 
@@ -159,9 +159,12 @@ def _ask(model_admin: Any, request: HttpRequest, **context: Any) -> TemplateResp
 
 
 def _roll_up(model_admin: Any, request: HttpRequest, counters: list[Counter]) -> None:
+    ids = [one.pk for one in counters]
     try:
+        # Whoever asks by hand does not wait for the next try of one that was set apart.
+        failures.try_now(ids)
         with anchored_only():
-            folds = fold_each([one.pk for one in counters], until=math.inf)
+            folds = fold_each(ids, until=math.inf)
     except CountersError as error:
         model_admin.message_user(request, error.message, messages.ERROR)
         return

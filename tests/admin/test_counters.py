@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from counters import recording
 from counters.models import Namespace
-from rollups import folding, reading
+from rollups import failures, folding, reading
 from rollups.models import Closing, Failure, Rollup, Sweep
 
 pytestmark = pytest.mark.usefixtures("triggers")
@@ -151,6 +151,34 @@ def test_roll_up__of_those_ticked_asks_first(admin: Client, add: Add) -> None:
 
     assert count() == 3
     assert LogEntry.objects.count() == 2
+
+
+def test_actions__never_take_everything(admin: Client, add: Add) -> None:
+    """Django's "select all" would hand over a list that may have a million counters."""
+    chosen = {
+        "action": "roll_up",
+        "_selected_action": [add("hits", 3)],
+        "select_across": "1",
+        "confirmed": "yes",
+    }
+    add("other", 4)
+
+    admin.post(LIST, chosen)
+
+    assert LogEntry.objects.count() == 1
+    assert Rollup.objects.get().total == 3
+
+
+def test_roll_up__tries_a_counter_now_that_was_set_apart(
+    admin: Client, add: Add
+) -> None:
+    counter_id = add(delta=3)
+    failures.set_apart(counter_id, ValueError("out of luck"))
+
+    admin.post(f"{LIST}{counter_id}/roll-up/", {"confirmed": "yes"})
+
+    assert count() == 3
+    assert not Failure.objects.exists()
 
 
 def test_verify__of_those_ticked(admin: Client, add: Add) -> None:
