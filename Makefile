@@ -5,13 +5,15 @@ ARGS ?=
 # Words for the fault harness: python -m tests.harness --help
 HARNESS ?=
 VENV := .venv
+# Layers of tests that start programs, browsers or whole projects.
+SLOW_LAYERS := acceptance browser demo examples faults fuzz harness upgrades
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.installed-run
 DEV_READY := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run demo test faults check lint types migrations-check docs audit fuzz bench clean
+.PHONY: help run demo test test-quick faults check lint types migrations-check docs audit fuzz bench clean
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 help: ## List the targets.
@@ -30,6 +32,10 @@ demo: $(RUN_READY) ## Show on a running service what the guarantees mean.
 test: $(DEV_READY) ## Run the tests on embedded servers, then on real ones if they answer.
 	@$(BIN)/python -m pytest $(ARGS)
 	@$(BIN)/python -m pytest --servers=real -m "not acceptance and not own_brokers" $(ARGS)
+
+test-quick: $(DEV_READY) ## Run the unit and database layers only (about two minutes).
+	@$(BIN)/python -m pytest -m "not acceptance and not faults and not own_brokers and not slow" \
+		$(addprefix --ignore=tests/,$(SLOW_LAYERS)) $(ARGS)
 
 faults: $(DEV_READY) ## Break everything in every way, for more than half an hour.
 	@LONG_TESTS=1 $(BIN)/python -m pytest -m "faults or slow" $(ARGS)
