@@ -236,8 +236,8 @@ COUNTERS_PARTITION_DAYS_AHEAD = env.integer(
 )
 
 # --- The trigger, folding and the sweep -----------------------------------------------
-# ROLLUPS_TRIGGER: "background" (a thread of each process publishes) or "inline" (the writer
-# itself does, within hard time-outs).
+# ROLLUPS_TRIGGER: "background" (a thread of each process publishes), "inline" (the writer
+# itself does, within hard time-outs) or "off" (nobody does: `rollup --watch` folds).
 ROLLUPS_TRIGGER = env.text("ROLLUPS_TRIGGER", "background")
 # ROLLUPS_TRIGGER_TIMEOUT_SECONDS: the longest that one step of a publish may take (connect,
 # write, answer). Celery's own defaults hang for seconds or for ever on a sick broker.

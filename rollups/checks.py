@@ -45,11 +45,11 @@ def check_trigger(**_: Any) -> list[CheckMessage]:
 def _check_mode() -> list[CheckMessage]:
     mode = getattr(settings, "ROLLUPS_TRIGGER", "background")
     found: list[CheckMessage] = []
-    if mode not in {"background", "inline"}:
+    if mode not in {"background", "inline", "off"}:
         found.append(
             Error(
                 f"ROLLUPS_TRIGGER={mode!r} is unknown.",
-                hint="Use 'background' (a thread publishes) or 'inline' (the writer).",
+                hint="Use 'background' (a thread publishes), 'inline' (the writer), or 'off'.",
                 id="rollups.E001",
             )
         )
@@ -85,6 +85,8 @@ def _check_ranges() -> list[CheckMessage]:
 
 
 def _check_broker() -> list[CheckMessage]:
+    if conf.trigger_mode() == "off":
+        return []
     url = str(
         getattr(settings, "CELERY_BROKER_URL", "")
         or current_app.conf.broker_write_url

@@ -8,14 +8,18 @@ from typing import Literal
 
 from django.conf import settings
 
-TriggerMode = Literal["background", "inline"]
+TriggerMode = Literal["background", "inline", "off"]
 
 
 def trigger_mode() -> TriggerMode:
-    """Who publishes a trigger: a thread in the background, or the writer itself."""
-    return (
-        "inline" if _text("ROLLUPS_TRIGGER", "background") == "inline" else "background"
-    )
+    """Who publishes a trigger: a thread in the background, the writer itself, nobody."""
+    match _text("ROLLUPS_TRIGGER", "background"):
+        case "inline":
+            return "inline"
+        case "off":
+            return "off"
+        case _:
+            return "background"
 
 
 def trigger_gather_seconds() -> float:

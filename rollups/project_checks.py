@@ -14,6 +14,7 @@ from django.core.checks import Warning as Caution
 from counters.configuring import NAME_WANTED
 from counters.models import CounterType
 from counters.namespaces import NAMESPACE
+from rollups import conf
 from rollups.declared import declared
 
 SWEEP = "rollups.sweep"
@@ -21,7 +22,11 @@ SWEEP = "rollups.sweep"
 
 @register()
 def check_celery(**_: Any) -> list[CheckMessage]:
-    """The project's Celery app is there, and its beat sends the sweep."""
+    """The project's Celery app is there, and its beat sends the sweep; unless the
+    triggers are off, and `rollup --watch` folds without Celery.
+    """
+    if conf.trigger_mode() == "off":
+        return []
     if isinstance(current_app.loader, LoaderOfNoApp):
         return [
             Caution(

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from functools import cache
 from typing import Any
 
+from rollups import conf
 from rollups.publisher import MESSAGE_COUNTERS
 from rollups.tasks import rollup
 
@@ -36,6 +37,8 @@ def send(counter_ids: Collection[int], *, expires_seconds: float, sweep_id: int)
 
 def _enqueue(ids: list[int], **options: Any) -> int:
     """Enqueue in bounded messages; stop at the first that is not taken."""
+    if conf.trigger_mode() == "off":
+        return 0
     task = _task()
     for start in range(0, len(ids), MESSAGE_COUNTERS):
         batch = ids[start : start + MESSAGE_COUNTERS]

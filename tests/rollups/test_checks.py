@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
+from rollups import checks
 from rollups.checks import check_trigger
 
 BAD: list[tuple[str, Any, str]] = [
@@ -61,3 +63,23 @@ def test_checks__warn_of_a_name_that_a_writer_would_look_up(
     settings.CELERY_BROKER_URL = url
 
     assert ids() == expected
+
+
+def test_checks__ask_for_no_broker_where_triggers_are_off(settings: Settings) -> None:
+    settings.ROLLUPS_TRIGGER = "off"
+    del settings.CELERY_BROKER_URL
+
+    assert ids() == []
+
+
+def test_checks__miss_a_broker(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del settings.CELERY_BROKER_URL
+    conf = SimpleNamespace(broker_write_url=None)
+    monkeypatch.setattr(checks, "current_app", SimpleNamespace(conf=conf))
+
+    [found] = check_trigger()
+
+    assert found.id == "rollups.E004"
+    assert "is not set" in found.msg

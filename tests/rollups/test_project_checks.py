@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from celery import current_app
 from celery.loaders.default import Loader
+from pytest_django import Settings
 
 from rollups import project_checks
 from rollups.attaching import CounterField
@@ -90,3 +91,13 @@ def test_check__refuses_what_migrate_could_not_create(
     monkeypatch.setattr(project_checks, "declared", declared)
 
     assert ids(check_declared()) == expected
+
+
+def test_checks__miss_no_celery_where_triggers_are_off(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    nobodys = SimpleNamespace(loader=Loader(current_app))
+    monkeypatch.setattr(project_checks, "current_app", nobodys)
+    settings.ROLLUPS_TRIGGER = "off"
+
+    assert check_celery() == []

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from rollups import publisher, publishing
+from rollups import publisher, publishing, trigger
 from rollups.breaker import Breaker
 from rollups.publisher import MESSAGE_COUNTERS, Publisher
 from rollups.publishing import BrokerBusy, Message
@@ -360,3 +360,13 @@ def test_fork__starts_afresh() -> None:
         assert not publisher.breaker.is_open
     finally:
         publisher._publisher = parents
+
+
+def test_request__is_nobodys_where_triggers_are_off(settings: Settings) -> None:
+    settings.ROLLUPS_TRIGGER = "off"
+    before = publisher.get().tally.requested
+
+    assert trigger.request([1, 2]) == 0
+    assert trigger.send([1], expires_seconds=1, sweep_id=1) == 0
+
+    assert publisher.get().tally.requested == before

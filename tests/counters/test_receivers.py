@@ -1,0 +1,59 @@
+"""What `migrate` does of its own accord, in projects with more than one database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import connections, router
+from django.db.migrations.state import ProjectState
+
+from counters import receivers
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The databases in which partitions were made."""
+    asked: list[str] = []
+
+    def make_ahead(*, using: str) -> None:
+        asked.append(using)
+
+    monkeypatch.setattr("counters.receivers.partitions.make_ahead", make_ahead)
+    return asked
+
+
+def test_migrate__makes_partitions(made: list[str]) -> None:
+    receivers.make_partitions(using="default", apps=apps)
+
+    assert made == ["default"]
+
+
+def test_migrate__of_other_apps_only_makes_none(made: list[str]) -> None:
+    receivers.make_partitions(using="default", apps=ProjectState().apps)
+
+    assert made == []
+
+
+def test_migrate__of_a_database_without_our_tables_makes_none(
+    made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def allow_migrate(using: str, app_label: str, **_: Any) -> bool:
+        return False
+
+    monkeypatch.setattr(router, "allow_migrate", allow_migrate)
+
+    receivers.make_partitions(using="default", apps=apps)
+
+    assert made == []
+
+
+def test_migrate__of_sqlite_makes_none(
+    made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(connections["default"]), "vendor", "sqlite")
+
+    receivers.make_partitions(using="default", apps=apps)
+
+    assert made == []
