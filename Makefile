@@ -13,7 +13,7 @@ DEV_READY := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run demo test test-quick faults check lint types migrations-check docs audit fuzz bench clean
+.PHONY: help run demo test test-quick faults check lint types migrations-check docs audit fuzz bench wheel clean
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 help: ## List the targets.
@@ -64,6 +64,11 @@ fuzz: $(DEV_READY) ## Give the API and every parser all sorts of things, for som
 
 bench: $(DEV_READY) ## Measure adds beside what people would write instead (about 3 min).
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+wheel: $(DEV_READY) ## Build the wheel of the two apps into dist/.
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@rm -rf build django_fold_counters.egg-info
+	@ls dist/*.whl
 
 clean: ## Remove the virtual environment and caches; the data in .local stays.
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
