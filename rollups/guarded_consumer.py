@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from celery.worker.consumer import Consumer
 from kombu.exceptions import ContentDisallowed, DecodeError
 
-from rollups import acks
+from rollups import conf
 
 logger = logging.getLogger(__name__)
 
 
 class GuardedConsumer(Consumer):
-    """Named in CELERY_WORKER_CONSUMER."""
+    """Named in CELERY_WORKER_CONSUMER.
+
+    In a project that has other tasks too it judges those messages only that are meant for
+    ours: what else goes by, chains and pickles among it, is Celery's affair.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        acks.forgive()
+        # Without the client there is no Redis to forgive, and kombu's module is broken.
+        if find_spec("redis"):
+            import_module("rollups.acks").forgive()
         super().__init__(*args, **kwargs)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
@@ -30,8 +38,13 @@ class GuardedConsumer(Consumer):
         # Missing in the stubs.
         connection_errors: Any = getattr(self, "connection_errors")  # noqa: B009
 
+        queue = conf.queue_name()
+        # Where nothing else is read, nothing else is expected, whatever it says of itself.
+        only_ours = set(self.app.amqp.queues.consume_from) == {queue}
+
         def on_task_received(message: Any) -> Any:
-            if wrong := what_is_wrong(message):
+            ours = only_ours or is_for_us(message, queue)
+            if ours and (wrong := what_is_wrong(message)):
                 # Without the message itself: it may hold anything.
                 logger.error("Dropped a message of a wrong shape: %s.", wrong)
                 message.reject_log_error(logger, connection_errors)
@@ -51,6 +64,14 @@ class GuardedConsumer(Consumer):
             super().on_connection_error_after_connected(exc)
         except Exception as error:
             logger.warning("The lost connection was not closed well: %r", error)
+
+
+def is_for_us(message: Any, queue: str) -> bool:
+    """Whether it came through our queue, or names one of our tasks."""
+    headers, delivery = message.headers, message.delivery_info
+    task = headers.get("task") if isinstance(headers, dict) else None
+    routed = delivery.get("routing_key") if isinstance(delivery, dict) else None
+    return routed == queue or (isinstance(task, str) and task.startswith("rollups."))
 
 
 def what_is_wrong(message: Any) -> str | None:
