@@ -27,7 +27,8 @@ PASSWORD = "correct horse battery"
 expect.set_options(timeout=10_000)
 
 
-@pytest.fixture(scope="session")
+# Not longer: its loop runs in this thread, where no other test could have one.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         reason = f"there is no {CHROMIUM}"

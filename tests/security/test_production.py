@@ -20,6 +20,7 @@ PRODUCTION = {
     "SECRET_KEY": KEY,
     "ALLOWED_HOSTS": "counters.example.com",
     "HTTPS": "true",
+    "CACHE_URL": "redis://127.0.0.1:6379/1",
 }
 OF_OTHERS = ("SECRET_KEY", "ALLOWED_HOSTS", "DEBUG", "CELERY_BROKER_URL", "CACHE_URL")
 
