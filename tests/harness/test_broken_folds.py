@@ -57,5 +57,7 @@ def test_harness__catches_a_broken_fold(running: Stack, kind: str) -> None:
         found = run(running, kind)
 
     assert found.keys() >= {EXACT}
-    # The clients themselves see counts that cannot be.
-    assert "reads within bounds" in found
+    if kind != "early-snapshot":
+        # The clients themselves see counts that cannot be. The early snapshot is wrong on
+        # a few counters only, and it is chance whether one of them is read.
+        assert "reads within bounds" in found
