@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ def prepared(**variables: str) -> Iterator[Path]:
     """Start PostgreSQL and Valkey, migrate, set Django up; yield the data directory."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "counters_project.settings")
     os.environ["COUNTERS_ROLE"] = "web"
+    os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(50))
     os.environ["LOG_LEVEL"] = "ERROR"
     with tempfile.TemporaryDirectory(prefix="counters-bench-") as name:
         data_dir = Path(name)
