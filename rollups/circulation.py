@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Collection
 
 from django.core.cache import cache
 
+from rollups import conf
+
 logger = logging.getLogger(__name__)
 
+# Django's Redis cache keeps a key for whole seconds, and one for 0 s not at all. So a key
+# says itself until when its turn lasts, and lives on for a little.
+_KEY_SECONDS = 2
+# Hosts that keep time by NTP are closer together than this.
+_CLOCKS_APART_SECONDS = 0.005
 # This process's own turns, for when the cache fails: counter id -> until when.
 _own_turns: dict[int, float] = {}
 _OWN_TURNS = 100_000
@@ -24,19 +32,41 @@ def take_turn(counter_ids: Collection[int], pause_seconds: float) -> list[int]:
     """
     if not counter_ids:
         return []
-    keys = {
-        f"rollups.circulating.{counter_id}": counter_id for counter_id in counter_ids
-    }
+    keys = {_key(counter_id): counter_id for counter_id in counter_ids}
+    now = time.time()
     try:
-        taken = cache.get_many(keys)
-        free = {key: each for key, each in keys.items() if key not in taken}
+        until = cache.get_many(keys)
+        free = {key: each for key, each in keys.items() if until.get(key, 0.0) <= now}
         if free:
-            cache.set_many(dict.fromkeys(free, 1), timeout=pause_seconds)
+            turns = dict.fromkeys(free, now + pause_seconds)
+            cache.set_many(turns, timeout=math.ceil(pause_seconds) + _KEY_SECONDS)
     # Whatever the cache's client raises: folding does not depend on it.
     except Exception as error:
         logger.warning("The cache fails, so turns are each worker's own: %s", error)
         return _take_own_turn(counter_ids, pause_seconds)
     return sorted(free.values())
+
+
+def coming(counter_ids: Collection[int]) -> set[int]:
+    """Return those that circulate and whose next fold is near, but not begun yet.
+
+    That fold covers whatever is committed now: a message of its own would tell the workers
+    nothing. None where the cache fails.
+    """
+    keys = {_key(counter_id): counter_id for counter_id in counter_ids}
+    try:
+        until = cache.get_many(keys)
+    except Exception as error:
+        logger.debug("Nobody knows what circulates: %s", error)
+        return set()
+    # A worker whose clock is ahead has begun a little before our clock says so.
+    soonest = time.time() + _CLOCKS_APART_SECONDS
+    latest = soonest + conf.fold_rest_seconds()
+    return {keys[key] for key, instant in until.items() if soonest < instant < latest}
+
+
+def _key(counter_id: int) -> str:
+    return f"rollups.circulating.{counter_id}"
 
 
 def _take_own_turn(counter_ids: Collection[int], pause_seconds: float) -> list[int]:

@@ -19,6 +19,7 @@ from multiprocessing.util import Finalize
 from rollups import conf, metrics
 from rollups.breaker import Breaker
 from rollups.publishing import Broker, BrokerBusy, Message
+from rollups.sparing import Sparing
 from rollups.tally import Tally
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class Publisher:
         self.tally = Tally()
         self.breaker = breaker
         self.broker = Broker()
+        self._sparing = Sparing()
         self._lock = threading.Lock()
         self._waiting: set[int] = set()
         self._most = conf.trigger_waiting_counters()
@@ -193,12 +195,22 @@ class Publisher:
                 self.tally.publishing += len(batch)
             if not batch:
                 return
-            # Counted and reported; the next attempt is the next message's.
-            with suppress(Exception):
-                self._publish(Message(batch, EXPIRES_SECONDS))
+            self._publish_unspared(batch)
             if len(batch) < MESSAGE_COUNTERS:
                 # The set was empty then; what came since is to gather.
                 return
+
+    def _publish_unspared(self, batch: list[int]) -> None:
+        spared = self._sparing.of(batch)
+        if spared:
+            with self._lock:
+                self.tally.publishing -= len(spared)
+                self.tally.coalesced += len(spared)
+            batch = [each for each in batch if each not in spared]
+        if batch:
+            # Counted and reported; the next attempt is the next message's.
+            with suppress(Exception):
+                self._publish(Message(batch, EXPIRES_SECONDS))
 
     def _publish(self, message: Message) -> None:
         counters = len(message.counter_ids)

@@ -17,7 +17,7 @@ class Tally:
     requested: int = 0
     # Events that this process recorded; beside the identity.
     adds: int = 0
-    # Joined one that was waiting in the set already.
+    # Joined one that was waiting in the set already, or that circulates.
     coalesced: int = 0
     published: int = 0
     # By the class of the error.

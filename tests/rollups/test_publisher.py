@@ -15,6 +15,7 @@ from rollups import publisher, publishing, trigger
 from rollups.breaker import Breaker
 from rollups.publisher import MESSAGE_COUNTERS, Publisher
 from rollups.publishing import BrokerBusy, Message
+from rollups.sparing import Sparing
 from rollups.tally import Tally
 from tests.programs import wait_until
 
@@ -142,6 +143,42 @@ def test_put__coalesces_what_waits_already(made: Publisher, broker: FakeBroker) 
     broker.answers.set()
     wait_until(lambda: settled(made), "what waited was not published")
     assert [sorted(message.counter_ids) for message in broker.messages] == [[0], [7, 8]]
+
+
+def test_put__spares_what_is_folded_soon_anyway(
+    made: Publisher, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rollups.circulation.coming", lambda ids: {2, 3} & set(ids))
+
+    made.put([1, 2])
+    wait_until(lambda: settled(made), "what waited was not settled")
+    made.put([3])
+    wait_until(lambda: settled(made), "what waited was not settled")
+
+    assert broker.ids == [1]
+    assert outcomes(made.tally) == (2, 1, 0, 0)
+    assert adds_up(made)
+
+
+def test_sparing__asks_less_and_less_where_nothing_is_hot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hot: set[int] = set()
+    asked: list[int] = []
+
+    def coming(counter_ids: list[int]) -> set[int]:
+        asked.append(1)
+        return hot
+
+    monkeypatch.setattr("rollups.circulation.coming", coming)
+    sparing = Sparing()
+
+    for _ in range(1_000):
+        assert sparing.of([1]) == set()
+    assert 30 <= len(asked) <= 40
+    hot = {1}
+    spared = [sparing.of([1]) for _ in range(132)]
+    assert spared[-100:] == [{1}] * 100
 
 
 def test_put__drops_what_is_beyond_the_bound(

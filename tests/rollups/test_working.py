@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.cache import cache
+from django.core.cache import cache, caches
+from django.core.cache.backends.locmem import LocMemCache
 from django.db import OperationalError, connection
 from pytest_django import Settings
 
@@ -160,6 +161,61 @@ def test_work__waits_longer_each_turn_for_another_fold(
         other.close()
 
     assert again == [Again([counter_id], pause, turn + 1)]
+
+
+@pytest.mark.parametrize(
+    "backend", ["redis.RedisCache", "locmem.LocMemCache"], ids=["redis", "locmem"]
+)
+def test_take_turn__holds_for_a_fraction_of_a_second(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Django's Redis cache keeps no key for less than a second."""
+    kept = caches.create_connection("default")
+    if backend.startswith("locmem"):
+        kept = LocMemCache("turns", {})
+    assert backend in f"{type(kept).__module__}.{type(kept).__name__}"
+    monkeypatch.setattr("rollups.circulation.cache", kept)
+    now = [1_000_000.0]
+    monkeypatch.setattr("rollups.circulation.time.time", lambda: now[0])
+
+    assert circulation.take_turn([1, 2], 0.025) == [1, 2]
+    now[0] += 0.024
+    assert circulation.take_turn([1, 2, 3], 0.025) == [3]
+    now[0] += 0.002
+    assert circulation.take_turn([1, 2, 3], 0.025) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("later", "comes"), [(0, True), (0.019, True), (0.021, False), (0.026, False)]
+)
+def test_coming__is_what_is_folded_soon_but_not_yet(
+    later: float,
+    comes: bool,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An event committed after the fold's snapshot would be left to the sweep."""
+    settings.ROLLUPS_FOLD_REST_SECONDS = 0.025
+    now = [1_000_000.0]
+    monkeypatch.setattr("rollups.circulation.time.time", lambda: now[0])
+    circulation.take_turn([1], 0.025)
+    # Another fold holds this one: it may be folded much earlier than in two seconds.
+    circulation.take_turn([2], 2.0)
+
+    now[0] += later
+
+    assert circulation.coming([1, 2, 3]) == ({1} if comes else set())
+
+
+def test_coming__is_nothing_where_the_cache_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ConnectionError("no cache")
+
+    monkeypatch.setattr("rollups.circulation.cache.get_many", fail)
+
+    assert circulation.coming([1]) == set()
 
 
 def test_take_turn__is_each_workers_own_where_the_cache_fails(

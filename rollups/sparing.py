@@ -1,0 +1,33 @@
+"""Sparing triggers: a counter that is about to be folded anyway needs no message."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from rollups import circulation
+
+# Where no counter is hot, the cache is asked once in so many messages. It also bounds what
+# a cache that does not answer costs: its time-out, once in a second or so.
+_MOST_PASSED = 31
+
+
+class Sparing:
+    """Asks the cache what circulates; less and less often where that finds nothing.
+
+    A hot counter that many processes write would else get a message from each of them every
+    few milliseconds, and a worker would read them all only to see that the counter rests.
+    """
+
+    def __init__(self) -> None:
+        self._passing = 0
+        self._passed = 0
+
+    def of(self, counter_ids: Collection[int]) -> set[int]:
+        """Return those of the counters that need no message now."""
+        if self._passed < self._passing:
+            self._passed += 1
+            return set()
+        spared = circulation.coming(counter_ids)
+        self._passed = 0
+        self._passing = 0 if spared else min(2 * self._passing + 1, _MOST_PASSED)
+        return spared
