@@ -13,7 +13,7 @@ DEV_READY := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run demo test test-quick faults check lint types migrations-check docs audit fuzz bench wheel clean
+.PHONY: help run demo test test-quick faults check lint types migrations-check docs audit fuzz bench bench-quick bench-memory wheel clean
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 help: ## List the targets.
@@ -62,8 +62,14 @@ audit: $(DEV_READY) ## Ask whether a package is withdrawn or has a known vulnera
 fuzz: $(DEV_READY) ## Give the API and every parser all sorts of things, for some minutes.
 	@SCHEMATHESIS_EXAMPLES=1000 FUZZ_EXAMPLES=5000 $(BIN)/python -m pytest --timeout=3600 tests/api/test_schemathesis.py tests/fuzz $(ARGS)
 
-bench: $(DEV_READY) ## Measure adds beside what people would write instead (about 3 min).
+bench: $(DEV_READY) ## Measure all of it beside what people would write instead (half an hour).
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quick: $(DEV_READY) ## The same for a look: some of it, one short turn each (3 min).
+	@$(BIN)/python -m benchmarks --quick $(ARGS)
+
+bench-memory: $(DEV_READY) ## Watch every process's memory over ten minutes of load.
+	@$(BIN)/python -m benchmarks --only memory $(ARGS)
 
 wheel: $(DEV_READY) ## Build the wheel of the two apps into dist/.
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -3,58 +3,98 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from importlib import import_module
+from itertools import cycle
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 
+from benchmarks.loads import Load
+
 START_TIMEOUT_SECONDS = 120
+WARM_UP_SECONDS = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What every client of one turn is to do.
+
+    `steps_per_second` is of all clients together; None is as fast as they can. A step that
+    is late is timed from when it was due, so a stall counts for all whom it held up.
+    """
+
+    peer: str
+    load: Load
+    clients: int
+    seconds: float
+    steps_per_second: float | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What one client did: steps, when it ran, and how long each step took (seconds)."""
+class Done:
+    """What one client did: when it ran, its CPU time, and how long each step took."""
 
-    steps: int
     seconds: float
     cpu_seconds: float
     step_seconds: list[float]
+    errors: int
 
 
-def run(peer: str, *, clients: int, seconds: float) -> list[Measured]:
-    """Let the clients count for some seconds, all at once; return what each did."""
+def run(orders: Orders, *, meanwhile: AbstractContextManager[object]) -> list[Done]:
+    """Let the clients count for some seconds, all at once; return what each did.
+
+    `meanwhile` is entered when all are warm, and left when the last one is done.
+    """
     # Not fork: the runner's own connections must not be shared. The fork server has Django
     # loaded, so that sixteen clients do not each load it while the others wait.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.preload"])
-    barrier, answers = context.Barrier(clients), context.Queue()
+    barrier, answers = context.Barrier(orders.clients + 1), context.Queue()
     processes = [
-        context.Process(target=_client, args=(peer, seconds, barrier, answers))
-        for _ in range(clients)
+        context.Process(target=_client, args=(orders, number, barrier, answers))
+        for number in range(orders.clients)
     ]
     for process in processes:
         process.start()
-    measured = [answers.get(timeout=START_TIMEOUT_SECONDS + seconds) for _ in processes]
+    barrier.wait(START_TIMEOUT_SECONDS)
+    with meanwhile:
+        patience = START_TIMEOUT_SECONDS + orders.seconds
+        done = [answers.get(timeout=patience) for _ in processes]
     for process in processes:
         process.join()
-    return measured
+    return done
 
 
 def _client(
-    peer: str, seconds: float, barrier: Barrier, answers: Queue[Measured]
+    orders: Orders, number: int, barrier: Barrier, answers: Queue[Done]
 ) -> None:
-    module = import_module(f"benchmarks.peers.{peer}")
+    os.environ.update(orders.variables)
+    step = import_module(f"benchmarks.peers.{orders.peer}").step
+    keys = cycle(orders.load.keys(seed=number))
     # Warm up: connect, prepare statements, fill caches.
-    for _ in range(20):
-        module.step()
+    warm = time.perf_counter() + WARM_UP_SECONDS
+    while time.perf_counter() < warm:
+        step(next(keys))
     barrier.wait(START_TIMEOUT_SECONDS)
-    took = []
+    took, errors = [], 0
+    pause = orders.clients / orders.steps_per_second if orders.steps_per_second else 0.0
     cpu, started = time.process_time(), time.perf_counter()
-    before, end = started, started + seconds
+    before, end = started + pause * number / orders.clients, started + orders.seconds
     while before < end:
-        module.step()
+        if pause:
+            time.sleep(max(0.0, before - time.perf_counter()))
+        try:
+            step(next(keys))
+        except Exception:
+            errors += 1
         after = time.perf_counter()
         took.append(after - before)
-        before = after
-    answers.put(Measured(len(took), before - started, time.process_time() - cpu, took))
+        before = before + pause if pause else after
+    answers.put(
+        Done(time.perf_counter() - started, time.process_time() - cpu, took, errors)
+    )

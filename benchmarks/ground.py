@@ -1,4 +1,4 @@
-"""What each trigger benchmark stands on: embedded servers, a database, Django."""
+"""What each benchmark stands on: durable servers, a database, Django."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -21,31 +21,87 @@ import django
 
 from counters_project.embedded.pair import running
 
+COUNTERS = """
+INSERT INTO counters_counter (namespace_id, name)
+SELECT (SELECT id FROM counters_namespace WHERE name = 'bench'), 'c' || i
+FROM generate_series(0, %s - 1) AS i
+ON CONFLICT DO NOTHING
+"""
+ROLLUPS = """
+INSERT INTO rollups_rollup (counter_id, namespace_id, watermark, watermark_at)
+SELECT id, namespace_id, pg_current_snapshot(), now() FROM counters_counter
+ON CONFLICT DO NOTHING
+"""
+# What "acknowledged" is to mean; no figure here is of a server that is set otherwise.
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+
 
 @contextmanager
 def prepared(**variables: str) -> Iterator[Path]:
-    """Start PostgreSQL and Valkey, migrate, set Django up; yield the data directory."""
+    """Migrate a database and set Django up; yield the data directory.
+
+    Uses the servers of DATABASE_URL, CELERY_BROKER_URL and CACHE_URL where the first is
+    set, else embedded ones. Raises SystemExit where PostgreSQL is not durable.
+    """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "counters_project.settings")
     os.environ["COUNTERS_ROLE"] = "web"
     os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(50))
     os.environ["LOG_LEVEL"] = "ERROR"
-    with tempfile.TemporaryDirectory(prefix="counters-bench-") as name:
-        data_dir = Path(name)
-        with running(data_dir / "embedded") as urls:
+    with ExitStack() as stack:
+        name = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="counters-bench-")
+        )
+        os.environ["DATA_DIR"] = name
+        if not os.environ.get("DATABASE_URL"):
+            urls = stack.enter_context(running(Path(name) / "embedded"))
             os.environ |= {
-                "DATA_DIR": name,
                 "DATABASE_URL": urls.database_url,
                 "CELERY_BROKER_URL": urls.broker_url,
                 "CACHE_URL": urls.cache_url,
-                **variables,
             }
-            subprocess.run(
-                [sys.executable, "manage.py", "migrate", "--verbosity=0"], check=True
-            )
-            django.setup()
-            models = import_module("counters.models")
-            models.Namespace.objects.create(name="bench")
-            yield data_dir
+        os.environ |= variables
+        subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--verbosity=0"], check=True
+        )
+        django.setup()
+        _check_durable()
+        models: Any = import_module("counters.models")
+        models.Namespace.objects.get_or_create(name="bench")
+        yield Path(name)
+
+
+def execute(statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Run a statement, however long it takes; return its rows."""
+    connection: Any = import_module("django.db").connection
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
+        cursor.execute(statement, parameters or None)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def create_counters(counters: int) -> None:
+    """Make `c0`, `c1`, ... in the namespace `bench`, each with a rollup."""
+    execute(COUNTERS, [counters])
+    execute(ROLLUPS)
+    execute("VACUUM ANALYZE counters_counter, rollups_rollup")
+
+
+def api_token() -> str:
+    """Make an API token that may write in `bench`."""
+    users: Any = import_module("django.contrib.auth").get_user_model().objects
+    granting: Any = import_module("counters.granting")
+    token_keeping: Any = import_module("counters.token_keeping")
+    users.get_or_create(username="bench")
+    granting.grant(namespace="bench", to="bench", rights=["read", "write"])
+    _, token = token_keeping.create(user="bench")
+    return str(token)
+
+
+def _check_durable() -> None:
+    for name, wanted in DURABLE.items():
+        [(found,)] = execute(f"SHOW {name}")
+        if found != wanted:
+            sys.exit(f"PostgreSQL has {name}={found}; these figures need {wanted}.")
 
 
 @dataclass

@@ -1,20 +1,18 @@
-"""This project: `recording.add` on one hot counter, its trigger and a worker running."""
+"""This project: `recording.add`, its trigger on and a worker folding."""
 
 from __future__ import annotations
 
-from counters import configuring, recording
-from counters.models import Namespace
+from benchmarks import ground
+from counters import recording
 
-TITLE = "add (this project), one hot counter"
+TITLE = "add (this project)"
 STEP_EVENTS = 1
-WITH_WORKER = True
+BESIDE = ("worker",)
 
 
-def setup() -> None:
-    if not Namespace.objects.filter(name="bench").exists():
-        configuring.create({"name": "bench"})
-    recording.add(namespace="bench", name="hot")
+def setup(counters: int) -> None:
+    ground.create_counters(counters)
 
 
-def step() -> None:
-    recording.add(namespace="bench", name="hot")
+def step(key: int) -> None:
+    recording.add(namespace="bench", name=f"c{key}")

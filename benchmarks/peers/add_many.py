@@ -1,20 +1,20 @@
-"""This project: batches of 1,000 over a thousand counters."""
+"""This project: batches of 1,000 events over a thousand counters."""
 
 from __future__ import annotations
 
-from benchmarks.peers import add
+from benchmarks import ground
 from counters import recording
 
-TITLE = "add_many (this project), batches of 1,000"
+TITLE = "add_many (this project), 1,000 each"
 STEP_EVENTS = 1_000
-WITH_WORKER = True
-BATCH = [recording.NewEvent("bench", f"counter {i}") for i in range(STEP_EVENTS)]
+BESIDE = ("worker",)
 
 
-def setup() -> None:
-    add.setup()
-    recording.add_many(BATCH)
+def setup(counters: int) -> None:
+    ground.create_counters(max(counters, STEP_EVENTS))
 
 
-def step() -> None:
-    recording.add_many(BATCH)
+def step(key: int) -> None:
+    recording.add_many(
+        [recording.NewEvent("bench", f"c{i}") for i in range(STEP_EVENTS)]
+    )

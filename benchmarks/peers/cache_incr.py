@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from django.core.cache import cache
 
-TITLE = "cache.incr on Valkey (not durable)"
+TITLE = "cache.incr, not durable"
 STEP_EVENTS = 1
-WITH_WORKER = False
+BESIDE = ()
 
 
-def setup() -> None:
-    cache.add("bench", 0, None)
+def setup(counters: int) -> None:
+    for key in range(counters):
+        cache.add(f"bench-{key}", 0, None)
 
 
-def step() -> None:
-    cache.incr("bench")
+def step(key: int) -> None:
+    cache.incr(f"bench-{key}")

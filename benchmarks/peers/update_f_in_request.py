@@ -9,13 +9,13 @@ from django.db import transaction
 from benchmarks.peers import update_f
 from benchmarks.peers.add_in_request import REQUEST_SECONDS
 
-TITLE = 'update(total=F("total") + 1), in a 5 ms transaction'
+TITLE = "F update, 5 ms transaction"
 STEP_EVENTS = 1
-WITH_WORKER = False
+BESIDE = ()
 setup = update_f.setup
 
 
-def step() -> None:
+def step(key: int) -> None:
     with transaction.atomic():
-        update_f.step()
+        update_f.step(key)
         time.sleep(REQUEST_SECONDS)

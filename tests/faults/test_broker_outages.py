@@ -1,7 +1,7 @@
 """A broker that is sick in every way: no add fails, none waits, and it heals by itself.
 
 Timings decide nothing here: that writers do not wait for the broker is shown by who gets
-to it. `python -m benchmarks.trigger_faults` measures.
+to it. `make bench ARGS='--only trigger_faults'` measures.
 """
 
 from __future__ import annotations

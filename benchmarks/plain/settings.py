@@ -1,0 +1,22 @@
+"""The plainest settings that serve the plain view: the same database, nothing else."""
+
+from __future__ import annotations
+
+from counters_project import settings as ours
+
+SECRET_KEY = ours.SECRET_KEY
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "benchmarks.plain.urls"
+DATABASES = ours.DATABASES
+INSTALLED_APPS = ["rest_framework"]
+# Without it answers are chunked, which costs more than it.
+MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
+USE_TZ = True
+# Without users there is nobody to authenticate: the plain view does not even ask.
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "UNAUTHENTICATED_USER": None,
+}

@@ -1,0 +1,1 @@
+"""What was found: in the terminal, in plots, in docs/performance.md."""

@@ -1,0 +1,1 @@
+"""One benchmark a file: `TITLE`, and `measure(options)`, which returns a `Result`."""

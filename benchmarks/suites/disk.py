@@ -1,0 +1,73 @@
+"""Bytes on disk for each event: the table's rows and each of its indexes."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+from benchmarks import clients
+from benchmarks.clients import Orders
+from benchmarks.ground import execute
+from benchmarks.loads import HOT, Load
+from benchmarks.options import Options
+from benchmarks.peers import add, add_many, bare_insert_many
+from benchmarks.results import Result, Table, figure
+
+TITLE = "Bytes on disk for each event"
+SIZES = """
+SELECT sum(pg_table_size(table_id))::bigint, sum(pg_indexes_size(table_id))::bigint
+FROM (
+  SELECT coalesce(tree.relid, 'counters_event'::regclass) AS table_id
+  FROM pg_partition_tree('counters_event') AS tree
+  WHERE tree.isleaf
+) AS leaf
+"""
+
+
+def measure(options: Options) -> Result:
+    made = Result(TITLE, Table(["written as", "events", "rows", "indexes", "together"]))
+    many = Load(options.pick(full=100_000, quick=10_000), "uniform")
+    seconds = options.pick(full=30, quick=5)
+    for name, peer, load in (
+        ("add, one hot counter", add, HOT),
+        (f"add, {many.words}", add, many),
+        ("add_many, 1,000 counters", add_many, HOT),
+    ):
+        options.say(name)
+        execute("TRUNCATE counters_event, counters_lastwrite")
+        peer.setup(load.counters)
+        module = peer.__name__.rpartition(".")[2]
+        _write(module, load, seconds, options.clients)
+        [(events,)] = execute("SELECT count(*) FROM counters_event")
+        [(rows, indexes)] = execute(SIZES)
+        together = (rows + indexes) / events
+        made.figures[f"bytes, {name}"] = figure([together])
+        made.table.rows.append(
+            [
+                name,
+                f"{events:,}",
+                f"{rows / events:.0f}",
+                f"{indexes / events:.0f}",
+                f"{together:.0f}",
+            ]
+        )
+    bare_insert_many.setup(1)
+    _write("bare_insert_many", HOT, seconds / 3, options.clients)
+    [(events, rows, indexes)] = execute(
+        "SELECT count(*), pg_table_size('bench_log'), pg_indexes_size('bench_log')"
+        " FROM bench_log"
+    )
+    made.table.rows.append(
+        [
+            "the limit: bare rows, one index",
+            f"{events:,}",
+            f"{rows / events:.0f}",
+            f"{indexes / events:.0f}",
+            f"{(rows + indexes) / events:.0f}",
+        ]
+    )
+    return made
+
+
+def _write(peer: str, load: Load, seconds: float, how_many: int) -> None:
+    orders = Orders(peer=peer, load=load, clients=how_many, seconds=seconds)
+    clients.run(orders, meanwhile=nullcontext())

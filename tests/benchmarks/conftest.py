@@ -1,0 +1,30 @@
+"""The tables and the namespace that the benchmarks' runner would make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+
+from benchmarks.peers import bare_insert
+from counters import namespaces
+from counters.models import Namespace
+
+TABLES = "plain_plaincounter, bench_slot, bench_log"
+
+
+@pytest.fixture
+def bench_namespace(transactional_db: None) -> None:
+    Namespace.objects.create(name="bench")
+    namespaces.forget_all()
+
+
+@pytest.fixture
+def bench_tables(transactional_db: None) -> Iterator[None]:
+    """Take the peers' own tables away again: they belong to no app."""
+    yield
+    # A client has one connection for its life; each test has another.
+    bare_insert._cursors.clear()
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS {TABLES}")
