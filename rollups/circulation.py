@@ -13,18 +13,17 @@ from rollups import conf
 
 logger = logging.getLogger(__name__)
 
-# Django's Redis cache keeps a key for whole seconds, and one for 0 s not at all. So a key
-# says itself until when its turn lasts, and lives on for a little.
-_KEY_SECONDS = 2
-# Hosts that keep time by NTP are closer together than this.
-_CLOCKS_APART_SECONDS = 0.005
+# How long a key outlives its message's pause: a message that is lost, or waits in a long
+# queue, holds a counter's next turn up for no longer. Whole seconds, because Django's
+# Redis cache keeps a key for such only; for less than one it keeps none at all.
+_LATE_SECONDS = 2
 # This process's own turns, for when the cache fails: counter id -> until when.
 _own_turns: dict[int, float] = {}
 _OWN_TURNS = 100_000
 
 
 def take_turn(counter_ids: Collection[int], pause_seconds: float) -> list[int]:
-    """Return those counters that nobody has put into circulation within the last pause.
+    """Return those counters of which no message is on its way back.
 
     The caller is to enqueue them once, to run after the pause. Every message for a hot
     counter finds it pending; were each to enqueue it, the queue would grow without end.
@@ -33,13 +32,12 @@ def take_turn(counter_ids: Collection[int], pause_seconds: float) -> list[int]:
     if not counter_ids:
         return []
     keys = {_key(counter_id): counter_id for counter_id in counter_ids}
-    now = time.time()
     try:
-        until = cache.get_many(keys)
-        free = {key: each for key, each in keys.items() if until.get(key, 0.0) <= now}
+        taken = cache.get_many(keys)
+        free = {key: each for key, each in keys.items() if key not in taken}
         if free:
-            turns = dict.fromkeys(free, now + pause_seconds)
-            cache.set_many(turns, timeout=math.ceil(pause_seconds) + _KEY_SECONDS)
+            lasting = math.ceil(pause_seconds) + _LATE_SECONDS
+            cache.set_many(dict.fromkeys(free, pause_seconds), timeout=lasting)
     # Whatever the cache's client raises: folding does not depend on it.
     except Exception as error:
         logger.warning("The cache fails, so turns are each worker's own: %s", error)
@@ -47,22 +45,31 @@ def take_turn(counter_ids: Collection[int], pause_seconds: float) -> list[int]:
     return sorted(free.values())
 
 
-def coming(counter_ids: Collection[int]) -> set[int]:
-    """Return those that circulate and whose next fold is near, but not begun yet.
+def come_back(counter_ids: Collection[int]) -> None:
+    """Take the turns' keys away: their message is here, and its fold is about to begin.
 
-    That fold covers whatever is committed now: a message of its own would tell the workers
-    nothing. None where the cache fails.
+    Before the fold's snapshot, never after: whoever saw the key relies on that fold.
+    """
+    try:
+        cache.delete_many([_key(counter_id) for counter_id in counter_ids])
+    except Exception as error:
+        logger.warning("The cache fails, so turns end by themselves: %s", error)
+
+
+def coming_soon(counter_ids: Collection[int]) -> set[int]:
+    """Return those of which a message is on its way back, without a long pause.
+
+    What is committed before this is called is in the snapshot of the fold to come, so a
+    message of its own would tell the workers nothing. None where the cache fails.
     """
     keys = {_key(counter_id): counter_id for counter_id in counter_ids}
     try:
-        until = cache.get_many(keys)
+        pauses = cache.get_many(keys)
     except Exception as error:
         logger.debug("Nobody knows what circulates: %s", error)
         return set()
-    # A worker whose clock is ahead has begun a little before our clock says so.
-    soonest = time.time() + _CLOCKS_APART_SECONDS
-    latest = soonest + conf.fold_rest_seconds()
-    return {keys[key] for key, instant in until.items() if soonest < instant < latest}
+    soon = conf.fold_rest_seconds()
+    return {keys[key] for key, pause in pauses.items() if pause <= soon}
 
 
 def _key(counter_id: int) -> str:

@@ -31,6 +31,9 @@ MESSAGE_COUNTERS = 500
 EXPIRES_SECONDS = 60.0
 # What wakes an idle thread is rarely alone: the rest of its request follows.
 _FIRST_GATHER_SECONDS = 0.005
+# How much longer it gathers where all that had gathered was spared. A hot counter's last
+# adds may wait so long for their message.
+_SPARED_GATHERINGS = 3
 
 
 class Publisher:
@@ -157,9 +160,11 @@ class Publisher:
         try:
             self._ending.wait(_FIRST_GATHER_SECONDS)
             while self._wait_for_work():
-                self._publish_waiting()
+                all_spared = self._publish_waiting()
                 self.count_up()
-                self._ending.wait(conf.trigger_gather_seconds())
+                # What circulates is folded without our word: asking can wait.
+                times = _SPARED_GATHERINGS if all_spared else 1
+                self._ending.wait(conf.trigger_gather_seconds() * times)
         finally:
             with self._lock:
                 self._thread = None
@@ -181,36 +186,38 @@ class Publisher:
             self._woken.wait()
             self._ending.wait(_FIRST_GATHER_SECONDS)
 
-    def _publish_waiting(self) -> None:
+    def _publish_waiting(self) -> bool:
+        """Publish what has gathered; return whether all of it was spared."""
         while True:
             if self.breaker.is_open:
                 # What waits stays in the set and coalesces until the broker is tried again.
                 self.count_up()
                 if self._ending.wait(self.breaker.remaining_seconds):
-                    return
+                    return False
                 continue
             with self._lock:
                 batch = list(islice(self._waiting, MESSAGE_COUNTERS))
                 self._waiting.difference_update(batch)
                 self.tally.publishing += len(batch)
             if not batch:
-                return
-            self._publish_unspared(batch)
+                return False
+            left = self._without_spared(batch)
+            if left:
+                # Counted and reported; the next attempt is the next message's.
+                with suppress(Exception):
+                    self._publish(Message(left, EXPIRES_SECONDS))
             if len(batch) < MESSAGE_COUNTERS:
                 # The set was empty then; what came since is to gather.
-                return
+                return not left
 
-    def _publish_unspared(self, batch: list[int]) -> None:
+    def _without_spared(self, batch: list[int]) -> list[int]:
         spared = self._sparing.of(batch)
-        if spared:
-            with self._lock:
-                self.tally.publishing -= len(spared)
-                self.tally.coalesced += len(spared)
-            batch = [each for each in batch if each not in spared]
-        if batch:
-            # Counted and reported; the next attempt is the next message's.
-            with suppress(Exception):
-                self._publish(Message(batch, EXPIRES_SECONDS))
+        if not spared:
+            return batch
+        with self._lock:
+            self.tally.publishing -= len(spared)
+            self.tally.coalesced += len(spared)
+        return [each for each in batch if each not in spared]
 
     def _publish(self, message: Message) -> None:
         counters = len(message.counter_ids)

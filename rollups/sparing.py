@@ -27,7 +27,7 @@ class Sparing:
         if self._passed < self._passing:
             self._passed += 1
             return set()
-        spared = circulation.coming(counter_ids)
+        spared = circulation.coming_soon(counter_ids)
         self._passed = 0
         self._passing = 0 if spared else min(2 * self._passing + 1, _MOST_PASSED)
         return spared

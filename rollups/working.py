@@ -38,6 +38,8 @@ def work(
     each turn. What is folded in parts comes back behind the messages that wait now.
     """
     metrics.count_message(_source(turn, sweep_id))
+    if turn:
+        circulation.come_back(counter_ids)
     until = time.monotonic() + conf.task_seconds()
     rest = timedelta(seconds=conf.fold_rest_seconds())
     soon: set[int] = set()

@@ -148,7 +148,9 @@ def test_put__coalesces_what_waits_already(made: Publisher, broker: FakeBroker) 
 def test_put__spares_what_is_folded_soon_anyway(
     made: Publisher, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rollups.circulation.coming", lambda ids: {2, 3} & set(ids))
+    monkeypatch.setattr(
+        "rollups.circulation.coming_soon", lambda ids: {2, 3} & set(ids)
+    )
 
     made.put([1, 2])
     wait_until(lambda: settled(made), "what waited was not settled")
@@ -166,11 +168,11 @@ def test_sparing__asks_less_and_less_where_nothing_is_hot(
     hot: set[int] = set()
     asked: list[int] = []
 
-    def coming(counter_ids: list[int]) -> set[int]:
+    def coming_soon(counter_ids: list[int]) -> set[int]:
         asked.append(1)
         return hot
 
-    monkeypatch.setattr("rollups.circulation.coming", coming)
+    monkeypatch.setattr("rollups.circulation.coming_soon", coming_soon)
     sparing = Sparing()
 
     for _ in range(1_000):
