@@ -13,8 +13,8 @@ from counters.statements import fetch
 from rollups import status
 from rollups.status import Status
 
-# Of each namespace so many are looked at: those written last. Where more are written
-# between two looks, some of the rest may be as busy.
+# So many are looked at: those written last. Where more are written between two looks,
+# some of the rest may be as busy.
 LOOKED_AT = 1_000
 
 

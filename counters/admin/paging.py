@@ -27,9 +27,9 @@ class BoundedPaginator(PaginatorBase):
 
     @cached_property
     def count(self) -> int:
-        # Ordering is the database's excuse to read everything first.
+        # In the list's own order: the index that serves its pages serves this, too.
         rows: Any = self.object_list
-        return int(rows.order_by()[:MOST_ROWS].count())
+        return int(rows[:MOST_ROWS].count())
 
 
 class ReadOnlyAdmin(AdminBase):

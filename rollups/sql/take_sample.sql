@@ -41,7 +41,13 @@ FROM (
              0
            )::double precision AS seconds
     FROM counters_lastwrite AS last_write
-    LEFT JOIN rollups_rollup AS rollup ON rollup.counter_id = last_write.counter_id
+    -- A look-up for each: see select_pending.sql.
+    LEFT JOIN LATERAL (
+      SELECT watermark, watermark_at
+      FROM rollups_rollup
+      WHERE counter_id = last_write.counter_id
+      OFFSET 0
+    ) AS rollup ON true
     WHERE NOT pg_visible_in_snapshot(last_write.xid, coalesce(rollup.watermark, '1:1:'))
     GROUP BY last_write.counter_id
   ) AS waiting

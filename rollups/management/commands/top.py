@@ -47,8 +47,8 @@ examples:
   manage.py top --once                    one look over two seconds, then end
   manage.py top --json | jq .busiest[0]
 
-Where standard output is no terminal it looks once. Of each namespace the thousand counters
-that were written last are looked at.
+Where standard output is no terminal it looks once. The thousand counters that were written
+last are looked at.
 
 exit codes: 0 shown; 1 no such namespace; 2 wrong usage
 """

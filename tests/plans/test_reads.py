@@ -1,0 +1,95 @@
+"""A read costs the same whatever a counter has behind it, and whatever is beside it."""
+
+from __future__ import annotations
+
+import pytest
+
+from counters.models import Counter
+from tests.plans.explaining import MODES, explain_file
+from tests.plans.seeding import TO_FOLD, Seeded
+
+pytestmark = pytest.mark.django_db
+PAGE = 50
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_read_eventual__reads_as_many_pages_with_a_long_history_as_with_a_short_one(
+    seeded: Seeded, mode: str
+) -> None:
+    few, many = (
+        explain_file(
+            "rollups",
+            "read_eventual",
+            mode,
+            namespace_id=seeded.namespace_id,
+            name=name,
+        )
+        for name in ("kept/few", "kept/many")
+    )
+
+    assert many.buffers == few.buffers
+    assert not many.read_whole
+    assert many.nodes("counters_event") == []
+    for table in ("counters_counter", "rollups_rollup", "counters_lastwrite"):
+        assert many.rows_read(table) == 1, table
+
+
+def test_read_accurate__reads_what_is_pending_from_the_index_alone(
+    seeded: Seeded, mode: str
+) -> None:
+    few, many = (
+        explain_file(
+            "rollups",
+            "read_accurate",
+            mode,
+            namespace_id=seeded.namespace_id,
+            name=name,
+        )
+        for name in ("kept/few", "kept/many")
+    )
+
+    assert not many.read_whole
+    assert many.scans("counters_event") == {"Index Only Scan"}
+    assert many.rows_read("counters_event") == TO_FOLD
+    assert len(many.partitions()) <= 2
+    assert many.buffers < 1.5 * few.buffers
+
+
+def test_read_accurate__of_what_is_folded_opens_no_partition(
+    seeded: Seeded, mode: str
+) -> None:
+    name = Counter.objects.get(pk=seeded.settled_id).name
+    plan = explain_file(
+        "rollups", "read_accurate", mode, namespace_id=seeded.namespace_id, name=name
+    )
+
+    assert not plan.read_whole
+    assert not plan.partitions()
+
+
+def test_read_counters__reads_a_row_a_counter(seeded: Seeded, mode: str) -> None:
+    ids = list(Counter.objects.order_by("-pk").values_list("pk", flat=True)[:PAGE])
+
+    plan = explain_file("rollups", "read_counters", mode, counter_ids=ids)
+
+    assert not plan.read_whole
+    assert plan.rows_read("counters_counter") == PAGE
+    assert plan.rows_read("rollups_rollup") <= PAGE
+
+
+def test_read_named_counters__reads_a_row_a_counter(seeded: Seeded, mode: str) -> None:
+    plan = explain_file(
+        "rollups",
+        "read_named_counters",
+        mode,
+        namespace_ids=[seeded.namespace_id] * PAGE,
+        names=[f"page/{10_000 + 2 * number:08}" for number in range(PAGE)],
+    )
+
+    assert not plan.read_whole
+    assert plan.rows_read("counters_counter") == PAGE
+    assert plan.rows_read("rollups_rollup") <= PAGE
