@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from psycopg.errors import QueryCanceled
 
+from counters.errors import CountersError
 from counters.models import Namespace
 from counters.statements import fetch
 from rollups.anchoring import anchored_only
@@ -93,6 +95,18 @@ def audit_some(counter_ids: Collection[int]) -> list[Audited]:
             )
         found += [one for one in map(_audited, rows) if one.counter_id == counter_id]
     return found
+
+
+def why_not(error: CountersError | OperationalError) -> str:
+    """Return what to tell a person whose recount failed; raises what tells them nothing."""
+    if isinstance(error, CountersError):
+        return error.message
+    if isinstance(error.__cause__, QueryCanceled):
+        return (
+            "There are too many events to recount here: it was broken off by the time-out"
+            " of a page's statements. manage.py verify_rollups recounts without one."
+        )
+    raise error
 
 
 def repair(counter_ids: Collection[int]) -> set[int]:

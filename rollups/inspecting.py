@@ -134,8 +134,8 @@ def explain_lag(counter_id: int, lag: timedelta) -> list[str]:
     failure = Failure.objects.filter(pk=counter_id).first()
     if failure is not None:
         reasons.append(
-            f"Its fold failed {failure.attempts} time(s), last with: {failure.error}"
-            f" It is set apart until {failure.next_try_at:%H:%M:%S} UTC."
+            f"Its fold failed {failure.attempts} time(s), and is tried again at"
+            f" {failure.next_try_at:%H:%M:%S} UTC. The last error: {failure.error}"
         )
     if not Process.objects.filter(
         role="worker", seen_at__gt=datetime.now(UTC) - ALIVE_WITHIN

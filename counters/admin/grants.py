@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from counters.admin.confirming import ConfirmingMixin
 from counters.admin.paging import BoundedPaginator
 from counters.models import Grant, Namespace
 
@@ -28,7 +29,7 @@ class GrantInline(InlineBase):
 
 
 @admin.register(Grant)
-class GrantAdmin(AdminBase):
+class GrantAdmin(ConfirmingMixin, AdminBase):
     list_display = [
         "__str__",
         "namespace",

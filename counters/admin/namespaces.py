@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db import connection
-from django.db.models import DurationField
+from django.db.models import DurationField, TextField
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from counters.admin.confirming import ConfirmingMixin
 from counters.admin.grants import GrantInline
 from counters.admin.paging import BoundedPaginator
 from counters.admin.spans import SpanField
@@ -51,7 +53,7 @@ class NamespaceList(ChangeList):
 
 
 @admin.register(Namespace)
-class NamespaceAdmin(AdminBase):
+class NamespaceAdmin(ConfirmingMixin, AdminBase):
     list_display = [
         "name",
         "counter_type",
@@ -85,6 +87,16 @@ class NamespaceAdmin(AdminBase):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return NamespaceList
+
+    def consequences(self, form: Any) -> list[str]:
+        before = form["retention"].initial
+        after = form.cleaned_data["retention"]
+        if form.instance.pk is None or after >= before:
+            return []
+        return [
+            f"Events older than {span(after)} are dropped at the next upkeep, and do not"
+            " come back. Counts and series stay."
+        ]
 
     @admin.display(description="accepts back to")
     def accepts_back(self, namespace: Namespace) -> str:
@@ -123,6 +135,8 @@ class NamespaceAdmin(AdminBase):
     ) -> Any:
         if isinstance(db_field, DurationField):
             return db_field.formfield(form_class=SpanField)
+        if isinstance(db_field, TextField):
+            return db_field.formfield(widget=AdminTextareaWidget(attrs={"rows": 3}))
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def formfield_for_choice_field(

@@ -11,6 +11,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
@@ -98,8 +99,8 @@ def verify(model_admin: Any, request: HttpRequest, queryset: QuerySet[Counter]) 
     """Recount what was ticked and say what differs; changes nothing."""
     try:
         audited = auditing.audit_some(list(queryset.values_list("pk", flat=True)))
-    except CountersError as error:
-        model_admin.message_user(request, error.message, messages.ERROR)
+    except (CountersError, OperationalError) as error:
+        model_admin.message_user(request, auditing.why_not(error), messages.ERROR)
         return
     wrong = [one for one in audited if not one.is_right]
     for one in wrong:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
@@ -81,8 +82,8 @@ def _series(counter: Counter, per: str) -> dict[str, Any]:
 def _audit(counter: Counter) -> dict[str, Any]:
     try:
         audited = auditing.audit_some([counter.pk])
-    except CountersError as error:
-        return {"audit_error": error.message}
+    except (CountersError, OperationalError) as error:
+        return {"audit_error": auditing.why_not(error)}
     if not audited:
         return {
             "audit_error": "Nothing of it was folded yet: there is nothing to verify."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -137,7 +138,10 @@ class CounterAdmin(AdminBase):
 
     @admin.display(description="as of (UTC)")
     def as_of(self, counter: Any) -> str:
-        return f"{counter.glance.as_of:%Y-%m-%d %H:%M:%S}"
+        as_of, now = counter.glance.as_of, datetime.now(UTC)
+        return (
+            f"{as_of:%H:%M:%S}" if as_of.date() == now.date() else f"{as_of:%Y-%m-%d}"
+        )
 
     @admin.display(description="last 24 hours")
     def last_day(self, counter: Any) -> SafeString:

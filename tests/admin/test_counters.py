@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -108,6 +109,13 @@ def test_page__says_why_a_counter_lags(admin: Client, add: Add) -> None:
     assert "Latest events" in page
 
 
+def test_list__links_to_the_operations_page(
+    admin: Client, namespace: Namespace
+) -> None:
+    """Also in a project that has an index page of its own."""
+    assert '<a href="/ops">Operations</a>' in text(admin, LIST)
+
+
 def test_page__recounts_on_request(admin: Client, add: Add) -> None:
     counter_id = add(delta=7, is_folded=True)
     page = f"{LIST}{counter_id}/change/"
@@ -193,6 +201,28 @@ def test_verify__of_those_ticked(admin: Client, add: Add) -> None:
 
     assert "Recounted 1 counter(s) from their events: no difference." in right
     assert "The counter hits differs: its rollup says 8, its events 1" in wrong
+
+
+def test_verify__that_takes_too_long_says_so(admin: Client, add: Add) -> None:
+    counter_id = add(is_folded=True)
+    chosen: dict[str, Any] = {"action": "verify", "_selected_action": [counter_id]}
+
+    def slow(execute: Any, query: Any, *rest: Any) -> Any:
+        """As if it had many events: only the recount has no time at all."""
+        if "audited" in str(query):
+            execute("SET statement_timeout = 1", None, *rest[1:])
+            try:
+                return execute("SELECT pg_sleep(1)", None, *rest[1:])
+            finally:
+                execute("RESET statement_timeout", None, *rest[1:])
+        return execute(query, *rest)
+
+    with connection.execute_wrapper(slow):
+        listed = admin.post(LIST, chosen, follow=True).content.decode()
+        page = text(admin, f"{LIST}{counter_id}/change/?audit=1")
+
+    assert "manage.py verify_rollups recounts without one" in listed
+    assert "manage.py verify_rollups recounts without one" in page
 
 
 def test_clear__needs_the_name_and_clears_once(admin: Client, add: Add) -> None:

@@ -29,6 +29,7 @@ def test_admin__creates_a_namespace_with_a_grant(admin: Client) -> None:
             "grants-INITIAL_FORMS": "0",
             "grants-0-user": str(user.pk),
             "grants-0-can_read": "on",
+            "confirmed": "yes",
         },
     )
 
@@ -85,6 +86,7 @@ def test_admin__takes_spans_as_people_write_them(
             "bucket_size": "minute",
             "grants-TOTAL_FORMS": "0",
             "grants-INITIAL_FORMS": "0",
+            "confirmed": "yes",
         },
     )
 

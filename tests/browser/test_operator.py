@@ -113,10 +113,31 @@ def test_operator__creates_a_namespace(operator: Page, accessible: Check) -> Non
     page.get_by_label("Name:", exact=True).fill("shop")
     page.get_by_label("Keeps events for").fill("90 days")
     page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Keeps events for: 90 days")).to_be_visible()
+    accessible(page)
+    assert not Namespace.objects.exists()
+    page.get_by_role("button", name="Save", exact=True).click()
 
     expect(page.get_by_role("link", name="shop", exact=True).first).to_be_visible()
     accessible(page)
     assert Namespace.objects.get().retention == timedelta(days=90)
+
+
+def test_operator__shortens_a_retention_after_a_warning(
+    operator: Page, accessible: Check, committed_namespace: Namespace
+) -> None:
+    page = operator
+    page.goto(f"/admin/counters/namespace/{committed_namespace.pk}/change/")
+    page.get_by_label("Keeps events for").fill("7 days")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("30 days → 7 days")).to_be_visible()
+    expect(page.get_by_text("do not come back")).to_be_visible()
+    accessible(page)
+    page.get_by_role("button", name="Save", exact=True).click()
+
+    expect(page.get_by_text("was changed successfully")).to_be_visible()
+    committed_namespace.refresh_from_db()
+    assert committed_namespace.retention == timedelta(days=7)
 
 
 def test_operator__hands_out_a_token_and_revokes_it(
