@@ -13,7 +13,7 @@ DEV_READY := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run demo test test-quick faults check lint types migrations-check docs audit fuzz bench bench-quick bench-memory wheel clean
+.PHONY: help run demo test test-quick faults check lint types migrations-check docs screenshots audit fuzz bench bench-quick bench-memory wheel clean
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 help: ## List the targets.
@@ -55,6 +55,9 @@ migrations-check: $(DEV_READY) ## Check that no migration is missing.
 
 docs: $(DEV_READY) ## Build the documentation's site in docs/_build; a broken link fails.
 	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
+
+screenshots: $(DEV_READY) ## Take the documentation's pictures anew (needs /usr/bin/chromium).
+	@$(BIN)/python -m tools.screenshots $(ARGS)
 
 audit: $(DEV_READY) ## Ask whether a package is withdrawn or has a known vulnerability.
 	@$(BIN)/python -m tools.audit

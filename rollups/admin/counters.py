@@ -67,6 +67,12 @@ class CounterAdmin(AdminBase):
         ids = [int(one) for one in ticked if one.isdecimal()]
         return super().response_action(request, Counter.objects.filter(pk__in=ids))
 
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Leave the namespace out where there is one only: the row has to fit."""
+        given = super().get_list_display(request)
+        one = request.GET.get(NamespaceFilter.parameter_name)
+        return [name for name in given if not one or name != "namespace_name"]
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return GlancedList
 
