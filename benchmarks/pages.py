@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks import pages_report
 from benchmarks.ground import prepared
+from benchmarks.pages_report import Timed
 from benchmarks.pages_seeding import seed
 
 LIST = "/admin/counters/counter/"
@@ -61,18 +63,6 @@ PAGES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Timed:
-    """A page: what the server took for it, and how much it said."""
-
-    page: str
-    first_ms: float
-    median_ms: float
-    worst_ms: float
-    queries: int
-    kilobytes: float
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--counters", type=int, default=1_000_000)
@@ -81,15 +71,24 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=15, help="of each page")
     parser.add_argument("--only", default="", help="pages whose title has this")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--write", type=Path, help="write a page of documentation")
     options = parser.parse_args()
     console = Console(width=110)
     with prepared(STATEMENT_TIMEOUT_SECONDS="3600"):
         console.print(f"Seeding {options.counters:,} counters ...")
         seed(counters=options.counters, events=options.events, pending=options.pending)
         timed = measure(turns=options.turns, only=options.only)
-    console.print(_table(timed, options))
+    size = (
+        f"{options.counters:,} counters, {options.events:,} events,"
+        f" {options.pending:,} counters pending"
+    )
+    console.print(pages_report.table(timed, size))
     if options.json:
         options.json.write_text(json.dumps([asdict(one) for one in timed], indent=1))
+    if options.write:
+        options.write.write_text(
+            pages_report.page(timed, size, cores=os.cpu_count() or 1)
+        )
 
 
 def measure(*, turns: int, only: str = "") -> list[Timed]:
@@ -146,27 +145,15 @@ def _timed(title: str, way: Callable[[], int], turns: int) -> Timed:
             size = way()
         took.append((time.perf_counter() - began) * 1000)
     first, *rest = took
-    return Timed(title, first, statistics.median(rest), max(rest), queries, size / 1000)
-
-
-def _table(timed: list[Timed], options: argparse.Namespace) -> Table:
-    table = Table(
-        title=f"{options.counters:,} counters, {options.events:,} events,"
-        f" {options.pending:,} pending"
+    return Timed(
+        page=title,
+        first_ms=first,
+        quickest_ms=min(rest),
+        median_ms=statistics.median(rest),
+        worst_ms=max(rest),
+        queries=queries,
+        kilobytes=size / 1000,
     )
-    table.add_column("page")
-    for head in ("first ms", "median ms", "worst ms", "queries", "kB"):
-        table.add_column(head, justify="right")
-    for one in timed:
-        table.add_row(
-            one.page,
-            f"{one.first_ms:.0f}",
-            f"{one.median_ms:.0f}",
-            f"{one.worst_ms:.0f}",
-            str(one.queries),
-            f"{one.kilobytes:.0f}",
-        )
-    return table
 
 
 if __name__ == "__main__":
