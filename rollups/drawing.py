@@ -29,22 +29,16 @@ def sparkline(values: Sequence[float], *, label: str) -> SafeString:
     high, low = max([0.0, *values]), min([0.0, *values])
     reach = (high - low) or 1.0
     base = height * high / reach if high or low else height - 1
-    bars = format_html_join(
-        "",
-        '<rect x="{}" y="{}" width="3" height="{}"/>',
-        (
-            (
-                4 * i,
-                f"{min(base, base - height * value / reach):.1f}",
-                f"{max(1.0, abs(height * value / reach)):.1f}",
-            )
-            for i, value in enumerate(values)
-            if value
-        ),
+    # One path for all bars: a list has fifty of these pictures.
+    drawn = "".join(
+        f"M{4 * i} {min(base, base - height * value / reach):.1f}"
+        f"h3v{max(1.0, abs(height * value / reach)):.1f}h-3z"
+        for i, value in enumerate(values)
+        if value
     )
     return format_html(
         '<svg class="sparkline" role="img" aria-label="{}" width="{}" height="{}"'
-        ' viewBox="0 0 {} {}"><path class="axis" d="M0 {}H{}"/>{}</svg>',
+        ' viewBox="0 0 {} {}"><path class="axis" d="M0 {}H{}"/><path d="{}"/></svg>',
         label,
         width,
         height,
@@ -52,7 +46,7 @@ def sparkline(values: Sequence[float], *, label: str) -> SafeString:
         height,
         f"{base:.1f}",
         width,
-        bars,
+        drawn,
     )
 
 
