@@ -6,19 +6,12 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import CommandError
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from counters.management.taught import TaughtCommand, add_json_option
 from counters.models import Counter
 from rollups import anchoring
 from rollups.anchoring import Reanchored
+from rollups.management.recounting import recounting
 
 
 class Command(TaughtCommand):
@@ -58,16 +51,5 @@ Broken off, start it again. A physical backup or a replica needs none of it.
 
 
 def _reanchor(counters: int) -> Reanchored:
-    columns = (
-        TextColumn("Recounting"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("counters"),
-        TimeRemainingColumn(),
-    )
-    # Rich draws nothing where standard error is no terminal.
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reanchor", total=counters)
-        return anchoring.reanchor(
-            progress=lambda so_far: bar.update(task, completed=so_far.counters)
-        )
+    with recounting(counters) as show:
+        return anchoring.reanchor(progress=lambda so_far: show(so_far.counters))

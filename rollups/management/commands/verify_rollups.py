@@ -6,19 +6,11 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
-
 from counters import namespaces
 from counters.management.taught import TaughtCommand
 from rollups import auditing
 from rollups.auditing import Audited
+from rollups.management.recounting import recounting
 from rollups.models import Rollup
 
 # Differences that are printed; the summary counts all of them.
@@ -56,23 +48,14 @@ exit codes: 0 all right, or all repaired; 1 some counters differ; 2 wrong usage
             rollups = rollups.filter(namespace_id=namespace.pk)
         different: list[Audited] = []
         audited = repaired = 0
-        columns = (
-            TextColumn("Recounting"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("counters"),
-            TimeRemainingColumn(),
-        )
-        # Rich draws nothing where standard error is no terminal.
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("audit", total=rollups.count())
+        with recounting(rollups.count()) as show:
             for batch in auditing.audit(namespace):
                 wrong = [one for one in batch if not one.is_right]
                 if wrong and options["repair"]:
                     repaired += len(auditing.repair([one.counter_id for one in wrong]))
                 different += wrong
                 audited += len(batch)
-                bar.advance(task, len(batch))
+                show(audited)
         if options["json"]:
             self._write_as_json(audited, repaired, different)
         else:

@@ -1,0 +1,34 @@
+"""The bar of a command that recounts counters, on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+_COLUMNS = (
+    TextColumn("Recounting"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    TextColumn("counters"),
+    TimeRemainingColumn(),
+)
+
+
+@contextmanager
+def recounting(counters: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar while it lasts; yield what sets how many counters are done.
+
+    Rich draws nothing where standard error is no terminal.
+    """
+    with Progress(*_COLUMNS, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("recounting", total=counters)
+        yield lambda done: bar.update(task, completed=done)
