@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -61,6 +62,21 @@ def names() -> set[str]:
 
 def audit_is_right() -> bool:
     return all(one.is_right for batch in auditing.audit() for one in batch)
+
+
+@contextmanager
+def open_transaction(statement: str, values: Sequence[Any] = ()) -> Iterator[None]:
+    """Leave a transaction open, in another session, that has run the statement."""
+    other = connection.copy()
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute(statement, values or None)
+        yield
+        other.rollback()
+        other.set_autocommit(True)
+    finally:
+        other.close()
 
 
 def test_close__keeps_every_count_without_the_events() -> None:
@@ -228,24 +244,14 @@ def test_close__waits_for_an_open_transaction_only_for_a_moment(
     monkeypatch.setattr("counters.patience.PAUSE_SECONDS", 0.0)
     add("a", 5, MONDAY)
     fold_all()
-    open_one = connection.copy()
-    try:
-        open_one.set_autocommit(False)
-        with open_one.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO counters_event (counter_id, token, event_time, delta)"
-                " VALUES (%s, gen_random_uuid(), %s, 1)",
-                [Rollup.objects.get().pk, MONDAY],
-            )
-
+    with open_transaction(
+        "INSERT INTO counters_event (counter_id, token, event_time, delta)"
+        " VALUES (%s, gen_random_uuid(), %s, 1)",
+        [Rollup.objects.get().pk, MONDAY],
+    ):
         assert close() == {
             "counters_event_20010101": "a transaction that uses it stays open; try again"
         }
-
-        open_one.rollback()
-        open_one.set_autocommit(True)
-    finally:
-        open_one.close()
     assert close() == {"counters_event_20010101": None}
 
 
@@ -287,20 +293,11 @@ def test_close__is_not_fooled_by_a_transaction_that_reads_counts(
     monkeypatch.setattr("counters.patience.PAUSE_SECONDS", 0.0)
     add("a", 5, MONDAY)
     fold_all()
-    reader = connection.copy()
-    try:
-        reader.set_autocommit(False)
-        with reader.cursor() as cursor:
-            cursor.execute("SELECT sum(delta) FROM counters_event")
-
+    with open_transaction("SELECT sum(delta) FROM counters_event"):
         [(_, reason)] = close().items()
 
         assert reason == "a transaction that uses it stays open; try again"
         assert not Closing.objects.exists()
-        reader.rollback()
-        reader.set_autocommit(True)
-    finally:
-        reader.close()
 
 
 def test_drop__comes_an_hour_after_the_closing() -> None:
@@ -330,19 +327,9 @@ def test_drop__leaves_what_a_dump_reads(monkeypatch: pytest.MonkeyPatch) -> None
     fold_all()
     close()
     [closing] = Closing.objects.all()
-    reader = connection.copy()
     later = closing.closed_at + timedelta(hours=2)
-    try:
-        reader.set_autocommit(False)
-        with reader.cursor() as cursor:
-            cursor.execute(f"SELECT * FROM {closing.table}")  # noqa: S608
-
+    with open_transaction(f"SELECT * FROM {closing.table}"):  # noqa: S608
         assert retention.drop_closed(now=later) == []
-
-        reader.rollback()
-        reader.set_autocommit(True)
-    finally:
-        reader.close()
     assert retention.drop_closed(now=later) == [closing.table]
 
 
