@@ -109,6 +109,16 @@ def test_page__says_why_a_counter_lags(admin: Client, add: Add) -> None:
     assert "Latest events" in page
 
 
+def test_list__of_one_namespace_leaves_its_name_out_of_the_rows(
+    admin: Client, add: Add, committed_namespace: Namespace
+) -> None:
+    add()
+
+    assert "field-namespace_name" in text(admin, LIST)
+    page = text(admin, f"{LIST}?namespace={committed_namespace.pk}")
+    assert "field-namespace_name" not in page
+
+
 def test_list__links_to_the_operations_page(
     admin: Client, namespace: Namespace
 ) -> None:
