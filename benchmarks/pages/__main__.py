@@ -19,10 +19,10 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import pages_report
 from benchmarks.ground import prepared
-from benchmarks.pages_report import Timed
-from benchmarks.pages_seeding import seed
+from benchmarks.pages import report
+from benchmarks.pages.report import Timed
+from benchmarks.pages.seeding import seed
 
 LIST = "/admin/counters/counter/"
 # {big}: the largest namespace; {hot}: the id of its hottest counter; {sparse}: the
@@ -82,13 +82,11 @@ def main() -> None:
         f"{options.counters:,} counters, {options.events:,} events,"
         f" {options.pending:,} counters pending"
     )
-    console.print(pages_report.table(timed, size))
+    console.print(report.table(timed, size))
     if options.json:
         options.json.write_text(json.dumps([asdict(one) for one in timed], indent=1))
     if options.write:
-        options.write.write_text(
-            pages_report.page(timed, size, cores=os.cpu_count() or 1)
-        )
+        options.write.write_text(report.page(timed, size, cores=os.cpu_count() or 1))
 
 
 def measure(*, turns: int, only: str = "") -> list[Timed]:
