@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from benchmarks import seeding
+from benchmarks.pages import seeding
 from counters.models import Counter, Namespace
 
 COUNTERS, EVENTS, PENDING = 100_000, 300_000, 2_000

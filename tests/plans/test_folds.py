@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from benchmarks.seeding import SLOTS
+from benchmarks.pages.seeding import SLOTS
 from counters.models import Counter, LastWrite
 from tests.plans.explaining import MODES, explain_file
 from tests.plans.seeding import TO_FOLD, Seeded
