@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections import Counter as TallyOf
 from collections.abc import Collection
 from contextlib import suppress
@@ -34,6 +35,8 @@ _FIRST_GATHER_SECONDS = 0.005
 # How much longer it gathers where all that had gathered was spared. A hot counter's last
 # adds may wait so long for their message.
 _SPARED_GATHERINGS = 3
+# How far the metrics may be behind the tally: writing them costs a third of a message.
+_COUNT_UP_SECONDS = 1.0
 
 
 class Publisher:
@@ -51,6 +54,7 @@ class Publisher:
         # Whether the thread sleeps until it is woken, so that a put needs to wake it only
         # then: waking costs more than the rest of a put.
         self._idle = False
+        self._counted_up_at = 0.0
         self._woken = threading.Event()
         self._ending = threading.Event()
 
@@ -122,6 +126,7 @@ class Publisher:
 
     def count_up(self) -> None:
         """Bring the process's metrics up to its tally."""
+        self._counted_up_at = time.monotonic()
         with self._lock:
             changes = self.tally.take_changes()
         metrics.count_triggers(
@@ -161,7 +166,8 @@ class Publisher:
             self._ending.wait(_FIRST_GATHER_SECONDS)
             while self._wait_for_work():
                 all_spared = self._publish_waiting()
-                self.count_up()
+                if time.monotonic() - self._counted_up_at >= _COUNT_UP_SECONDS:
+                    self.count_up()
                 # What circulates is folded without our word: asking can wait.
                 times = _SPARED_GATHERINGS if all_spared else 1
                 self._ending.wait(conf.trigger_gather_seconds() * times)
@@ -183,7 +189,9 @@ class Publisher:
                     return False
                 self._woken.clear()
                 self._idle = True
-            self._woken.wait()
+            if not self._woken.wait(_COUNT_UP_SECONDS):
+                self.count_up()
+                self._woken.wait()
             self._ending.wait(_FIRST_GATHER_SECONDS)
 
     def _publish_waiting(self) -> bool:
