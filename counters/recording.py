@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from counters import batches, best_effort, namespaces
 from counters.announcing import after_commit
@@ -20,7 +21,7 @@ from counters.checking import CheckedEvent, check_event
 from counters.creating import create_counters
 from counters.errors import BatchRefused, CounterNotFound, CountersError
 from counters.repeats import Recorded, answer_repeat
-from counters.statements import fetch
+from counters.statements import fetch_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +92,12 @@ def add_checked(event: CheckedEvent) -> Recorded:
     if best_effort.applies_to(event.namespace):
         best_effort.add(event.namespace, event.name, event.delta)
         return Recorded(0, None, event.event_time, duplicate=False)
-    appended = _append(event)
+    # Found once: each use of `django.db.connection` looks this thread's own up again.
+    connection = connections[DEFAULT_DB_ALIAS]
+    appended = _append(connection, event)
     if appended is None:
         create_counters(connection, [event])
-        appended = _append(event)
+        appended = _append(connection, event)
     if appended is None:
         # The counter, or its namespace, was deleted between the two statements.
         namespaces.forget_all()
@@ -106,7 +109,9 @@ def add_checked(event: CheckedEvent) -> Recorded:
     return Recorded(counter_id, event.token.text, event.event_time, duplicate=False)
 
 
-def _append(event: CheckedEvent) -> tuple[int, bool] | None:
+def _append(
+    connection: BaseDatabaseWrapper, event: CheckedEvent
+) -> tuple[int, bool] | None:
     """Run the one statement; return counter id and is-new, None without the counter."""
     parameters: dict[str, Any] = {
         "namespace_id": event.namespace.pk,
@@ -119,5 +124,5 @@ def _append(event: CheckedEvent) -> tuple[int, bool] | None:
     if event.untimed:
         statement = "add_event_of_untimed_token"
         parameters["accept_past"] = event.namespace.accept_past
-    rows = fetch(connection, "counters", statement, **parameters)
-    return (rows[0][0], rows[0][1]) if rows else None
+    row = fetch_row(connection, "counters", statement, **parameters)
+    return (row[0], row[1]) if row else None

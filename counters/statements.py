@@ -34,6 +34,21 @@ def fetch(
     return rows
 
 
+def fetch_row(
+    connection: BaseDatabaseWrapper, app: str, name: str, /, **parameters: Any
+) -> tuple[Any, ...] | None:
+    """Run a statement file that returns one row at most; return that row, or None.
+
+    For the hot paths: the connection keeps a cursor for them, because making one costs
+    the client nearly as much as a small statement.
+    """
+    cursor = _kept_cursor(connection)
+    cursor.execute(load(app, name), parameters)
+    with connection.wrap_database_errors:
+        row: tuple[Any, ...] | None = cursor.cursor.fetchone()
+    return row
+
+
 def affect(
     connection: BaseDatabaseWrapper, app: str, name: str, /, **parameters: Any
 ) -> int:
@@ -41,3 +56,22 @@ def affect(
     with connection.cursor() as cursor:
         cursor.execute(load(app, name), parameters or None)
         return int(cursor.rowcount)
+
+
+def _kept_cursor(connection: BaseDatabaseWrapper) -> Any:
+    """Return Django's wrapper around the cursor that the driver's connection keeps."""
+    # Where threads share a connection, one's rows must not be fetched by another.
+    if connection.queries_logged or connection.allow_thread_sharing:
+        return connection.cursor()
+    # What `connection.cursor()` does before it makes one.
+    connection.validate_thread_sharing()
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    # Kept on the driver's connection and not on Django's: a pool gives that to one thread
+    # after another.
+    driver: Any = connection.connection
+    cursor = getattr(driver, "counters_cursor", None)
+    if cursor is None:
+        with connection.wrap_database_errors:
+            cursor = driver.counters_cursor = connection.create_cursor()
+    return connection.make_cursor(cursor)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from counters import best_effort, names, namespaces
 from counters.errors import CounterNotFound, InvalidValue, NotForBestEffort
 from counters.models import Namespace
-from counters.statements import fetch
+from counters.statements import fetch_row
 from rollups import trigger
 from rollups.anchoring import anchored_only
 
@@ -49,12 +49,16 @@ def get(*, namespace: str, name: str, accuracy: str | None = None) -> Reading:
     if chosen == "best-effort":
         return _best_effort(found, name)
     with anchored_only():
-        rows = fetch(
-            connection, "rollups", f"read_{chosen}", namespace_id=found.pk, name=name
+        row = fetch_row(
+            connections[DEFAULT_DB_ALIAS],
+            "rollups",
+            f"read_{chosen}",
+            namespace_id=found.pk,
+            name=name,
         )
-    if not rows:
+    if row is None:
         raise CounterNotFound(namespace, name)
-    counter_id, count, as_of, pending, last_write_at = rows[0]
+    counter_id, count, as_of, pending, last_write_at = row
     if pending:
         trigger.request([counter_id])
     return Reading(

@@ -192,7 +192,7 @@ def on(
 ) -> Iterator[None]:
     with monkeypatch.context() as patch:
         for module in modules:
-            patch.setattr(f"{module}.connection", other)
+            patch.setattr(f"{module}.connections", {"default": other})
         yield
 
 

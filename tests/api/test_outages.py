@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import DatabaseError, OperationalError, connection
-from django.db.backends.utils import CursorWrapper
 from django.test import Client
 from psycopg_pool import PoolTimeout
 
@@ -74,11 +73,11 @@ def failing(code: str) -> Iterator[None]:
 def without_a_connection() -> Iterator[None]:
     """As when every connection of the pool is taken: none comes in time."""
 
-    def fail(*_: object) -> CursorWrapper:
+    def fail() -> None:
         raise PoolTimeout("couldn't get a connection after 5.00 sec")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(connection, "cursor", fail)
+        patch.setattr(connection, "ensure_connection", fail)
         yield
 
 

@@ -117,7 +117,7 @@ def test_clear__leaves_an_add_that_commits_after_it_looked(
     add(5)
     other.set_autocommit(False)
     with monkeypatch.context() as patch:
-        patch.setattr("counters.recording.connection", other)
+        patch.setattr("counters.recording.connections", {"default": other})
         add(7)
 
     assert clear().count_before == 5
@@ -138,7 +138,7 @@ def test_clear__takes_an_add_that_commits_between_its_lock_and_its_look(
 
     def add_first(*args: object) -> object:
         with monkeypatch.context() as patch:
-            patch.setattr("counters.recording.connection", other)
+            patch.setattr("counters.recording.connections", {"default": other})
             add(7)
         return original(*args)  # type: ignore[arg-type]
 

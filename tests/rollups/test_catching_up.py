@@ -124,7 +124,7 @@ def test_fold__in_parts_leaves_out_a_transaction_that_is_open_and_takes_it_later
     with other_connection() as late:
         late.set_autocommit(False)
         with monkeypatch.context() as patch:
-            patch.setattr("counters.recording.connection", late)
+            patch.setattr("counters.recording.connections", {"default": late})
             add(delta=1_000)
         for _ in range(20):
             add()
@@ -148,7 +148,7 @@ def test_fold__in_parts_takes_what_the_last_watermark_saw_in_progress(
     with other_connection() as late:
         late.set_autocommit(False)
         with monkeypatch.context() as patch:
-            patch.setattr("counters.recording.connection", late)
+            patch.setattr("counters.recording.connections", {"default": late})
             add(delta=1_000)
         add()
         fold([counter_id])
@@ -196,7 +196,7 @@ def test_backlog__drains_to_the_exact_totals(
             kind = chance.random()
             if kind < 0.25:
                 with monkeypatch.context() as patch:
-                    patch.setattr("counters.recording.connection", late)
+                    patch.setattr("counters.recording.connections", {"default": late})
                     add(name, delta)
                 open_adds.append((name, delta))
             elif kind < 0.35:

@@ -36,7 +36,7 @@ def add_on(
 ) -> None:
     """Add to `hits` through another connection."""
     with monkeypatch.context() as patch:
-        patch.setattr("counters.recording.connection", other)
+        patch.setattr("counters.recording.connections", {"default": other})
         recording.add(namespace="test", name="hits", delta=delta)
 
 

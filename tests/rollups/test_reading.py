@@ -87,7 +87,7 @@ def test_get__accurately_while_another_transaction_stays_open(
     other.set_autocommit(False)
     try:
         with monkeypatch.context() as patch:
-            patch.setattr("counters.recording.connection", other)
+            patch.setattr("counters.recording.connections", {"default": other})
             recording.add(namespace="test", name="hits", delta=100)
         fold([counter_id])
         recording.add(namespace="test", name="hits", delta=10)

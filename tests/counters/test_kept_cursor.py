@@ -1,0 +1,83 @@
+"""Hot statements use a cursor that the driver's connection keeps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from counters import recording
+from counters.models import Namespace
+
+
+def add(namespace: Namespace) -> None:
+    recording.add(namespace=namespace.name, name="hits")
+
+
+def kept() -> Any:
+    return getattr(connection.connection, "counters_cursor", None)
+
+
+def test_cursor__is_kept_from_one_add_to_the_next(
+    committed_namespace: Namespace,
+) -> None:
+    add(committed_namespace)
+    first = kept()
+
+    add(committed_namespace)
+
+    assert first is not None
+    assert kept() is first
+
+
+def test_cursor__is_another_on_another_connection(
+    committed_namespace: Namespace,
+) -> None:
+    add(committed_namespace)
+    first = kept()
+    connection.close()
+
+    add(committed_namespace)
+
+    assert kept() is not None
+    assert kept() is not first
+    assert kept().connection is connection.connection
+
+
+def test_cursor__is_not_kept_where_threads_share_the_connection(
+    committed_namespace: Namespace,
+) -> None:
+    connection.inc_thread_sharing()
+    try:
+        add(committed_namespace)
+    finally:
+        connection.dec_thread_sharing()
+
+    assert kept() is None
+
+
+def test_statement__is_seen_by_whoever_watches(committed_namespace: Namespace) -> None:
+    seen = []
+
+    def watch(execute: Any, sql: str, *rest: Any) -> Any:
+        seen.append(sql)
+        return execute(sql, *rest)
+
+    add(committed_namespace)
+    with connection.execute_wrapper(watch):
+        add(committed_namespace)
+    with CaptureQueriesContext(connection) as queries:
+        add(committed_namespace)
+
+    assert len(seen) == len(queries) == 1
+
+
+def test_cursor__is_good_after_an_error(committed_namespace: Namespace) -> None:
+    add(committed_namespace)
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        kept().execute("SELECT 1 / 0")
+
+    add(committed_namespace)
