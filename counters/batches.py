@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import psycopg
@@ -126,12 +126,12 @@ def _insert(
     events: Sequence[CheckedEvent], batch: Sequence[CheckedEvent]
 ) -> list[tuple[int | None, bool]]:
     """Run the one statement; return counter id (None: unknown) and is-new of each event."""
-    parameters = {
-        "namespace_ids": [event.namespace.pk for event in events],
+    parameters: dict[str, Any] = {
+        "namespace_ids": _array(str(event.namespace.pk) for event in events),
         "names": [event.name for event in events],
-        "tokens": [event.token.uuid for event in events],
-        "event_times": [event.event_time for event in events],
-        "deltas": [event.delta for event in events],
+        "tokens": _array(event.token.uuid.hex for event in events),
+        "event_times": _array(event.event_time.isoformat() for event in events),
+        "deltas": _array(str(event.delta) for event in events),
         "accept_pasts": [
             event.namespace.accept_past if event.untimed else None for event in events
         ],
@@ -144,6 +144,15 @@ def _insert(
             raise _conflict(cause, batch) from error
         raise
     return [(counter_id, is_new) for counter_id, is_new in rows]
+
+
+def _array(values: Iterable[str]) -> str:
+    """Return an array as PostgreSQL reads it, of values that need no quotes.
+
+    Psycopg looks each element of a list over for its type and for what is to be quoted:
+    for numbers, UUIDs and times that was a seventh of a batch's time in Python.
+    """
+    return "{" + ",".join(values) + "}"
 
 
 def _conflict(cause: psycopg.Error, batch: Sequence[CheckedEvent]) -> BatchRefused:
