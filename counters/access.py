@@ -29,6 +29,7 @@ class Rights:
 # In place of the primary key that AnonymousUser lacks.
 NOBODY = 0
 ALL = Rights(read=True, write=True, manage=True)
+NONE = Rights()
 
 _memory: Memory[tuple[int, int], Rights] = Memory()
 
@@ -48,7 +49,7 @@ def check(user: User, namespace: object, right: Right) -> Namespace:
 def check_visible(user: User, namespace: object) -> Namespace:
     """Return the namespace if the user has any right in it; raise NamespaceNotFound."""
     found = namespaces.get(namespace)
-    if rights_in(user, found) == Rights():
+    if rights_in(user, found) == NONE:
         raise NamespaceNotFound(found.name)
     return found
 

@@ -38,21 +38,26 @@ class EventsView(CountersView):
         refuse_token_in_header(request)
         events = _events(request.data)
         now = datetime.now(UTC)
-        checked = []
+        checked: list[CheckedEvent] = []
+        # Asked once for each namespace of the batch, not for each event.
+        may_write: set[str] = set()
         for index, event in enumerate(events):
             try:
-                checked.append(self._check(request, event, now))
+                checked.append(self._check(request, event, now, may_write))
             except CountersError as error:
                 raise BatchRefused(index, error) from error
         recorded = batches.add_all(checked)
         return Response({"results": [recorded_body(one) for one in recorded]})
 
-    def _check(self, request: Request, event: object, now: datetime) -> CheckedEvent:
+    def _check(
+        self, request: Request, event: object, now: datetime, may_write: set[str]
+    ) -> CheckedEvent:
         fields = read_object(event, allowed=EVENT_FIELDS)
         namespace = fields.get("namespace")
         if namespace is None:
             raise MissingValue("namespace", "the name of a namespace")
-        self.check_right(request, namespace, "write")
+        if not isinstance(namespace, str) or namespace not in may_write:
+            may_write.add(self.check_right(request, namespace, "write").name)
         return check_event(
             namespace=namespace,
             name=fields.get("name"),

@@ -78,11 +78,9 @@ def read_object(body: object, *, allowed: frozenset[str]) -> dict[str, Any]:
     """
     if not isinstance(body, dict):
         raise InvalidValue("body", body, f"a JSON object with {_listed(allowed)}")
-    for field in body:
-        if field not in allowed:
-            raise InvalidValue(
-                "body", field, f"a field of this call: {_listed(allowed)}"
-            )
+    if not body.keys() <= allowed:
+        field = next(field for field in body if field not in allowed)
+        raise InvalidValue("body", field, f"a field of this call: {_listed(allowed)}")
     return body
 
 
