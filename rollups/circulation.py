@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Collection
 
-from django.core.cache import cache
+from django.core.cache import cache, caches
 
 from rollups import conf
 
@@ -70,6 +70,17 @@ def coming_soon(counter_ids: Collection[int]) -> set[int]:
         return set()
     soon = conf.fold_rest_seconds()
     return {keys[key] for key, pause in pauses.items() if pause <= soon}
+
+
+def hang_up() -> None:
+    """Close the calling thread's connections to the cache; for a thread about to end.
+
+    Django keeps them for each thread and closes none: the collector comes upon them.
+    """
+    for backend in caches.all(initialized_only=True):
+        pools = getattr(getattr(backend, "_cache", None), "_pools", {})
+        for pool in pools.values():
+            pool.disconnect()
 
 
 def _key(counter_id: int) -> str:

@@ -172,6 +172,7 @@ class Publisher:
                 times = _SPARED_GATHERINGS if all_spared else 1
                 self._ending.wait(conf.trigger_gather_seconds() * times)
         finally:
+            self._sparing.end()
             with self._lock:
                 self._thread = None
 

@@ -31,3 +31,7 @@ class Sparing:
         self._passed = 0
         self._passing = 0 if spared else min(2 * self._passing + 1, _MOST_PASSED)
         return spared
+
+    def end(self) -> None:
+        """For the thread that has asked, before it ends."""
+        circulation.hang_up()

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.core.cache import cache, caches
+from django.core.cache import cache
 from django.db import connections
 
 from counters import access, namespaces
 from counters.api import authentication
 from counters.models import Counter, LastWrite, Namespace
-from rollups import publisher
+from rollups import circulation, publisher
 from rollups.models import Rollup
 from tests.servers import SERVERS
 
@@ -105,17 +105,9 @@ class Threads(ThreadPoolExecutor):
                 return fn(*args, **kwargs)
             finally:
                 connections.close_all()
-                close_caches()
+                circulation.hang_up()
 
         return super().submit(run)
-
-
-def close_caches() -> None:
-    """Close this thread's connections to the cache; Django leaves that to the collector."""
-    for backend in caches.all(initialized_only=True):
-        client = getattr(backend, "_cache", None)
-        for pool in getattr(client, "_pools", {}).values():
-            pool.disconnect()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from django.db import connection
 from benchmarks import buffering, peers, programs
 from benchmarks.loads import HOT, Load
 from benchmarks.plain.models import PlainCounter
-from tests.conftest import close_caches
+from rollups import circulation
 
 NAMES = [one.name for one in pkgutil.iter_modules(peers.__path__) if one.name != "http"]
 STEPS = 3
@@ -88,7 +88,7 @@ def test_cache_incr__counts_every_step() -> None:
         peer.step(0)
 
     assert cache.get("bench-0") == STEPS
-    close_caches()
+    circulation.hang_up()
 
 
 def test_load__spreads_as_it_says() -> None:
