@@ -9,14 +9,14 @@ from collections.abc import Collection
 
 from django.core.cache import cache, caches
 
-from rollups import conf
-
 logger = logging.getLogger(__name__)
 
 # How long a key outlives its message's pause: a message that is lost, or waits in a long
 # queue, holds a counter's next turn up for no longer. Whole seconds, because Django's
 # Redis cache keeps a key for such only; for less than one it keeps none at all.
 _LATE_SECONDS = 2
+# Longer pauses are for what another fold holds: that may be free much earlier.
+_SOON_SECONDS = 0.2
 # This process's own turns, for when the cache fails: counter id -> until when.
 _own_turns: dict[int, float] = {}
 _OWN_TURNS = 100_000
@@ -68,8 +68,7 @@ def coming_soon(counter_ids: Collection[int]) -> set[int]:
     except Exception as error:
         logger.debug("Nobody knows what circulates: %s", error)
         return set()
-    soon = conf.fold_rest_seconds()
-    return {keys[key] for key, pause in pauses.items() if pause <= soon}
+    return {keys[key] for key, pause in pauses.items() if pause <= _SOON_SECONDS}
 
 
 def hang_up() -> None:

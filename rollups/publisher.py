@@ -35,6 +35,10 @@ _FIRST_GATHER_SECONDS = 0.005
 # How much longer it gathers where all that had gathered was spared. A hot counter's last
 # adds may wait so long for their message.
 _SPARED_GATHERINGS = 3
+# Where processes crowd the cores, a message takes many times as long. So it may take a
+# twentieth of the time at most, up to a gathering that nobody would wait longer for.
+_GATHER_TIMES_SENDING = 20
+_LONGEST_GATHER_SECONDS = 0.2
 # How far the metrics may be behind the tally: writing them costs a third of a message.
 _COUNT_UP_SECONDS = 1.0
 
@@ -165,12 +169,12 @@ class Publisher:
         try:
             self._ending.wait(_FIRST_GATHER_SECONDS)
             while self._wait_for_work():
+                began = time.monotonic()
                 all_spared = self._publish_waiting()
-                if time.monotonic() - self._counted_up_at >= _COUNT_UP_SECONDS:
+                now = time.monotonic()
+                if now - self._counted_up_at >= _COUNT_UP_SECONDS:
                     self.count_up()
-                # What circulates is folded without our word: asking can wait.
-                times = _SPARED_GATHERINGS if all_spared else 1
-                self._ending.wait(conf.trigger_gather_seconds() * times)
+                self._ending.wait(_gather_seconds(now - began, all_spared=all_spared))
         finally:
             self._sparing.end()
             with self._lock:
@@ -263,6 +267,15 @@ class Publisher:
                 self.tally.messages += 1
             else:
                 lost[why] += counters
+
+
+def _gather_seconds(took_seconds: float, *, all_spared: bool) -> float:
+    """Return how long to gather after a message that took so long to send."""
+    # What circulates is folded without our word: asking can wait.
+    least = conf.trigger_gather_seconds() * (_SPARED_GATHERINGS if all_spared else 1)
+    return max(
+        least, min(_GATHER_TIMES_SENDING * took_seconds, _LONGEST_GATHER_SECONDS)
+    )
 
 
 breaker = Breaker()

@@ -15,6 +15,10 @@ from rollups.isolating import fold_each
 from rollups.models import Sweep
 
 _LONGEST_PAUSE_SECONDS = 2.0
+# Where a fold takes long, because counters and processes crowd the cores, what it folded
+# comes back later, so that folds of one counter take a tenth of a worker's time at most.
+_PAUSE_TIMES_FOLDING = 10
+_LONGEST_CROWDED_PAUSE_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +38,21 @@ def work(
     """Fold the counters, those that are far behind in parts, for ROLLUPS_TASK_SECONDS.
 
     Returns those that are pending still. What was written since, or rests, comes back
-    after the rest. What another fold holds comes back after a pause that doubles with
+    after the rest, which is longer where this took long. What another fold holds comes back after a pause that doubles with
     each turn. What is folded in parts comes back behind the messages that wait now.
     """
     metrics.count_message(_source(turn, sweep_id))
     if turn:
         circulation.come_back(counter_ids)
-    until = time.monotonic() + conf.task_seconds()
-    rest = timedelta(seconds=conf.fold_rest_seconds())
+    began = time.monotonic()
+    until = began + conf.task_seconds()
+    rest = conf.fold_rest_seconds()
     soon: set[int] = set()
     held: set[int] = set()
     left = set(counter_ids)
     while left:
         batch, left = left, set()
-        for folded in fold_each(batch, until=until, rest=rest):
+        for folded in fold_each(batch, until=until, rest=timedelta(seconds=rest)):
             soon |= folded.still_pending - folded.held - folded.partly
             held |= folded.held
             left |= folded.partly
@@ -55,9 +60,10 @@ def work(
                 _count_healed(folded, sweep_id)
         if time.monotonic() >= until:
             break
-    pause = conf.fold_rest_seconds()
+    took = time.monotonic() - began
+    pause = max(rest, min(_PAUSE_TIMES_FOLDING * took, _LONGEST_CROWDED_PAUSE_SECONDS))
     # A fold that is held for half an hour gets beyond what a float can hold.
-    longer = min(pause * 2 ** min(turn, 20), _LONGEST_PAUSE_SECONDS)
+    longer = min(rest * 2 ** min(turn, 20), _LONGEST_PAUSE_SECONDS)
     again = [
         Again(circulation.take_turn(soon, pause), pause, 1),
         Again(circulation.take_turn(held, longer), longer, turn + 1),

@@ -162,6 +162,20 @@ def test_put__spares_what_is_folded_soon_anyway(
     assert adds_up(made)
 
 
+@pytest.mark.parametrize(
+    ("took", "all_spared", "seconds"),
+    [(0.0, False, 0.04), (0.004, False, 0.08), (1.0, False, 0.2), (0.0, True, 0.12)],
+)
+def test_gathering__is_longer_where_sending_takes_long(
+    took: float, all_spared: bool, seconds: float, settings: Settings
+) -> None:
+    settings.ROLLUPS_TRIGGER_GATHER_SECONDS = 0.04
+
+    gathers = publisher._gather_seconds(took, all_spared=all_spared)
+
+    assert gathers == pytest.approx(seconds)
+
+
 def test_sparing__asks_less_and_less_where_nothing_is_hot(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -16,7 +16,7 @@ from counters import recording
 from counters.models import LastWrite
 from counters.statements import load
 from rollups import circulation, failures, sweeping, working
-from rollups.folding import fold
+from rollups.folding import Folded, fold
 from rollups.isolating import fold_each
 from rollups.models import Bucket, Failure, Rollup, Sweep
 from rollups.tasks import rollup
@@ -30,8 +30,10 @@ BROKEN = 10**40 - 1
 
 
 @pytest.fixture(autouse=True)
-def _no_turns_taken(settings: Settings) -> None:
+def _no_turns_taken(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.ROLLUPS_FOLD_REST_SECONDS = 0
+    # However long a fold takes here.
+    monkeypatch.setattr(working, "_PAUSE_TIMES_FOLDING", 0)
     cache.clear()
     circulation._own_turns.clear()
 
@@ -139,6 +141,26 @@ def test_hot_counter__costs_one_fold_and_one_message_a_rest(
 
     assert len(folds) == 1
     assert messages == [Again([hot], 60, 1)]
+
+
+@pytest.mark.parametrize(("took", "pause"), [(0.001, 0.025), (0.01, 0.1), (5.0, 0.2)])
+def test_work__comes_back_later_where_folding_takes_long(
+    took: float, pause: float, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one hot counter would keep a crowded machine busy with folds of a few events."""
+    settings.ROLLUPS_FOLD_REST_SECONDS = 0.025
+    monkeypatch.setattr(working, "_PAUSE_TIMES_FOLDING", 10)
+    clock = [100.0]
+    monkeypatch.setattr("rollups.working.time.monotonic", lambda: clock[0])
+
+    def fold_slowly(*_: Any, **__: Any) -> list[Folded]:
+        clock[0] += took
+        return [Folded({1: 1}, still_pending=frozenset({1}))]
+
+    monkeypatch.setattr("rollups.working.fold_each", fold_slowly)
+
+    [again] = work([1])
+    assert again.pause_seconds == pytest.approx(pause)
 
 
 @pytest.mark.parametrize(("turn", "pause"), [(0, 0.025), (3, 0.2), (30, 2.0)])
