@@ -24,7 +24,7 @@ author = "the founders"
 copyright = "2026, the founders"  # noqa: A001
 extensions = ["myst_parser", "sphinx_copybutton"]
 source_suffix = {".md": "markdown"}
-exclude_patterns = ["_build", "site"]
+exclude_patterns = ["_build", "site", "figures"]
 # Links to headings are checked, too: a page that moves one breaks the build.
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "deflist"]

@@ -1,0 +1,64 @@
+"""Celery workers of a number of processes, and waiting until they have folded it all."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import redis
+
+from benchmarks.scaling import filling
+
+PATIENCE_SECONDS = 120
+LOOK_EVERY_SECONDS = 0.02
+
+
+@contextmanager
+def working(processes: int, *, counter_ids: Sequence[int]) -> Iterator[int]:
+    """Run a worker that has folded something already; yield its process id."""
+    command = [sys.executable, "-m", "celery", "-A", "counters_project", "worker"]
+    command += ["--concurrency", str(processes), "--loglevel", "ERROR"]
+    command += ["--without-gossip", "--without-mingle"]
+    worker = subprocess.Popen(
+        command,
+        env=os.environ | {"COUNTERS_ROLE": "worker"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        filling.add_events_of_many(counter_ids, 1)
+        ask(counter_ids)
+        wait_until_folded()
+        yield worker.pid
+    finally:
+        worker.terminate()
+        worker.wait(30)
+
+
+def ask(counter_ids: Sequence[int]) -> None:
+    """Enqueue the counters, as a trigger does: 500 a message."""
+    trigger: Any = import_module("rollups.trigger")
+    trigger.request(counter_ids)
+
+
+def wait_until_folded() -> None:
+    """Return when nothing is pending. Looks at the queue first, which costs little."""
+    settings: Any = import_module("django.conf").settings
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with redis.Redis.from_url(settings.CELERY_BROKER_URL) as broker:
+        while time.monotonic() < deadline:
+            time.sleep(LOOK_EVERY_SECONDS)
+            if broker.llen("rollups"):
+                continue
+            [(pending,)] = filling.execute(
+                "SELECT EXISTS (SELECT FROM counters_lastwrite)"
+            )
+            if not pending:
+                return
+    raise RuntimeError(f"not folded within {PATIENCE_SECONDS} s")
