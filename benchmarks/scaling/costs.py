@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import LiteralString
 
 import psutil
 
@@ -67,6 +68,6 @@ def _postmaster() -> int:
     return psutil.Process(backend).ppid()
 
 
-def _number(statement: str) -> int:
+def _number(statement: LiteralString) -> int:
     [(found,)] = execute(statement)
     return int(found)

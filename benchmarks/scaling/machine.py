@@ -34,7 +34,7 @@ def facts() -> dict[str, str]:
 
 
 def _show(setting: str) -> str:
-    [(value,)] = execute(f"SHOW {setting}")
+    [(value,)] = execute("SELECT current_setting(%s)", [setting])
     return str(value)
 
 
