@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import LiteralString
@@ -14,9 +12,9 @@ import psutil
 from benchmarks.scaling.filling import execute
 
 WAL = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint"
-# Of the WAL itself; a backend reports at the end of a transaction, at most once a second.
+# A backend reports after a statement, unless it has within the last second.
 FLUSHES = "SELECT coalesce(sum(fsyncs), 0)::bigint FROM pg_stat_io WHERE object = 'wal'"
-REPORTED_AFTER_SECONDS = 1.1
+REPORTS_AFTER_SECONDS = 1.1
 
 
 @dataclass(slots=True)
@@ -32,22 +30,37 @@ class Cost:
     busy: float = 0.0
 
 
-@contextmanager
-def costing(cost: Cost, *, program: int | None = None) -> Iterator[None]:
-    """Write into `cost` what the block takes; `program` is a process with its children."""
-    postgres = _postmaster()
-    wal, flushes = _number(WAL), _number(FLUSHES)
-    before = cpu_seconds(postgres), cpu_seconds(program) if program else 0.0
-    psutil.cpu_percent()
-    began = time.perf_counter()
-    yield
-    cost.seconds = time.perf_counter() - began
-    cost.busy = psutil.cpu_percent() / 100
-    cost.postgres_cpu_seconds = cpu_seconds(postgres) - before[0]
-    cost.program_cpu_seconds = (cpu_seconds(program) if program else 0.0) - before[1]
-    cost.wal_bytes = _number(WAL) - wal
-    time.sleep(REPORTED_AFTER_SECONDS)
-    cost.flushes = max(1, _number(FLUSHES) - flushes)
+class Meter:
+    """Reads the machine's meters at the begin and the end of a turn."""
+
+    def __init__(self, *, program: int | None = None) -> None:
+        """`program` is a process that is counted with all that it started."""
+        self._program = program
+        self._postgres = _postmaster()
+        self._before: tuple[float, ...] = ()
+
+    def begin(self) -> None:
+        psutil.cpu_percent()
+        self._before = self._read()
+        self._flushes = _number(FLUSHES)
+
+    def end(self) -> Cost:
+        """Return what was taken since `begin`, but for the flushes."""
+        after = self._read()
+        seconds, postgres, program, wal_bytes = (
+            now - then for now, then in zip(after, self._before, strict=True)
+        )
+        busy = psutil.cpu_percent() / 100
+        return Cost(seconds, postgres, program, int(wal_bytes), busy=busy)
+
+    def flushes(self) -> int:
+        """Return the flushes since `begin`, once every backend has reported its own."""
+        return max(1, _number(FLUSHES) - self._flushes)
+
+    def _read(self) -> tuple[float, ...]:
+        program = cpu_seconds(self._program) if self._program else 0.0
+        postgres = cpu_seconds(self._postgres)
+        return time.perf_counter(), postgres, program, _number(WAL)
 
 
 def cpu_seconds(pid: int) -> float:

@@ -18,8 +18,10 @@ from typing import Any, Literal
 
 from hdrh.histogram import HdrHistogram
 
+from benchmarks.scaling.costs import REPORTS_AFTER_SECONDS, Cost, Meter
+
 PROCESSES = 4
-WARM_UP_SECONDS = 0.5
+WARM_UP_SECONDS, WARM_UP_ADDS = 0.5, 5
 DRAWN = 20_000
 ZIPF_EXPONENT = 1.1
 # Microseconds: up to a minute, with three digits that count.
@@ -42,6 +44,11 @@ class Written:
 
     adds_per_second: float
     histogram: HdrHistogram
+    cost: Cost
+
+    @property
+    def adds(self) -> int:
+        return int(self.histogram.get_total_count())
 
     def at_us(self, percentile: float) -> float:
         return float(self.histogram.get_value_at_percentile(percentile))
@@ -73,10 +80,20 @@ def write(
         )
         for number in range(used)
     ]
+    meter = Meter()
+    _sleep_until(begins_at)
+    meter.begin()
+    _sleep_until(begins_at + seconds)
+    cost = meter.end()
     histogram = HdrHistogram(1, LONGEST_US, 3)
     for task in tasks:
         histogram.decode_and_add(task.result())
-    return Written(histogram.get_total_count() / seconds, histogram)
+    cost.flushes = meter.flushes()
+    return Written(histogram.get_total_count() / seconds, histogram, cost)
+
+
+def _sleep_until(at: float) -> None:
+    time.sleep(max(0.0, at - time.monotonic()))
 
 
 def _set_up() -> None:
@@ -111,16 +128,20 @@ def _one_writer(
     keys: Sequence[int], begins_at: float, ends_at: float, took: list[float]
 ) -> None:
     recording: Any = import_module("counters.recording")
-    connections: Any = import_module("django.db").connections
+    database: Any = import_module("django.db")
     turn = cycle(keys)
     # Connect, prepare the statement, meet the others.
-    while time.monotonic() < begins_at:
+    for _ in range(WARM_UP_ADDS):
         recording.add(namespace="bench", name=f"c{next(turn)}")
-        time.sleep(0.02)
+    _sleep_until(begins_at)
     while (began := time.monotonic()) < ends_at:
         recording.add(namespace="bench", name=f"c{next(turn)}")
         took.append(time.monotonic() - began)
-    connections.close_all()
+    # A backend that is spoken to reports the flushes that it has made.
+    time.sleep(REPORTS_AFTER_SECONDS)
+    with database.connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    database.connections.close_all()
 
 
 def _keys(load: Load, seed: int) -> list[int]:

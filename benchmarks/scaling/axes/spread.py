@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import Any
 
 from benchmarks.scaling import filling, writing
-from benchmarks.scaling.costs import Cost, costing
 from benchmarks.scaling.points import Axis, Plan, Point, Series, in_turns
 
 AXIS = Axis(
@@ -40,11 +39,7 @@ def measure(plan: Plan) -> list[Point]:
         _drain()
 
         def turn(name: str) -> dict[str, float]:
-            cost = Cost()
-            with costing(cost):
-                written = writing.write(
-                    pool, LOADS[name], writers=WRITERS, seconds=seconds
-                )
+            written = writing.write(pool, LOADS[name], writers=WRITERS, seconds=seconds)
             began = time.perf_counter()
             counters, events = _drain()
             took = time.perf_counter() - began
@@ -52,7 +47,7 @@ def measure(plan: Plan) -> list[Point]:
                 "adds_per_second": written.adds_per_second,
                 "p50_us": written.at_us(50),
                 "p99_us": written.at_us(99),
-                "wal_bytes": cost.wal_bytes / written.histogram.get_total_count(),
+                "wal_bytes": written.cost.wal_bytes / written.adds,
                 "counters_per_second": counters / took,
                 "events_per_second": events / took,
             }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.scaling import filling, workers
-from benchmarks.scaling.costs import Cost, costing
+from benchmarks.scaling.costs import Meter
 from benchmarks.scaling.points import Axis, Plan, Point, Series, in_turns
 
 AXIS = Axis(
@@ -18,7 +18,6 @@ AXIS = Axis(
         Series("postgres_cores", "cores that PostgreSQL has", "cores", is_fitted=False),
         Series("busy", "share of all cores that is busy", "%", is_fitted=False),
         Series("wal_megabytes", "WAL", "MB/s", is_fitted=False),
-        Series("flushes", "flushes of the WAL", "flushes/s", is_fitted=False),
     ),
     plots=(("counters_per_second",), ("worker_cores", "postgres_cores")),
 )
@@ -34,10 +33,11 @@ def measure(plan: Plan) -> list[Point]:
         filling.execute("VACUUM ANALYZE counters_lastwrite, rollups_rollup")
         with workers.working(processes, counter_ids=counter_ids[:5_000]) as worker:
             filling.add_events_of_many(counter_ids, EVENTS_EACH)
-            cost = Cost()
-            with costing(cost, program=worker):
-                workers.ask(counter_ids)
-                workers.wait_until_folded()
+            meter = Meter(program=worker)
+            meter.begin()
+            workers.ask(counter_ids)
+            workers.wait_until_folded()
+            cost = meter.end()
         return {
             "counters_per_second": counters / cost.seconds,
             "worker_us": cost.program_cpu_seconds / counters * 1e6,
@@ -46,7 +46,6 @@ def measure(plan: Plan) -> list[Point]:
             "postgres_cores": cost.postgres_cpu_seconds / cost.seconds,
             "busy": cost.busy * 100,
             "wal_megabytes": cost.wal_bytes / 1e6 / cost.seconds,
-            "flushes": cost.flushes / cost.seconds,
         }
 
     return in_turns(plan.sizes([1, 2, 4], quick=2), turn, plan)

@@ -6,7 +6,6 @@ No worker folds meanwhile: what is measured is the write path alone.
 from __future__ import annotations
 
 from benchmarks.scaling import filling, writing
-from benchmarks.scaling.costs import Cost, costing
 from benchmarks.scaling.points import Axis, Plan, Point, Series, in_turns
 
 AXIS = Axis(
@@ -35,16 +34,14 @@ def measure(plan: Plan) -> list[Point]:
         writing.write(pool, LOAD, writers=64, seconds=1)
 
         def turn(writers: int) -> dict[str, float]:
-            cost = Cost()
-            with costing(cost):
-                written = writing.write(pool, LOAD, writers=writers, seconds=seconds)
-            adds = written.histogram.get_total_count()
+            written = writing.write(pool, LOAD, writers=writers, seconds=seconds)
+            cost = written.cost
             return {
                 "adds_per_second": written.adds_per_second,
                 "p50_us": written.at_us(50),
                 "p99_us": written.at_us(99),
-                "adds_per_flush": adds / cost.flushes,
-                "postgres_us": cost.postgres_cpu_seconds / adds * 1e6,
+                "adds_per_flush": written.adds / cost.flushes,
+                "postgres_us": cost.postgres_cpu_seconds / written.adds * 1e6,
                 "busy": cost.busy * 100,
             }
 
