@@ -1,0 +1,188 @@
+"""Measures the demands: a short run, CPU seconds rather than times.
+
+None of the points that the model is held against is measured here. Two points that differ
+in one thing give what is fixed and what each thing adds; the flush's share comes off,
+since how many calls share one depends on the load.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import psutil
+import redis
+
+from benchmarks.model import disk, web, writers
+from benchmarks.model.demands import Demands, Line
+from benchmarks.model.writers import Seen, Turn
+from benchmarks.scaling import filling, machine, workers
+from benchmarks.scaling.costs import Meter
+
+ADDS = [Turn(3), Turn(12)]
+WITHOUT_TRIGGER = [Turn(3, trigger="off"), Turn(12, trigger="off")]
+BATCHES = [Turn(3, batch=30, trigger="off"), Turn(3, batch=300, trigger="off")]
+TURN_SECONDS, ROUNDS = 2.0, 3
+FOLDS = [(1, 2), (100, 2), (100, 20)]
+MESSAGES, MESSAGE_IDS = 1_000, 10
+ROUND_TRIPS = 2_000
+
+
+def calibrate(data_dir: Path, say: Callable[[str], None]) -> Demands:
+    """Return the demands of this machine and this code."""
+    say("the disk")
+    flush = disk.measure(data_dir)
+    counter_ids = filling.create_counters(writers.COUNTERS)
+    with writers.started(max(turn.writers for turn in ADDS)) as pool:
+        seen = _turns(pool, [*ADDS, *WITHOUT_TRIGGER, *BATCHES], say)
+
+    def postgres(turn: Turn) -> float:
+        """Return what a call takes of PostgreSQL but for flushing."""
+        return seen[turn].postgres_cpu - seen[turn].flushes * flush.cpu_seconds
+
+    small, large = BATCHES
+    say("folds")
+    folds = [_fold(counter_ids[:counters], each) for counters, each in FOLDS]
+    say("messages")
+    message = _messages(counter_ids[:MESSAGE_IDS])
+    say("the web server")
+    rest = {events: web.cpu_of_call(events) for events in (1, 100)}
+    return Demands(
+        add_client=_middle(seen, WITHOUT_TRIGGER, "client_cpu"),
+        add_postgres=statistics.fmean(map(postgres, WITHOUT_TRIGGER)),
+        add_wal_bytes=_middle(seen, WITHOUT_TRIGGER, "wal_bytes"),
+        batch_client=_line(
+            (small.batch, seen[small].client_cpu), (large.batch, seen[large].client_cpu)
+        ),
+        batch_postgres=_line(
+            (small.batch, postgres(small)), (large.batch, postgres(large))
+        ),
+        batch_wal_bytes=_line(
+            (small.batch, seen[small].wal_bytes), (large.batch, seen[large].wal_bytes)
+        ),
+        rest=_line((1, rest[1]), (100, rest[100])),
+        round_trip=_round_trip(),
+        message_client=_message_of_writer(seen),
+        message_broker=message["broker"],
+        message_consumer=message["consumer"],
+        message_worker=message["worker"],
+        message_postgres=message["postgres"],
+        fold_worker=_line((1, folds[0][0]), (100, folds[1][0])),
+        fold_postgres=_line((1, folds[0][1]), (100, folds[1][1])),
+        fold_event_postgres=max(0.0, (folds[2][1] - folds[1][1]) / (100 * (20 - 2))),
+        fold_wal_bytes=_line((1, folds[0][2]), (100, folds[1][2])),
+        flush_seconds=flush.seconds,
+        flush_cpu=flush.cpu_seconds,
+        flush_bytes_per_second=flush.bytes_per_second,
+        facts=machine.facts()
+        | {
+            "others": f"{statistics.fmean(one.others for one in seen.values()):.2f} cores"
+        },
+    )
+
+
+def _turns(
+    pool: ProcessPoolExecutor, turns: Sequence[Turn], say: Callable[[str], None]
+) -> dict[Turn, Seen]:
+    """Return the medians of each turn, measured A B C, A B C, ..."""
+    found: dict[Turn, list[Seen]] = {turn: [] for turn in turns}
+    for number in range(ROUNDS):
+        for turn in turns:
+            say(f"round {number + 1} of {ROUNDS}: {turn}")
+            found[turn].append(writers.measure(pool, turn, seconds=TURN_SECONDS))
+    return {turn: middle(all_seen) for turn, all_seen in found.items()}
+
+
+def middle(seen: Sequence[Seen]) -> Seen:
+    """Return the medians of several turns."""
+    return Seen(
+        *(
+            statistics.median(getattr(one, name) for one in seen)
+            for name in Seen.__dataclass_fields__
+        )
+    )
+
+
+def _middle(seen: dict[Turn, Seen], turns: Sequence[Turn], name: str) -> float:
+    return statistics.fmean(getattr(seen[turn], name) for turn in turns)
+
+
+def _line(one: tuple[float, float], other: tuple[float, float]) -> Line:
+    """Return the line through two points."""
+    each = (other[1] - one[1]) / (other[0] - one[0])
+    return Line(fixed=max(0.0, one[1] - each * one[0]), each=each)
+
+
+def _message_of_writer(seen: dict[Turn, Seen]) -> float:
+    """Return what a message takes of its writer's process: 25 a second in each."""
+    of_each = []
+    for with_it, without in zip(ADDS, WITHOUT_TRIGGER, strict=True):
+        more = seen[with_it].client_cpu - seen[without].client_cpu
+        adds_of_each = seen[with_it].calls_per_second / with_it.writers
+        of_each.append(more * adds_of_each * 0.04)
+    return max(0.0, statistics.fmean(of_each))
+
+
+def _round_trip() -> float:
+    """Return what an idle round trip takes beside the CPU time of both ends."""
+    database: Any = import_module("django.db")
+    with database.connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        [(backend,)] = cursor.fetchall()
+        process = psutil.Process(backend)
+        took, cpu = [], time.process_time() + sum(process.cpu_times()[:2])
+        for _ in range(ROUND_TRIPS):
+            began = time.perf_counter()
+            cursor.execute("SELECT 1")
+            took.append(time.perf_counter() - began)
+        cpu = time.process_time() + sum(process.cpu_times()[:2]) - cpu
+    return max(0.0, statistics.median(took) - cpu / ROUND_TRIPS)
+
+
+def _fold(counter_ids: list[int], each: int) -> tuple[float, float, float]:
+    """Return a fold's CPU seconds in the worker and in PostgreSQL, and bytes of WAL."""
+    folding: Any = import_module("rollups.folding")
+    meter, worker, postgres, wal_bytes = Meter(), 0.0, 0.0, 0
+    times = 300 if len(counter_ids) == 1 else 30
+    for _ in range(times):
+        filling.add_events_of_many(counter_ids, each)
+        meter.begin()
+        cpu = time.process_time()
+        folding.fold(counter_ids)
+        worker += time.process_time() - cpu
+        cost = meter.end()
+        postgres += cost.postgres_cpu_seconds
+        wal_bytes += cost.wal_bytes
+    return worker / times, postgres / times, wal_bytes / times
+
+
+def _messages(counter_ids: list[int]) -> dict[str, float]:
+    """Return what a message takes whose counters have nothing pending, in CPU seconds."""
+    tasks: Any = import_module("rollups.tasks")
+    settings: Any = import_module("django.conf").settings
+    with (
+        workers.working(1, counter_ids=counter_ids) as worker,
+        redis.Redis.from_url(settings.CELERY_BROKER_URL) as broker,
+    ):
+        process = psutil.Process(int(broker.info("server")["process_id"]))
+        main = psutil.Process(worker)
+        meter = Meter(program=worker)
+        meter.begin()
+        before = sum(process.cpu_times()[:2]), sum(main.cpu_times()[:2])
+        for _ in range(MESSAGES):
+            tasks.rollup.apply_async(args=[counter_ids], ignore_result=True)
+        workers.wait_until_folded()
+        time.sleep(0.5)
+        cost = meter.end()
+        own = sum(main.cpu_times()[:2]) - before[1]
+        return {
+            "broker": (sum(process.cpu_times()[:2]) - before[0]) / MESSAGES,
+            "consumer": own / MESSAGES,
+            "worker": (cost.program_cpu_seconds - own) / MESSAGES,
+            "postgres": cost.postgres_cpu_seconds / MESSAGES,
+        }

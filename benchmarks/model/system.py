@@ -1,0 +1,283 @@
+"""The whole service as stations and customers, simulated: writers, broker, workers.
+
+A writer's call takes CPU of its own process, a round trip, CPU of PostgreSQL and a flush
+of the log. Its process gathers the counters that it wrote, as the publisher does, into
+messages; a worker folds what is pending of a message's counters, and what was written
+meanwhile goes into circulation. Locks inside PostgreSQL, memory and caches are not in it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass
+from itertools import islice
+
+import simpy
+
+from benchmarks.model.demands import Demands
+from benchmarks.model.log import Log
+from benchmarks.model.processor import Processor
+
+Generator = simpy.events.ProcessGenerator
+
+# As in rollups.publisher and rollups.conf.
+GATHER_SECONDS, FIRST_GATHER_SECONDS = 0.04, 0.005
+REST_SECONDS = 0.025
+MESSAGE_COUNTERS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """Cores of each tier; one number for all where they share a machine."""
+
+    web: int
+    database: int | None = None
+    worker: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What is simulated. With `calls_per_second` the writers are web processes, open."""
+
+    writers: int
+    hosts: Hosts
+    batch: int = 1
+    workers: int = 1
+    counters: int = 1_000
+    calls_per_second: float | None = None
+    # What a call takes of the web server's CPU; None: an add from Python.
+    rest: bool = False
+    seconds: float = 3.0
+    warm_up: float = 0.5
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What came out, after the warm-up."""
+
+    calls_per_second: float
+    events_per_second: float
+    mean_ms: float
+    p50_ms: float
+    p99_ms: float
+    web_busy: float
+    database_busy: float
+    worker_busy: float
+    log_busy: float
+    flushes_per_second: float
+    calls_per_flush: float
+    messages_per_second: float
+    counters_folded_per_second: float
+    # Calls that were in PostgreSQL, on average: connections in use, by Little's law.
+    in_database: float
+    pending_events: int
+
+
+class _Writer:
+    """A process that writes: the counters that wait in it for their message."""
+
+    def __init__(self, env: simpy.Environment) -> None:
+        self.waiting: set[int] = set()
+        self.woken = env.event()
+
+
+class System:
+    """One run of the simulation."""
+
+    def __init__(self, demands: Demands, run: Run) -> None:
+        self.demands, self.run = demands, run
+        self.env = env = simpy.Environment()
+        self.chance = random.Random(run.seed)
+        self.web = Processor(env, run.hosts.web)
+        apart = run.hosts
+        self.database = Processor(env, apart.database) if apart.database else self.web
+        self.worker = Processor(env, apart.worker) if apart.worker else self.web
+        self.log = Log(
+            env,
+            self.database,
+            self.chance,
+            flush_seconds=demands.flush_seconds,
+            bytes_per_second=demands.flush_bytes_per_second,
+            cpu_seconds=demands.flush_cpu,
+        )
+        self.queue: simpy.Store = simpy.Store(env)
+        # Celery takes four messages a process ahead.
+        self.taken: simpy.Store = simpy.Store(env, 4 * max(1, run.workers))
+        self.pending: Counter[int] = Counter()
+        self.folded_at: dict[int, float] = {}
+        self.circulates_until: dict[int, float] = {}
+        self.held: set[int] = set()
+        self.took: list[float] = []
+        self.in_database_seconds = 0.0
+        self.messages = self.folds = self.counters_folded = 0
+        if run.batch == 1:
+            self.client, self.postgres = demands.add_client, demands.add_postgres
+            self.wal_bytes = demands.add_wal_bytes
+        else:
+            self.client = demands.batch_client.of(run.batch)
+            self.postgres = demands.batch_postgres.of(run.batch)
+            self.wal_bytes = demands.batch_wal_bytes.of(run.batch)
+        if run.rest:
+            self.client = demands.rest.of(run.batch)
+
+    def predict(self) -> Predicted:
+        run, env = self.run, self.env
+        writers = [_Writer(env) for _ in range(run.writers)]
+        for writer in writers:
+            env.process(self._publish(writer))
+            if run.calls_per_second is None:
+                env.process(self._write(writer))
+        if run.calls_per_second is not None:
+            env.process(self._arrive(writers, run.calls_per_second))
+        env.process(self._consume())
+        for _ in range(run.workers):
+            env.process(self._work())
+        env.run(run.warm_up)
+        before = self._meters()
+        self.took.clear()
+        env.run(run.warm_up + run.seconds)
+        return self._summed_up(before)
+
+    def _write(self, writer: _Writer) -> Generator:
+        while True:
+            yield from self._call(writer)
+
+    def _arrive(self, writers: list[_Writer], calls_per_second: float) -> Generator:
+        while True:
+            yield self.env.timeout(self.chance.expovariate(calls_per_second))
+            self.env.process(self._call(self.chance.choice(writers)))
+
+    def _call(self, writer: _Writer) -> Generator:
+        began = self.env.now
+        yield self.web.use(self.client)
+        asked = self.env.now
+        yield self.env.timeout(self.demands.round_trip)
+        yield self.database.use(self.postgres)
+        yield self.log.commit(self.wal_bytes)
+        self.in_database_seconds += self.env.now - asked
+        self.took.append(self.env.now - began)
+        for _ in range(self.run.batch):
+            counter = self.chance.randrange(self.run.counters)
+            self.pending[counter] += 1
+            writer.waiting.add(counter)
+        if not writer.woken.triggered:
+            writer.woken.succeed()
+
+    def _publish(self, writer: _Writer) -> Generator:
+        while True:
+            if not writer.waiting:
+                writer.woken = self.env.event()
+                yield writer.woken
+                yield self.env.timeout(FIRST_GATHER_SECONDS)
+            while writer.waiting:
+                ids = list(islice(writer.waiting, MESSAGE_COUNTERS))
+                writer.waiting.difference_update(ids)
+                yield self.web.use(self.demands.message_client)
+                yield from self._send(ids)
+                if len(ids) < MESSAGE_COUNTERS:
+                    break
+            yield self.env.timeout(GATHER_SECONDS)
+
+    def _send(self, ids: list[int]) -> Generator:
+        # The broker's own work; it stands beside the workers.
+        yield self.worker.use(self.demands.message_broker)
+        self.messages += 1
+        if self.run.workers:
+            yield self.queue.put(ids)
+
+    def _consume(self) -> Generator:
+        """Hand messages on: the worker's main process, beside those that fold."""
+        while True:
+            ids = yield self.queue.get()
+            yield self.worker.use(self.demands.message_consumer)
+            yield self.taken.put(ids)
+
+    def _work(self) -> Generator:
+        demands = self.demands
+        while True:
+            ids = yield self.taken.get()
+            yield self.worker.use(demands.message_worker)
+            yield self.database.use(demands.message_postgres)
+            pending = [one for one in ids if self.pending[one]]
+            rested = self.env.now - REST_SECONDS
+            resting = {one for one in pending if self.folded_at.get(one, -1.0) > rested}
+            mine = [one for one in pending if one not in resting | self.held]
+            if mine:
+                yield from self._fold(mine)
+            written_since = [one for one in pending if self.pending[one]]
+            self._circulate(written_since)
+
+    def _fold(self, ids: list[int]) -> Generator:
+        demands = self.demands
+        self.held.update(ids)
+        events = sum(self.pending[one] for one in ids)
+        for one in ids:
+            del self.pending[one]
+            self.folded_at[one] = self.env.now
+        yield self.worker.use(demands.fold_worker.of(len(ids)))
+        yield self.database.use(
+            demands.fold_postgres.of(len(ids)) + demands.fold_event_postgres * events
+        )
+        # The fold commits, then the removal of its last writes.
+        yield self.log.commit(demands.fold_wal_bytes.of(len(ids)))
+        yield self.log.commit(0)
+        self.held.difference_update(ids)
+        self.folds += 1
+        self.counters_folded += len(ids)
+
+    def _circulate(self, ids: list[int]) -> None:
+        now = self.env.now
+        turns = [one for one in ids if self.circulates_until.get(one, 0.0) <= now]
+        if turns:
+            self.circulates_until.update(dict.fromkeys(turns, now + REST_SECONDS))
+            self.env.process(self._come_back(turns))
+
+    def _come_back(self, ids: list[int]) -> Generator:
+        yield self.worker.use(self.demands.message_client)
+        yield self.env.timeout(REST_SECONDS)
+        yield from self._send(ids)
+
+    def _meters(self) -> list[float]:
+        return [
+            self.web.busy,
+            self.database.busy,
+            self.worker.busy,
+            self.log.busy,
+            self.log.flushes,
+            self.log.commits,
+            self.messages,
+            self.counters_folded,
+            self.in_database_seconds,
+        ]
+
+    def _summed_up(self, before: list[float]) -> Predicted:
+        seconds, took = self.run.seconds, sorted(self.took)
+        web, database, worker, log, flushes, commits, messages, folded, within = (
+            (now - then) / seconds
+            for now, then in zip(self._meters(), before, strict=True)
+        )
+        calls = len(took) / seconds
+        return Predicted(
+            calls_per_second=calls,
+            events_per_second=calls * self.run.batch,
+            mean_ms=sum(took) / len(took) * 1000,
+            p50_ms=took[len(took) // 2] * 1000,
+            p99_ms=took[len(took) * 99 // 100] * 1000,
+            web_busy=web / self.web.cores,
+            database_busy=database / self.database.cores,
+            worker_busy=worker / self.worker.cores,
+            log_busy=log,
+            flushes_per_second=flushes,
+            calls_per_flush=commits / flushes,
+            messages_per_second=messages,
+            counters_folded_per_second=folded,
+            in_database=within,
+            pending_events=self.pending.total(),
+        )
+
+
+def predict(demands: Demands, run: Run) -> Predicted:
+    """Simulate a run; the same run with the same seed gives the same answer."""
+    return System(demands, run).predict()

@@ -1,0 +1,126 @@
+"""Writers that are measured: a process and a connection each."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import count
+from typing import Any
+
+from benchmarks.scaling.costs import REPORTS_AFTER_SECONDS, Meter
+
+COUNTERS = 1_000
+WARM_UP_SECONDS, WARM_UP_CALLS = 0.5, 5
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a turn is: `writers` call as fast as they can, `batch` events a call."""
+
+    writers: int
+    batch: int = 1
+    workers: int = 0
+    trigger: str = "background"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was measured; seconds, of CPU where it says so, for each call."""
+
+    calls_per_second: float
+    mean_ms: float
+    p50_ms: float
+    p99_ms: float
+    client_cpu: float
+    postgres_cpu: float
+    wal_bytes: float
+    flushes: float
+    # Cores that neither our processes nor nobody used: what disturbed the turn.
+    others: float
+
+
+@contextmanager
+def started(writers: int) -> Iterator[ProcessPoolExecutor]:
+    """Keep processes with Django in them, for turn after turn."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["benchmarks.preload"])
+    with ProcessPoolExecutor(writers, context) as pool:
+        yield pool
+
+
+def measure(
+    pool: ProcessPoolExecutor, turn: Turn, *, seconds: float, worker: int | None = None
+) -> Seen:
+    """Let the writers call for some seconds; `worker` is a process that runs beside."""
+    begins_at = time.monotonic() + WARM_UP_SECONDS
+    tasks = [
+        pool.submit(_write, turn, number, begins_at, begins_at + seconds)
+        for number in range(turn.writers)
+    ]
+    meter = Meter(program=worker)
+    _sleep_until(begins_at)
+    meter.begin()
+    _sleep_until(begins_at + seconds)
+    cost = meter.end()
+    done = [task.result() for task in tasks]
+    took = sorted(one for _, mine in done for one in mine)
+    client_cpu, calls = sum(cpu for cpu, _ in done), len(took)
+    ours = client_cpu + cost.postgres_cpu_seconds + cost.program_cpu_seconds
+    cores = multiprocessing.cpu_count()
+    return Seen(
+        calls_per_second=calls / seconds,
+        mean_ms=sum(took) / calls * 1000,
+        p50_ms=took[calls // 2] * 1000,
+        p99_ms=took[calls * 99 // 100] * 1000,
+        client_cpu=client_cpu / calls,
+        postgres_cpu=cost.postgres_cpu_seconds / calls,
+        wal_bytes=cost.wal_bytes / calls,
+        flushes=meter.flushes() / calls,
+        others=max(0.0, cost.busy * cores - ours / cost.seconds),
+    )
+
+
+def _sleep_until(at: float) -> None:
+    time.sleep(max(0.0, at - time.monotonic()))
+
+
+def _write(
+    turn: Turn, number: int, begins_at: float, ends_at: float
+) -> tuple[float, list[float]]:
+    """Call until the end; return the CPU seconds and how long each call took."""
+    recording: Any = import_module("counters.recording")
+    settings: Any = import_module("django.conf").settings
+    connection: Any = import_module("django.db").connection
+    settings.ROLLUPS_TRIGGER = turn.trigger
+    chance = random.Random(number)
+    took: list[float] = []
+
+    def call() -> None:
+        names = [f"c{chance.randrange(COUNTERS)}" for _ in range(turn.batch)]
+        if turn.batch == 1:
+            recording.add(namespace="bench", name=names[0])
+        else:
+            recording.add_many([recording.NewEvent("bench", name) for name in names])
+
+    for _ in range(WARM_UP_CALLS):
+        call()
+    _sleep_until(begins_at)
+    cpu = time.process_time()
+    for _ in count():
+        began = time.monotonic()
+        if began >= ends_at:
+            break
+        call()
+        took.append(time.monotonic() - began)
+    cpu = time.process_time() - cpu
+    # A backend that is spoken to reports the flushes that it has made.
+    time.sleep(REPORTS_AFTER_SECONDS)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return cpu, took

@@ -1,0 +1,201 @@
+"""The queueing model: known results are reproduced, and Little's law holds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import simpy
+
+from benchmarks.model import laws
+from benchmarks.model.demands import Demands, Line
+from benchmarks.model.log import Log
+from benchmarks.model.processor import Processor
+from benchmarks.model.system import Hosts, Predicted, Run, predict
+
+DEMAND = 0.001
+
+
+class Arrivals:
+    """Customers who come at random and ask for exponential work."""
+
+    def __init__(self, *, cores: int, arrivals: float, seconds: float) -> None:
+        self.env = simpy.Environment()
+        self.processor = Processor(self.env, cores)
+        self.chance = random.Random(7)
+        self.took: list[float] = []
+        self.env.process(self._arrive(arrivals))
+        self.env.run(seconds)
+        self.throughput = len(self.took) / seconds
+        self.response = sum(self.took) / len(self.took)
+
+    def _arrive(self, arrivals: float) -> simpy.events.ProcessGenerator:
+        while True:
+            yield self.env.timeout(self.chance.expovariate(arrivals))
+            self.env.process(self._serve())
+
+    def _serve(self) -> simpy.events.ProcessGenerator:
+        began = self.env.now
+        yield self.processor.use(self.chance.expovariate(1 / DEMAND))
+        self.took.append(self.env.now - began)
+
+
+@pytest.mark.parametrize("load", [0.3, 0.6, 0.8])
+def test_processor__reproduces_one_server(load: float) -> None:
+    found = Arrivals(cores=1, arrivals=load / DEMAND, seconds=100)
+
+    wanted = laws.response_of_one_server(arrivals=load / DEMAND, demand=DEMAND)
+    assert found.response == pytest.approx(wanted, rel=0.05)
+    assert found.processor.busy / 100 == pytest.approx(load, rel=0.03)
+
+
+@pytest.mark.parametrize(("cores", "load"), [(2, 0.7), (4, 0.8)])
+def test_processor__reproduces_several_servers(cores: int, load: float) -> None:
+    arrivals = cores * load / DEMAND
+
+    found = Arrivals(cores=cores, arrivals=arrivals, seconds=50)
+
+    # Exponential work: how many are there does not depend on who is served first.
+    wanted = laws.response_of_servers(arrivals=arrivals, demand=DEMAND, servers=cores)
+    assert found.response == pytest.approx(wanted, rel=0.05)
+
+
+@pytest.mark.parametrize("customers", [1, 2, 5, 20])
+def test_processors__reproduce_a_closed_network(customers: int) -> None:
+    env, chance, ended = simpy.Environment(), random.Random(7), [0]
+    demands, delay = [0.001, 0.0004], 0.002
+    stations = [Processor(env, 1) for _ in demands]
+
+    def circle() -> simpy.events.ProcessGenerator:
+        while True:
+            yield env.timeout(chance.expovariate(1 / delay))
+            for station, demand in zip(stations, demands, strict=True):
+                yield station.use(chance.expovariate(1 / demand))
+            ended[0] += 1
+
+    for _ in range(customers):
+        env.process(circle())
+    env.run(60)
+
+    wanted = laws.closed_throughput(customers=customers, demands=demands, delay=delay)
+    assert ended[0] / 60 == pytest.approx(wanted, rel=0.03)
+
+
+def test_log__settles_all_that_wait_in_one_flush() -> None:
+    env = simpy.Environment()
+    log = Log(
+        env,
+        Processor(env, 1),
+        random.Random(7),
+        flush_seconds=[0.001],
+        bytes_per_second=1e6,
+        cpu_seconds=0.0,
+    )
+    at: list[float] = []
+
+    def commit(after: float) -> simpy.events.ProcessGenerator:
+        yield env.timeout(after)
+        yield log.commit(1_000)
+        at.append(env.now)
+
+    # The second and the third come while the first is written.
+    for after in (0.0, 0.0005, 0.0015):
+        env.process(commit(after))
+    env.run()
+
+    assert at == pytest.approx([0.002, 0.005, 0.005])
+    assert (log.flushes, log.commits) == (2, 3)
+
+
+def _demands(**changes: float) -> Demands:
+    nothing = Line(0.0, 0.0)
+    found: dict[str, Any] = {
+        "add_client": 0.0002,
+        "add_postgres": 0.0002,
+        "add_wal_bytes": 0.0,
+        "round_trip": 0.0001,
+        "message_client": 0.0,
+        "message_broker": 0.0,
+        "message_worker": 0.0,
+        "message_consumer": 0.0,
+        "message_postgres": 0.0,
+        "fold_event_postgres": 0.0,
+        "flush_cpu": 0.0,
+        "flush_bytes_per_second": 1e9,
+    }
+    return Demands(
+        batch_client=nothing,
+        batch_postgres=nothing,
+        batch_wal_bytes=nothing,
+        rest=nothing,
+        fold_worker=nothing,
+        fold_postgres=nothing,
+        fold_wal_bytes=nothing,
+        flush_seconds=[0.0001],
+        **(found | changes),
+    )
+
+
+@pytest.fixture
+def predicted() -> Callable[..., Predicted]:
+    def predicted(writers: int, **changes: float) -> Predicted:
+        run = Run(writers=writers, hosts=Hosts(2), workers=0)
+        return predict(_demands(**changes), run)
+
+    return predicted
+
+
+@pytest.mark.parametrize("writers", [1, 2, 8, 32])
+def test_system__obeys_littles_law(
+    predicted: Callable[..., Predicted], writers: int
+) -> None:
+    found = predicted(writers)
+
+    within = laws.in_system(
+        throughput=found.calls_per_second, response=found.mean_ms / 1000
+    )
+    assert within == pytest.approx(writers, rel=0.01)
+
+
+@pytest.mark.parametrize("writers", [1, 2, 4, 8, 32])
+def test_system__keeps_within_the_bounds(
+    predicted: Callable[..., Predicted], writers: int
+) -> None:
+    found = predicted(writers)
+
+    bounds = laws.bounds(customers=writers, demands=[(0.0004, 2)], delay=0.0002)
+    assert found.calls_per_second <= bounds.throughput * 1.001
+    # Both ends are reached: one alone waits for nobody, many keep the cores busy.
+    if writers == 1:
+        assert found.calls_per_second == pytest.approx(bounds.alone, rel=0.01)
+    if writers == 32:
+        assert found.calls_per_second == pytest.approx(bounds.saturated, rel=0.02)
+
+
+def test_system__uses_its_cores_as_the_utilisation_law_says(
+    predicted: Callable[..., Predicted],
+) -> None:
+    found = predicted(3)
+
+    wanted = laws.utilisation(
+        throughput=found.calls_per_second, demand=0.0004, servers=2
+    )
+    assert found.web_busy == pytest.approx(wanted, rel=0.01)
+
+
+def test_system__folds_what_is_written() -> None:
+    run = Run(writers=2, hosts=Hosts(2), workers=1, counters=100)
+
+    found = predict(_demands(), run)
+
+    assert found.counters_folded_per_second > 0
+    # What a publisher gathers and a counter rests for, and not what piles up.
+    assert found.pending_events < 0.2 * found.events_per_second
+
+
+def test_system__is_the_same_for_the_same_seed(
+    predicted: Callable[..., Predicted],
+) -> None:
+    assert predicted(5) == predicted(5)
