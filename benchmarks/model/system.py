@@ -44,6 +44,8 @@ class Run:
     hosts: Hosts
     batch: int = 1
     workers: int = 1
+    # Celery's main processes, which hand messages on to those that fold.
+    consumers: int = 1
     counters: int = 1_000
     calls_per_second: float | None = None
     # What a call takes of the web server's CPU; None: an add from Python.
@@ -131,7 +133,8 @@ class System:
                 env.process(self._write(writer))
         if run.calls_per_second is not None:
             env.process(self._arrive(writers, run.calls_per_second))
-        env.process(self._consume())
+        for _ in range(run.consumers):
+            env.process(self._consume())
         for _ in range(run.workers):
             env.process(self._work())
         env.run(run.warm_up)
