@@ -13,7 +13,7 @@ DEV_READY := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run demo test test-quick faults check lint types migrations-check docs screenshots audit fuzz bench bench-quick bench-memory wheel clean
+.PHONY: help run demo test test-quick faults check lint types migrations-check docs screenshots audit fuzz bench bench-quick bench-memory bench-scaling bench-model wheel clean
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 help: ## List the targets.
@@ -73,6 +73,12 @@ bench-quick: $(DEV_READY) ## The same for a look: some of it, one short turn eac
 
 bench-memory: $(DEV_READY) ## Watch every process's memory over ten minutes of load.
 	@$(BIN)/python -m benchmarks --only memory $(ARGS)
+
+bench-scaling: $(DEV_READY) ## Measure what each operation costs as one thing grows; write the figures (15 min).
+	@$(BIN)/python -m benchmarks.scaling --publish $(ARGS)
+
+bench-model: $(DEV_READY) ## Calibrate the queueing model, hold it against measurements; write the figures.
+	@$(BIN)/python -m benchmarks.model --calibrate --publish $(ARGS)
 
 wheel: $(DEV_READY) ## Build the wheel of the two apps into dist/.
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -40,6 +40,9 @@ def calibrate(data_dir: Path, say: Callable[[str], None]) -> Demands:
     counter_ids = filling.create_counters(writers.COUNTERS)
     with writers.started(max(turn.writers for turn in ADDS)) as pool:
         seen = _turns(pool, [*ADDS, *WITHOUT_TRIGGER, *BATCHES], say)
+    draining: Any = import_module("rollups.draining")
+    say(f"fold what they wrote: {sum(one.events for one in draining.drain()):,} events")
+    filling.execute("VACUUM ANALYZE")
 
     def postgres(turn: Turn) -> float:
         """Return what a call takes of PostgreSQL but for flushing."""
@@ -175,7 +178,8 @@ def _messages(counter_ids: list[int]) -> dict[str, float]:
         meter.begin()
         before = sum(process.cpu_times()[:2]), sum(main.cpu_times()[:2])
         for _ in range(MESSAGES):
-            tasks.rollup.apply_async(args=[counter_ids], ignore_result=True)
+            # With an expiry it is a message of its own; else the publisher would gather.
+            tasks.rollup.apply_async(args=[counter_ids], expires=60)
         workers.wait_until_folded()
         time.sleep(0.5)
         cost = meter.end()

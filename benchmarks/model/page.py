@@ -79,7 +79,7 @@ def demands_table(demands: Demands) -> str:
         [
             *_table(["measured", "", ""], rows),
             "",
-            "`python -m benchmarks.model --calibrate --publish`.",
+            "`make bench-model`, which is `python -m benchmarks.model --calibrate --publish`.",
             f"{facts['machine']}; PostgreSQL {facts['PostgreSQL']}; {facts['durability']};",
             f"Python {facts['Python']}; commit {facts['commit']}, {facts['at']}. Other programs",
             f"used {facts['others']} meanwhile.",

@@ -15,7 +15,8 @@ class Processor:
     an arrival or an end changes the rate for all, and costs the heap only one step.
     """
 
-    def __init__(self, env: simpy.Environment, cores: int) -> None:
+    def __init__(self, env: simpy.Environment, cores: float) -> None:
+        """`cores` need not be whole: others may have a part of them."""
         self.env = env
         self.cores = cores
         # Core seconds that were used since the beginning.

@@ -31,9 +31,9 @@ MESSAGE_COUNTERS = 500
 class Hosts:
     """Cores of each tier; one number for all where they share a machine."""
 
-    web: int
-    database: int | None = None
-    worker: int | None = None
+    web: float
+    database: float | None = None
+    worker: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

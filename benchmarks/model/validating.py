@@ -82,17 +82,20 @@ def save(measured: Sequence[tuple[Turn, Seen]], path: Path = VALIDATION) -> None
 
 
 def compare(demands: Demands, path: Path = VALIDATION) -> list[Compared]:
-    """Return each measured point beside what the model says of it."""
+    """Return each measured point beside what the model says of it.
+
+    The model is given the cores that other programs left to the turn.
+    """
     found = json.loads(path.read_text())
     compared = []
     for row in found["points"]:
-        turn = Turn(**row["turn"])
+        turn, seen = Turn(**row["turn"]), Seen(**row["seen"])
         run = Run(
             writers=turn.writers,
             batch=turn.batch,
             workers=turn.workers,
             counters=writers.COUNTERS,
-            hosts=Hosts(found["cores"]),
+            hosts=Hosts(max(0.1, found["cores"] - seen.others)),
         )
-        compared.append(Compared(turn, Seen(**row["seen"]), predict(demands, run)))
+        compared.append(Compared(turn, seen, predict(demands, run)))
     return compared

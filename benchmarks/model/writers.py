@@ -10,13 +10,12 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from itertools import count
 from typing import Any
 
 from benchmarks.scaling.costs import REPORTS_AFTER_SECONDS, Meter
 
 COUNTERS = 1_000
-WARM_UP_SECONDS, WARM_UP_CALLS = 0.5, 5
+WARM_UP_SECONDS, WARM_UP_SECONDS_EACH, WARM_UP_CALLS = 0.5, 0.05, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +44,24 @@ class Seen:
     others: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What one writer did, and for how long: less than it should if it was not ready."""
+
+    seconds: float
+    cpu_seconds: float
+    took: list[float]
+
+
 @contextmanager
 def started(writers: int) -> Iterator[ProcessPoolExecutor]:
     """Keep processes with Django in them, for turn after turn."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.preload"])
     with ProcessPoolExecutor(writers, context) as pool:
+        # The first turn is not to wait for processes that start. Each sleeps, so that each
+        # takes one.
+        list(pool.map(time.sleep, [2.0] * writers))
         yield pool
 
 
@@ -58,7 +69,7 @@ def measure(
     pool: ProcessPoolExecutor, turn: Turn, *, seconds: float, worker: int | None = None
 ) -> Seen:
     """Let the writers call for some seconds; `worker` is a process that runs beside."""
-    begins_at = time.monotonic() + WARM_UP_SECONDS
+    begins_at = time.monotonic() + WARM_UP_SECONDS + WARM_UP_SECONDS_EACH * turn.writers
     tasks = [
         pool.submit(_write, turn, number, begins_at, begins_at + seconds)
         for number in range(turn.writers)
@@ -69,12 +80,12 @@ def measure(
     _sleep_until(begins_at + seconds)
     cost = meter.end()
     done = [task.result() for task in tasks]
-    took = sorted(one for _, mine in done for one in mine)
-    client_cpu, calls = sum(cpu for cpu, _ in done), len(took)
+    took = sorted(one for writer in done for one in writer.took)
+    client_cpu, calls = sum(writer.cpu_seconds for writer in done), len(took)
     ours = client_cpu + cost.postgres_cpu_seconds + cost.program_cpu_seconds
     cores = multiprocessing.cpu_count()
     return Seen(
-        calls_per_second=calls / seconds,
+        calls_per_second=sum(len(writer.took) / writer.seconds for writer in done),
         mean_ms=sum(took) / calls * 1000,
         p50_ms=took[calls // 2] * 1000,
         p99_ms=took[calls * 99 // 100] * 1000,
@@ -90,10 +101,7 @@ def _sleep_until(at: float) -> None:
     time.sleep(max(0.0, at - time.monotonic()))
 
 
-def _write(
-    turn: Turn, number: int, begins_at: float, ends_at: float
-) -> tuple[float, list[float]]:
-    """Call until the end; return the CPU seconds and how long each call took."""
+def _write(turn: Turn, number: int, begins_at: float, ends_at: float) -> _Done:
     recording: Any = import_module("counters.recording")
     settings: Any = import_module("django.conf").settings
     connection: Any = import_module("django.db").connection
@@ -111,16 +119,14 @@ def _write(
     for _ in range(WARM_UP_CALLS):
         call()
     _sleep_until(begins_at)
-    cpu = time.process_time()
-    for _ in count():
-        began = time.monotonic()
-        if began >= ends_at:
-            break
+    cpu, started_at = time.process_time(), time.monotonic()
+    while (began := time.monotonic()) < ends_at:
         call()
         took.append(time.monotonic() - began)
     cpu = time.process_time() - cpu
+    seconds = max(0.1, time.monotonic() - started_at)
     # A backend that is spoken to reports the flushes that it has made.
     time.sleep(REPORTS_AFTER_SECONDS)
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-    return cpu, took
+    return _Done(seconds, cpu, took)

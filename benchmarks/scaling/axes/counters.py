@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import import_module
 from typing import Any
+from uuid import uuid4
 
-from benchmarks.scaling import filling
+from benchmarks.scaling import buffers, filling
 from benchmarks.scaling.points import Axis, Plan, Point, Series, summed_up, typical_us
 
 AXIS = Axis(
@@ -25,8 +27,14 @@ AXIS = Axis(
         Series("top_us", "the ten greatest", "µs"),
         Series("sweep_us", "sweep, none pending", "µs"),
         Series("control_us", "bare look-up of a row", "µs"),
+        Series("add_pages", "add", "pages"),
+        Series("eventual_pages", "eventual read", "pages"),
+        Series("sweep_pages", "sweep, its look for the pending", "pages"),
     ),
-    plots=(("add_us", "eventual_us", "top_us", "sweep_us", "control_us"),),
+    plots=(
+        ("add_us", "eventual_us", "top_us", "sweep_us", "control_us"),
+        ("add_pages", "eventual_pages", "sweep_pages"),
+    ),
 )
 COUNTERS = [10**n for n in range(7)]
 ADDS = 500
@@ -78,7 +86,22 @@ def _turn(counter_ids: Sequence[int], chance: random.Random) -> dict[str, float]
     found["eventual_us"] = typical_us(read, 200)
     top = partial(listing.list_counters, bench, ordering="-count", limit=10)
     found["top_us"] = typical_us(top, 50)
-    return found
+    return found | _pages(bench.pk, any_name())
+
+
+def _pages(namespace_id: int, name: str) -> dict[str, float]:
+    """Return the pages that the statements touch, whatever else the machine does."""
+    of_counter = {"namespace_id": namespace_id, "name": name}
+    event = {"token": uuid4(), "event_time": datetime.now(UTC), "delta": 1}
+    # Dead last writes are the adds', not the counters': autovacuum's job.
+    filling.execute("VACUUM counters_lastwrite")
+    return {
+        "sweep_pages": buffers.touched(
+            "rollups", "select_pending", grace=timedelta(0), most=50_000
+        ),
+        "eventual_pages": buffers.touched("rollups", "read_eventual", **of_counter),
+        "add_pages": buffers.touched("counters", "add_event", **of_counter, **event),
+    }
 
 
 def _sweep(sweeping: Any) -> None:
