@@ -9,6 +9,8 @@ from dataclasses import asdict
 from importlib import import_module
 from typing import Any
 
+import psutil
+
 from benchmarks import ground
 from benchmarks.scaling.points import Plan
 
@@ -30,12 +32,17 @@ def _measure(name: str, quick: bool, rounds: int) -> dict[str, Any]:
     plan = Plan(quick, rounds, lambda line: print(f"{name}: {line}", flush=True))
     trigger = "background" if name in WITH_TRIGGER else "off"
     with ground.prepared(ROLLUPS_TRIGGER=trigger):
+        others = psutil.cpu_percent(interval=2)
         began = time.monotonic()
         points = module.measure(plan)
         return {
             "axis": asdict(module.AXIS),
             "points": [asdict(point) for point in points],
-            "facts": machine.facts() | {"turns": f"{rounds} turns of each point"},
+            "facts": machine.facts()
+            | {
+                "turns": f"{rounds} turns of each point",
+                "others": f"other programs used {others:.0f} % of the cores just before",
+            },
             "seconds": round(time.monotonic() - began),
             "command": f"python -m benchmarks.scaling --only {name}"
             + (" --quick" if quick else ""),

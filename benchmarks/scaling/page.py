@@ -37,7 +37,8 @@ def table(result: dict[str, Any]) -> str:
     lines += [
         f"{facts['machine']}; PostgreSQL {facts['PostgreSQL']}; {facts['durability']};"
     ]
-    lines += [f"Python {facts['Python']}; commit {facts['commit']}, {facts['at']}."]
+    lines += [f"Python {facts['Python']}; commit {facts['commit']}, {facts['at']};"]
+    lines += [f"{facts['others']}."]
     return "\n".join(lines)
 
 

@@ -49,9 +49,16 @@ def test_exponent__refuses_what_has_none(
 
 def test_table__has_a_row_a_point_and_an_exponent_a_series() -> None:
     series = {"key": "add_us", "label": "add", "unit": "µs", "is_fitted": True}
-    facts = dict.fromkeys(
-        ("machine", "PostgreSQL", "durability", "Python", "commit", "at", "turns"), "-"
-    )
+    facts = [
+        "machine",
+        "PostgreSQL",
+        "durability",
+        "Python",
+        "commit",
+        "at",
+        "turns",
+        "others",
+    ]
 
     text = page.table(
         {
@@ -60,7 +67,7 @@ def test_table__has_a_row_a_point_and_an_exponent_a_series() -> None:
                 {"at": 10, "values": {"add_us": 200.0}},
                 {"at": 1_000, "values": {"add_us": 20_000.0}},
             ],
-            "facts": facts,
+            "facts": dict.fromkeys(facts, "-"),
             "seconds": 1,
             "command": "python -m benchmarks.scaling",
         }
