@@ -19,7 +19,7 @@ import psutil
 import redis
 
 from benchmarks.model import disk, web, writers
-from benchmarks.model.demands import Demands, Line
+from benchmarks.model.demands import Demands, Line, crowd
 from benchmarks.model.writers import Seen, Turn
 from benchmarks.scaling import filling, machine, workers
 from benchmarks.scaling.costs import Meter
@@ -56,8 +56,10 @@ def calibrate(data_dir: Path, say: Callable[[str], None]) -> Demands:
     say("the web server")
     rest = {events: web.cpu_of_call(events) for events in (1, 100)}
     return Demands(
-        add_client=_middle(seen, WITHOUT_TRIGGER, "client_cpu"),
-        add_postgres=statistics.fmean(map(postgres, WITHOUT_TRIGGER)),
+        add_client=_line(
+            *((crowd(t.writers), seen[t].client_cpu) for t in WITHOUT_TRIGGER)
+        ),
+        add_postgres=_line(*((crowd(t.writers), postgres(t)) for t in WITHOUT_TRIGGER)),
         add_wal_bytes=_middle(seen, WITHOUT_TRIGGER, "wal_bytes"),
         batch_client=_line(
             (small.batch, seen[small].client_cpu), (large.batch, seen[large].client_cpu)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -20,13 +21,24 @@ class Line:
         return self.fixed + self.each * n
 
 
+def crowd(writers: int) -> float:
+    """Return what the demands of an add grow with."""
+    return math.log2(writers)
+
+
+# Where many callers have a machine of their own: as crowded as the calibration's larger run.
+CROWDED = crowd(12)
+
+
 @dataclass(frozen=True, slots=True)
 class Demands:
     """Seconds of CPU, of the disk, of waiting; and bytes of WAL."""
 
-    # One `recording.add` in the process of the caller, and in PostgreSQL without the flush.
-    add_client: float
-    add_postgres: float
+    # One `recording.add` in the process of the caller, and in PostgreSQL without the flush;
+    # n is the binary logarithm of the writers: the more take turns on a core, the less of
+    # what one needs is still in its caches.
+    add_client: Line
+    add_postgres: Line
     add_wal_bytes: float
     # `recording.add_many` of n events.
     batch_client: Line

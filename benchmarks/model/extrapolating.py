@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.model import laws
-from benchmarks.model.demands import Demands
+from benchmarks.model.demands import CROWDED, Demands
 from benchmarks.model.system import Hosts, Predicted, Run, predict
 
 EVENTS_PER_SECOND = 75_000
@@ -145,7 +145,11 @@ def _cores(needed: float) -> int:
 def _of_call(demands: Demands, batch: int) -> tuple[float, float, float]:
     """Return a call's CPU in Python and in PostgreSQL, and its bytes of WAL."""
     if batch == 1:
-        return demands.add_client, demands.add_postgres, demands.add_wal_bytes
+        return (
+            demands.add_client.of(CROWDED),
+            demands.add_postgres.of(CROWDED),
+            demands.add_wal_bytes,
+        )
     return (
         demands.batch_client.of(batch),
         demands.batch_postgres.of(batch),

@@ -28,15 +28,19 @@ def demands_table(demands: Demands) -> str:
     def us(value: float) -> str:
         return _short(value * 1e6)
 
-    def line(value: Line) -> str:
-        return f"{us(value.fixed)} + {us(value.each)} n"
+    def line(value: Line, n: str = "n") -> str:
+        return f"{us(value.fixed)} + {us(value.each)} {n}"
 
     flushes = sorted(demands.flush_seconds)
     rows = [
-        ("`recording.add`: the caller's process", us(demands.add_client), "µs CPU"),
+        (
+            "`recording.add`: the caller's process",
+            line(demands.add_client, "log₂ w"),
+            "µs CPU",
+        ),
         (
             "`recording.add`: PostgreSQL, without the flush",
-            us(demands.add_postgres),
+            line(demands.add_postgres, "log₂ w"),
             "µs CPU",
         ),
         ("`recording.add`: WAL", _short(demands.add_wal_bytes), "bytes"),

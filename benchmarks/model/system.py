@@ -15,7 +15,7 @@ from itertools import islice
 
 import simpy
 
-from benchmarks.model.demands import Demands
+from benchmarks.model.demands import CROWDED, Demands, crowd
 from benchmarks.model.log import Log
 from benchmarks.model.processor import Processor
 
@@ -115,7 +115,9 @@ class System:
         self.in_database_seconds = 0.0
         self.messages = self.folds = self.counters_folded = 0
         if run.batch == 1:
-            self.client, self.postgres = demands.add_client, demands.add_postgres
+            crowded = CROWDED if run.calls_per_second else crowd(run.writers)
+            self.client = demands.add_client.of(crowded)
+            self.postgres = demands.add_postgres.of(crowded)
             self.wal_bytes = demands.add_wal_bytes
         else:
             self.client = demands.batch_client.of(run.batch)

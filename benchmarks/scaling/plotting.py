@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 # Distinct for those who do not see red from green (Okabe and Ito).
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
@@ -86,6 +87,9 @@ def _lines(
     place.set(
         xscale="log", yscale="log", xlabel=axis["grows"], ylabel=series[0]["unit"]
     )
+    place.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    place.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.6g}"))
+    place.yaxis.set_minor_formatter(NullFormatter())
     if max(sizes) < 100:
         place.set_xscale("log", base=2)
         place.set_xticks(sizes, [str(size) for size in sizes])

@@ -112,8 +112,8 @@ def test_log__settles_all_that_wait_in_one_flush() -> None:
 def _demands(**changes: float) -> Demands:
     nothing = Line(0.0, 0.0)
     found: dict[str, Any] = {
-        "add_client": 0.0002,
-        "add_postgres": 0.0002,
+        "add_client": Line(0.0002, 0.0),
+        "add_postgres": Line(0.0002, 0.0),
         "add_wal_bytes": 0.0,
         "round_trip": 0.0001,
         "message_client": 0.0,
