@@ -48,6 +48,8 @@ def prepared(**variables: str) -> Iterator[Path]:
     os.environ.setdefault("SECRET_KEY", secrets.token_urlsafe(50))
     os.environ["LOG_LEVEL"] = "ERROR"
     with ExitStack() as stack:
+        before = dict(os.environ)
+        stack.callback(_restore, before)
         name = stack.enter_context(
             tempfile.TemporaryDirectory(prefix="counters-bench-")
         )
@@ -68,6 +70,12 @@ def prepared(**variables: str) -> Iterator[Path]:
         models: Any = import_module("counters.models")
         models.Namespace.objects.get_or_create(name="bench")
         yield Path(name)
+
+
+def _restore(environment: dict[str, str]) -> None:
+    """So that nobody later takes servers that have stopped for ones that were asked for."""
+    os.environ.clear()
+    os.environ |= environment
 
 
 def execute(statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

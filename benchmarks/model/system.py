@@ -2,8 +2,8 @@
 
 A writer's call takes CPU of its own process, a round trip, CPU of PostgreSQL and a flush
 of the log. Its process gathers the counters that it wrote, as the publisher does, into
-messages; a worker folds what is pending of a message's counters, and what was written
-meanwhile goes into circulation. Locks inside PostgreSQL, memory and caches are not in it.
+messages, but for those that circulate; a worker folds what is pending of a message's
+counters, and what was written meanwhile goes into circulation. Locks inside PostgreSQL, memory and caches are not in it.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ import simpy
 
 from benchmarks.model.demands import CROWDED, Demands, crowd
 from benchmarks.model.log import Log
+from benchmarks.model.pacing import (
+    FIRST_GATHER_SECONDS,
+    MESSAGE_COUNTERS,
+    REST_SECONDS,
+    Sparing,
+    gather_seconds,
+    pause_seconds,
+)
 from benchmarks.model.processor import Processor
 
 Generator = simpy.events.ProcessGenerator
-
-# As in rollups.publisher and rollups.conf.
-GATHER_SECONDS, FIRST_GATHER_SECONDS = 0.04, 0.005
-REST_SECONDS = 0.025
-MESSAGE_COUNTERS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class _Writer:
     def __init__(self, env: simpy.Environment) -> None:
         self.waiting: set[int] = set()
         self.woken = env.event()
+        self.sparing = Sparing()
 
 
 class System:
@@ -109,7 +113,7 @@ class System:
         self.taken: simpy.Store = simpy.Store(env, 4 * max(1, run.workers))
         self.pending: Counter[int] = Counter()
         self.folded_at: dict[int, float] = {}
-        self.circulates_until: dict[int, float] = {}
+        self.circulating: set[int] = set()
         self.held: set[int] = set()
         self.took: list[float] = []
         self.in_database_seconds = 0.0
@@ -176,34 +180,42 @@ class System:
                 writer.woken = self.env.event()
                 yield writer.woken
                 yield self.env.timeout(FIRST_GATHER_SECONDS)
+            began, left = self.env.now, []
             while writer.waiting:
                 ids = list(islice(writer.waiting, MESSAGE_COUNTERS))
                 writer.waiting.difference_update(ids)
+                left = writer.sparing.left(ids, self.circulating)
+                # To ask what circulates costs about what a message does.
                 yield self.web.use(self.demands.message_client)
-                yield from self._send(ids)
+                if left:
+                    yield from self._send(left)
                 if len(ids) < MESSAGE_COUNTERS:
                     break
-            yield self.env.timeout(GATHER_SECONDS)
+            took = self.env.now - began
+            yield self.env.timeout(gather_seconds(took, all_spared=not left))
 
-    def _send(self, ids: list[int]) -> Generator:
+    def _send(self, ids: list[int], *, comes_back: bool = False) -> Generator:
         # The broker's own work; it stands beside the workers.
         yield self.worker.use(self.demands.message_broker)
         self.messages += 1
         if self.run.workers:
-            yield self.queue.put(ids)
+            yield self.queue.put((ids, comes_back))
 
     def _consume(self) -> Generator:
         """Hand messages on: the worker's main process, beside those that fold."""
         while True:
-            ids = yield self.queue.get()
+            message = yield self.queue.get()
             yield self.worker.use(self.demands.message_consumer)
-            yield self.taken.put(ids)
+            yield self.taken.put(message)
 
     def _work(self) -> Generator:
         demands = self.demands
         while True:
-            ids = yield self.taken.get()
+            ids, comes_back = yield self.taken.get()
             yield self.worker.use(demands.message_worker)
+            began = self.env.now
+            if comes_back:
+                self.circulating.difference_update(ids)
             yield self.database.use(demands.message_postgres)
             pending = [one for one in ids if self.pending[one]]
             rested = self.env.now - REST_SECONDS
@@ -212,7 +224,7 @@ class System:
             if mine:
                 yield from self._fold(mine)
             written_since = [one for one in pending if self.pending[one]]
-            self._circulate(written_since)
+            self._circulate(written_since, pause_seconds(self.env.now - began))
 
     def _fold(self, ids: list[int]) -> Generator:
         demands = self.demands
@@ -232,17 +244,16 @@ class System:
         self.folds += 1
         self.counters_folded += len(ids)
 
-    def _circulate(self, ids: list[int]) -> None:
-        now = self.env.now
-        turns = [one for one in ids if self.circulates_until.get(one, 0.0) <= now]
+    def _circulate(self, ids: list[int], pause: float) -> None:
+        turns = [one for one in ids if one not in self.circulating]
         if turns:
-            self.circulates_until.update(dict.fromkeys(turns, now + REST_SECONDS))
-            self.env.process(self._come_back(turns))
+            self.circulating.update(turns)
+            self.env.process(self._come_back(turns, pause))
 
-    def _come_back(self, ids: list[int]) -> Generator:
+    def _come_back(self, ids: list[int], pause: float) -> Generator:
         yield self.worker.use(self.demands.message_client)
-        yield self.env.timeout(REST_SECONDS)
-        yield from self._send(ids)
+        yield self.env.timeout(pause)
+        yield from self._send(ids, comes_back=True)
 
     def _meters(self) -> list[float]:
         return [

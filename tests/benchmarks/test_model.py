@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import simpy
 
-from benchmarks.model import laws
+from benchmarks.model import laws, pacing
 from benchmarks.model.demands import Demands, Line
 from benchmarks.model.log import Log
 from benchmarks.model.processor import Processor
 from benchmarks.model.system import Hosts, Predicted, Run, predict
+from rollups import conf, publisher, sparing, working
 
 DEMAND = 0.001
 
@@ -199,3 +200,24 @@ def test_system__is_the_same_for_the_same_seed(
     predicted: Callable[..., Predicted],
 ) -> None:
     assert predicted(5) == predicted(5)
+
+
+def test_pacing__is_the_products_own() -> None:
+    assert pacing.MESSAGE_COUNTERS == publisher.MESSAGE_COUNTERS
+    assert pacing.MOST_PASSED == sparing._MOST_PASSED
+    for took in (0.0, 0.004, 1.0):
+        for all_spared in (False, True):
+            ours = publisher._gather_seconds(took, all_spared=all_spared)
+            assert pacing.gather_seconds(took, all_spared=all_spared) == ours
+    assert conf.fold_rest_seconds() == pacing.REST_SECONDS
+    assert pacing.PAUSE_TIMES_FOLDING == working._PAUSE_TIMES_FOLDING
+    assert pacing.LONGEST_PAUSE_SECONDS == working._LONGEST_CROWDED_PAUSE_SECONDS
+
+
+def test_sparing__leaves_out_what_circulates() -> None:
+    spared = pacing.Sparing()
+
+    assert spared.left([1, 2], {2}) == [1]
+    assert spared.left([1, 2], set()) == [1, 2]
+    # Nothing was spared the last time, so this time nobody asks.
+    assert spared.left([1, 2], {2}) == [1, 2]

@@ -1,0 +1,46 @@
+"""When a process publishes and when a counter comes back, as the product does it.
+
+`tests/benchmarks/test_model.py` holds the numbers against the product's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+GATHER_SECONDS, FIRST_GATHER_SECONDS = 0.04, 0.005
+SPARED_GATHERINGS = 3
+GATHER_TIMES_SENDING, LONGEST_GATHER_SECONDS = 20, 0.2
+REST_SECONDS = 0.025
+PAUSE_TIMES_FOLDING, LONGEST_PAUSE_SECONDS = 10, 0.2
+MESSAGE_COUNTERS = 500
+MOST_PASSED = 31
+
+
+def gather_seconds(took_seconds: float, *, all_spared: bool) -> float:
+    """Return how long a process gathers after a message that took so long to send."""
+    least = GATHER_SECONDS * (SPARED_GATHERINGS if all_spared else 1)
+    return max(least, min(GATHER_TIMES_SENDING * took_seconds, LONGEST_GATHER_SECONDS))
+
+
+def pause_seconds(took_seconds: float) -> float:
+    """Return after how long a counter comes back whose task took so long."""
+    longer = min(PAUSE_TIMES_FOLDING * took_seconds, LONGEST_PAUSE_SECONDS)
+    return max(REST_SECONDS, longer)
+
+
+class Sparing:
+    """Asks what circulates, less and less often where nothing does."""
+
+    def __init__(self) -> None:
+        self._passing = self._passed = 0
+
+    def left(self, ids: Collection[int], circulating: set[int]) -> list[int]:
+        """Return those that need a message of their own."""
+        if self._passed < self._passing:
+            self._passed += 1
+            return list(ids)
+        left = [one for one in ids if one not in circulating]
+        spared = len(left) < len(ids)
+        self._passed = 0
+        self._passing = 0 if spared else min(2 * self._passing + 1, MOST_PASSED)
+        return left
