@@ -1,9 +1,16 @@
-"""The write side in Django's admin: namespaces, grants, API tokens."""
+"""The write side in Django's admin: namespaces, grants; API tokens where knox keeps them."""
 
 from __future__ import annotations
 
+from django.apps import apps
+
 from counters.admin.grants import GrantAdmin
 from counters.admin.namespaces import NamespaceAdmin
-from counters.admin.tokens import TokenAdmin
 
-__all__ = ["GrantAdmin", "NamespaceAdmin", "TokenAdmin"]
+__all__ = ["GrantAdmin", "NamespaceAdmin"]
+
+# A project may have the counters without their API, and then without knox.
+if apps.is_installed("knox"):
+    from counters.admin.tokens import TokenAdmin
+
+    __all__ += ["TokenAdmin"]

@@ -305,3 +305,47 @@ while article.views.read().count != before + 7:
     assert time.monotonic() < deadline, "the worker has not folded it"
     time.sleep(0.05)
 """
+
+
+def test_blog__needs_nothing_of_the_api(
+    migrated: Manage, environment: dict[str, str]
+) -> None:
+    """No rest_framework, no knox: the admin has everything but the API tokens."""
+    home = Path(environment["PWD"], "without_api")
+    home.mkdir()
+    (home / "__init__.py").touch()
+    (home / "settings.py").write_text(WITHOUT_API)
+    (home / "urls.py").write_text(URLS_WITHOUT_API)
+
+    asked = ("--settings", "without_api.settings")
+    checked = migrated("check", "--fail-level", "WARNING", *asked)
+    migrated("shell", "--no-imports", *asked, "-c", VISIT + ADMIN_WITHOUT_API)
+
+    assert "no issues" in checked
+    with pytest.raises(AssertionError, match="add 'knox' to INSTALLED_APPS"):
+        migrated("list_tokens", *asked)
+
+
+WITHOUT_API = """
+from blog.settings import *
+
+INSTALLED_APPS = [
+    app for app in INSTALLED_APPS if app not in ("rest_framework", "knox")
+]
+MIDDLEWARE = [one for one in MIDDLEWARE if not one.startswith("counters.api.")]
+ROOT_URLCONF = "without_api.urls"
+"""
+URLS_WITHOUT_API = """
+from django.contrib import admin
+from django.urls import path
+
+urlpatterns = [path("admin/", admin.site.urls)]
+"""
+ADMIN_WITHOUT_API = """
+client = Client()
+client.force_login(User.objects.create_superuser("without"))
+_, page = queries(client, "/admin/")
+assert "/admin/counters/namespace/" in page and "knox" not in page, page
+queries(client, "/admin/counters/counter/")
+queries(client, "/admin/counters/namespace/add/")
+"""
