@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from argparse import (
@@ -23,6 +24,9 @@ from rich.text import Text
 from counters.api.parsers import read_time
 from counters.errors import CountersError, InvalidValue
 
+# As a shell tells that SIGPIPE ended a program.
+_NOBODY_READS = 141
+
 
 class TaughtCommand(BaseCommand):
     """A command with `examples` below its --help, --json, and errors in one line."""
@@ -39,9 +43,15 @@ class TaughtCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
-            return super().execute(*args, **options)
+            answer = super().execute(*args, **options)
+            self.stdout.flush()
         except CountersError as error:
             raise CommandError(error.message) from error
+        except BrokenPipeError:
+            # What is buffered still goes nowhere, without a word about it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(_NOBODY_READS)
+        return answer
 
     def write_table(
         self, columns: Sequence[str], rows: Iterable[Sequence[str]]

@@ -62,3 +62,22 @@ def test_status__is_critical_without_a_database() -> None:
     assert ended.returncode == 2
     assert ended.stdout.startswith("CRITICAL - the database does not answer")
     assert ended.stderr == ""
+
+
+def test_command__whose_reader_has_gone_ends_without_a_word() -> None:
+    """As `manage.py ... | head` ends it."""
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    with os.fdopen(writer, "wb") as nobody_reads:
+        ended = subprocess.run(
+            [sys.executable, "manage.py", "print_role_sql", "counters_service"],
+            cwd=ROOT,
+            stdout=nobody_reads,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    assert (ended.returncode, ended.stderr) == (141, "")

@@ -42,15 +42,26 @@ Instants are UTC. In CSV and Parquet numbers have all their digits; in NDJSON th
 2^53 are text, as in the API. A token is exported as it is stored: a UUID. Parquet needs the
 package pyarrow.
 
-exit codes: 0 exported; 1 refused, with the reason; 2 wrong usage; 130 Ctrl-C, no file left
+exit codes: 0 exported; 1 refused, with the reason; 2 wrong usage; 130 Ctrl-C, no file left;
+141 the reader of the pipe has gone
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("what", choices=[*exporting.COLUMNS])
         parser.add_argument("--namespace", help="only this namespace's counters")
-        parser.add_argument("--from", dest="since", type=instant, metavar="INSTANT")
         parser.add_argument(
-            "--to", dest="until", type=instant, metavar="INSTANT", help="not included"
+            "--from",
+            dest="since",
+            type=instant,
+            metavar="INSTANT",
+            help="the first instant (default: that of the oldest kept)",
+        )
+        parser.add_argument(
+            "--to",
+            dest="until",
+            type=instant,
+            metavar="INSTANT",
+            help="the end, not included (default: none)",
         )
         parser.add_argument("--format", choices=FORMATS, help="default: csv")
         parser.add_argument(
