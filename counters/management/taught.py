@@ -24,6 +24,8 @@ from rich.text import Text
 from counters.api.parsers import read_time
 from counters.errors import CountersError, InvalidValue
 
+# Words of up to so many characters stay whole, whatever else has to be folded.
+_SHORT_WORD = 30
 # As a shell tells that SIGPIPE ended a program.
 _NOBODY_READS = 141
 
@@ -61,10 +63,14 @@ class TaughtCommand(BaseCommand):
             for row in rows:
                 self.stdout.write("\t".join(row))
             return
-        table = Table(box=SIMPLE_HEAD)
+        rows = list(rows)
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for number, column in enumerate(columns):
             table.add_column(
-                column, overflow="fold", justify="left" if number == 0 else "right"
+                column,
+                overflow="fold",
+                justify="left" if number == 0 else "right",
+                no_wrap=all(_is_short_word(row[number]) for row in rows),
             )
         for row in rows:
             # As text: a name may look like rich's markup.
@@ -89,6 +95,10 @@ class TaughtCommand(BaseCommand):
     def write_json(self, answer: object) -> None:
         """Print one JSON document, for scripts."""
         self.stdout.write(json.dumps(answer, ensure_ascii=False))
+
+
+def _is_short_word(cell: str) -> bool:
+    return len(cell) <= _SHORT_WORD and " " not in cell
 
 
 def instant(text: str) -> datetime | None:

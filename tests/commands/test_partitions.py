@@ -72,6 +72,25 @@ def test_partitions__lists_each_with_its_state(committed_namespace: Namespace) -
     assert f"counters_event_{today:%Y%m%d}\t" in told()
 
 
+def test_partitions__are_a_line_each_on_a_narrow_terminal(
+    committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    screen = StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+
+    call_command("partitions", stdout=screen)
+
+    today = datetime.now(UTC)
+    tomorrow = today + timedelta(days=1)
+    [line] = [line for line in screen.getvalue().splitlines() if " now" in line]
+    assert line.split()[:3] == [
+        f"counters_event_{today:%Y%m%d}",
+        f"{today:%Y-%m-%d}",
+        f"{tomorrow:%Y-%m-%d}",
+    ]
+
+
 def test_partitions__brings_strays_home_closes_and_drops(monday: None) -> None:
     made = json.loads(told("--make", "--json"))
 

@@ -106,6 +106,19 @@ def test_view__shows_names_as_they_are(committed_namespace: Namespace) -> None:
     assert "adds/s" in said
 
 
+def test_view__shows_the_whole_name_on_a_narrow_terminal(
+    committed_namespace: Namespace,
+) -> None:
+    add("blog.article:1234567:views", 3)
+    look = busiest.look()
+    screen = Console(file=StringIO(), width=80)
+
+    screen.print(top._view(busiest.compare(look, look, most=5)))
+
+    said = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert "test/blog.article:1234567:views" in "".join(said.split())
+
+
 def test_top__knows_its_namespace(db: None) -> None:
     with pytest.raises(CommandError, match="There is no namespace 'nope'"):
         call_command("top", "--namespace", "nope", "--once")

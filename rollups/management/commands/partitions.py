@@ -113,14 +113,15 @@ exit codes: 0 done; 1 refused, with the reason; 2 wrong usage
             self.write_json(rows)
             return
         self.write_table(
-            ["partition", "from", "to (not in it)", "size", "events, about", "state"],
+            ["partition", "from", "until", "size", "events", "state"],
             [
                 [
                     row["name"],
-                    row["from"] or "",
-                    row["to"] or "",
+                    # They begin and end at midnight, UTC.
+                    (row["from"] or "")[:10],
+                    (row["to"] or "")[:10],
                     filesizeformat(row["bytes"]).replace("\xa0", " "),
-                    "?" if row["events"] is None else f"{row['events']:,}",
+                    "?" if row["events"] is None else f"~{row['events']:,}",
                     row["state"],
                 ]
                 for row in rows
@@ -136,7 +137,7 @@ def _state(
     past_retention: set[str],
 ) -> str:
     if since is None or until is None:
-        return "for events that find no other"
+        return "for strays"
     if since > now:
         return "ahead"
     if until > now:

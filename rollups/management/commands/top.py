@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser, ArgumentTypeError
 from dataclasses import asdict
+from datetime import UTC
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -105,12 +106,14 @@ exit codes: 0 shown; 1 no such namespace; 2 wrong usage
 
 def _view(top: Top) -> Group:
     table = Table(box=SIMPLE_HEAD, expand=True)
-    for title in ("events/s", "count", "events", "", "last write"):
+    for title in ("events/s", "count", "events", "", "last write, UTC"):
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("counter", overflow="ellipsis", no_wrap=True, ratio=1)
+    table.add_column("counter", overflow="fold", ratio=1)
     for one in top.busiest:
         # As text: a name may look like rich's markup.
-        rate, count, events, pending, last_write, name = _cells(one)
+        rate, count, events, pending, _, name = _cells(one)
+        # Shorter than for programs: on a narrow terminal the name needs the room.
+        last_write = f"{one.counter.last_write_at.astimezone(UTC):%d %b %H:%M:%S}"
         style = "" if one.events_per_second else "dim"
         table.add_row(
             *(Text(cell) for cell in (rate, count, events, pending, last_write, name)),
