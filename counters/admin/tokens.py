@@ -117,7 +117,7 @@ class TokenAdmin(AdminBase):
             return format_html('<span class="badge badge-bad">expired {}</span>', when)
         return when
 
-    @admin.display(description="")
+    @admin.display(description="take back")
     def revoke_link(self, token: Any) -> SafeString:
         return format_html(
             '<a href="{}">Revoke<span class="visually-hidden"> the token that begins'

@@ -23,6 +23,8 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Rules that Django's admin breaks by itself: an inline's first column has no heading.
+DJANGOS_OWN = {"empty-table-header"}
 PASSWORD = "correct horse battery"
 expect.set_options(timeout=10_000)
 
@@ -92,18 +94,20 @@ def operator(page: Page) -> Page:
 
 @pytest.fixture
 def accessible() -> Callable[[Page], None]:
-    """Fails where axe finds something serious on the page as it is."""
+    """Fails where axe finds anything on the page as it is."""
     axe = Axe()
 
     def check(page: Page) -> None:
+        # A click returns when the next page begins to come: axe would judge half of it.
+        page.wait_for_load_state("load")
         # Its preloading would look for imported style sheets in the wrong place.
         options = {"resultTypes": ["violations"], "preload": False}
         found = axe.run(page, options=options).response
-        serious = [
+        wrong = [
             f"{page.url}: {one['id']}: {[node['html'] for node in one['nodes']][:3]}"
             for one in found["violations"]
-            if one["impact"] in {"serious", "critical"}
+            if one["id"] not in DJANGOS_OWN
         ]
-        assert serious == []
+        assert wrong == []
 
     return check
