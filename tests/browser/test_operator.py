@@ -198,3 +198,20 @@ def test_operations_page__refreshes_itself(operator: Page) -> None:
     expect(page.locator("details[open]")).to_have_count(1)
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("status")).to_have_text("Paused.")
+
+
+@pytest.mark.usefixtures("counted")
+def test_operator__reads_list_and_counter_on_a_phone(
+    operator: Page, accessible: Check
+) -> None:
+    page = operator
+    page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+    page.goto("/admin/counters/counter/")
+    accessible(page)
+    listed = page.evaluate("document.documentElement.scrollWidth")
+    page.get_by_role("link", name="page/about").click()
+    expect(page.locator(".big")).to_be_visible()
+    accessible(page)
+    shown = page.evaluate("document.documentElement.scrollWidth")
+
+    assert (listed, shown) == (PHONE["width"], PHONE["width"])
