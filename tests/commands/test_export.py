@@ -65,6 +65,22 @@ def test_export__totals_as_csv_have_all_their_digits(
     assert rows[2]["as_of"] == ""
 
 
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_export__draws_no_bar_over_its_rows(
+    counted: None, monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    screen = StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", screen)
+    written = TextIOWrapper(BytesIO(), write_through=True)
+    monkeypatch.setattr(written, "isatty", lambda: is_terminal)
+    monkeypatch.setattr(sys, "stdout", written)
+
+    call_command("export", "totals")
+
+    assert ("Exporting" in screen.getvalue()) is not is_terminal
+
+
 def test_export__ndjson_rounds_nothing_in_javascript(
     counted: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,7 +84,9 @@ exit codes: 0 exported; 1 refused, with the reason; 2 wrong usage; 130 Ctrl-C, n
             since=options["since"],
             until=options["until"],
         )
-        with _destination(output) as stream, _bar(what) as show:
+        # Rows that appear on the terminal need no bar, which would be drawn over them.
+        is_seen = output == "-" and sys.stdout.isatty()
+        with _destination(output) as stream, _bar(what, hidden=is_seen) as show:
             writer = open_writer(chosen, stream, exporting.COLUMNS[what])
             for batch in batches:
                 writer.write(batch)
@@ -117,15 +119,16 @@ def _destination(output: str) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[Any]:
+def _bar(what: str, *, hidden: bool) -> Iterator[Any]:
     columns = (
         SpinnerColumn(),
         TextColumn(f"Exporting {what}"),
         TextColumn("{task.completed:,} rows"),
-        TextColumn("{task.speed!s:.8} rows/s"),
         TimeElapsedColumn(),
     )
     # Rich draws nothing where standard error is no terminal.
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(
+        *columns, console=Console(stderr=True), transient=True, disable=hidden
+    ) as progress:
         task = progress.add_task(what, total=None)
         yield lambda rows: progress.advance(task, rows)
