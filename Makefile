@@ -7,12 +7,13 @@ HARNESS ?=
 VENV := .venv
 # Layers of tests that start programs, browsers or whole projects.
 SLOW_LAYERS := acceptance browser demo examples faults fuzz harness upgrades
+# What no version of a server makes a difference to: pages, files, the model, the client.
+ONCE := benchmarks browser client examples ops test_docs.py
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.installed-run
 DEV_READY := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.NOTPARALLEL:
 .PHONY: help run demo test test-quick faults check lint types migrations-check docs screenshots audit fuzz bench bench-quick bench-memory bench-scaling bench-model wheel clean
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -31,7 +32,8 @@ demo: $(RUN_READY) ## Show on a running service what the guarantees mean.
 
 test: $(DEV_READY) ## Run the tests on embedded servers, then on real ones if they answer.
 	@$(BIN)/python -m pytest $(ARGS)
-	@$(BIN)/python -m pytest --servers=real -m "not acceptance and not own_brokers" $(ARGS)
+	@$(BIN)/python -m pytest --servers=real -m "not acceptance and not own_brokers" \
+		$(addprefix --ignore=tests/,$(ONCE)) $(ARGS)
 
 test-quick: $(DEV_READY) ## Run the unit and database layers only (about two minutes).
 	@$(BIN)/python -m pytest -m "not acceptance and not faults and not own_brokers and not slow" \
@@ -41,7 +43,9 @@ faults: $(DEV_READY) ## Break everything in every way, for more than half an hou
 	@LONG_TESTS=1 $(BIN)/python -m pytest -m "faults or slow" $(ARGS)
 	@$(BIN)/python -m tests.harness $(HARNESS)
 
-check: lint types migrations-check docs audit test ## Run everything that CI runs.
+check: $(DEV_READY) ## Run everything that CI runs.
+	@$(MAKE) --jobs=2 --output-sync=target lint types migrations-check docs audit
+	@$(MAKE) test
 
 lint: $(DEV_READY) ## Check style and formatting.
 	@$(BIN)/ruff check .
