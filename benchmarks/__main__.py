@@ -58,10 +58,6 @@ def main() -> None:
     if not asked.write_page:
         found = _measure(asked)
         terminal.show_targets(Console(width=180), found)
-        if asked.json:
-            _keep(asked.json, found)
-        if asked.publish:
-            _keep(RESULTS, found)
     if asked.publish or asked.write_page:
         everything = json.loads(RESULTS.read_text())
         plots.draw_all(everything)
@@ -81,13 +77,18 @@ def _measure(asked: argparse.Namespace) -> dict[str, Any]:
             argv = [sys.executable, "-m", "benchmarks.one", name, *words]
             subprocess.run([*argv, f"--json={answer}"], check=True)
             found[name] = json.loads(answer.read_text())
+            # At once: what comes next may break off.
+            for path in filter(None, (asked.json, RESULTS if asked.publish else None)):
+                _keep(path, name, found[name])
     return found
 
 
-def _keep(path: Path, found: dict[str, Any]) -> None:
-    """Write what was found into the file, beside what is there of other suites."""
+def _keep(path: Path, name: str, found: dict[str, Any]) -> None:
+    """Write what a suite found into the file, beside what is there of others."""
     everything = json.loads(path.read_text()) if path.exists() else {}
-    text = json.dumps(everything | found, indent=1, ensure_ascii=False, sort_keys=True)
+    text = json.dumps(
+        everything | {name: found}, indent=1, ensure_ascii=False, sort_keys=True
+    )
     path.write_text(text + "\n")
 
 

@@ -36,8 +36,8 @@ _FIRST_GATHER_SECONDS = 0.005
 # adds may wait so long for their message.
 _SPARED_GATHERINGS = 3
 # Where processes crowd the cores, a message takes many times as long. So it may take a
-# twentieth of the time at most, up to a gathering that nobody would wait longer for.
-_GATHER_TIMES_SENDING = 20
+# tenth of the time at most, up to a gathering that nobody would wait longer for.
+_GATHER_TIMES_SENDING = 10
 _LONGEST_GATHER_SECONDS = 0.2
 # How far the metrics may be behind the tally: writing them costs a third of a message.
 _COUNT_UP_SECONDS = 1.0

@@ -16,8 +16,8 @@ from rollups.models import Sweep
 
 _LONGEST_PAUSE_SECONDS = 2.0
 # Where a fold takes long, because counters and processes crowd the cores, what it folded
-# comes back later, so that folds of one counter take a tenth of a worker's time at most.
-_PAUSE_TIMES_FOLDING = 10
+# comes back later, so that folds of one counter take a fifth of a worker's time at most.
+_PAUSE_TIMES_FOLDING = 5
 _LONGEST_CROWDED_PAUSE_SECONDS = 0.2
 
 

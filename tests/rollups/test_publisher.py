@@ -164,7 +164,7 @@ def test_put__spares_what_is_folded_soon_anyway(
 
 @pytest.mark.parametrize(
     ("took", "all_spared", "seconds"),
-    [(0.0, False, 0.04), (0.004, False, 0.08), (1.0, False, 0.2), (0.0, True, 0.12)],
+    [(0.0, False, 0.04), (0.008, False, 0.08), (1.0, False, 0.2), (0.0, True, 0.12)],
 )
 def test_gathering__is_longer_where_sending_takes_long(
     took: float, all_spared: bool, seconds: float, settings: Settings
