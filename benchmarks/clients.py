@@ -43,6 +43,7 @@ class Done:
     cpu_seconds: float
     step_seconds: list[float]
     errors: int
+    first_error: str = ""
 
 
 def run(orders: Orders, *, meanwhile: AbstractContextManager[object]) -> list[Done]:
@@ -81,7 +82,7 @@ def _client(
     while time.perf_counter() < warm:
         step(next(keys))
     barrier.wait(START_TIMEOUT_SECONDS)
-    took, errors = [], 0
+    took, errors, first_error = [], 0, ""
     pause = orders.clients / orders.steps_per_second if orders.steps_per_second else 0.0
     cpu, started = time.process_time(), time.perf_counter()
     before, end = started + pause * number / orders.clients, started + orders.seconds
@@ -90,11 +91,18 @@ def _client(
             time.sleep(max(0.0, before - time.perf_counter()))
         try:
             step(next(keys))
-        except Exception:
+        except Exception as error:
             errors += 1
+            first_error = first_error or repr(error)
         after = time.perf_counter()
         took.append(after - before)
         before = before + pause if pause else after
     answers.put(
-        Done(time.perf_counter() - started, time.process_time() - cpu, took, errors)
+        Done(
+            time.perf_counter() - started,
+            time.process_time() - cpu,
+            took,
+            errors,
+            first_error,
+        )
     )

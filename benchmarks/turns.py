@@ -53,6 +53,7 @@ class Measured:
     cpu_us: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     wal_bytes: list[float] = field(default_factory=list)
     errors: int = 0
+    first_error: str = ""
     histogram: HdrHistogram = field(
         default_factory=lambda: HdrHistogram(1, LONGEST_STEP_US, 3)
     )
@@ -107,6 +108,7 @@ def _turn(peer: Peer, orders: Orders, into: Measured) -> None:
     into.p99_ms.append(histogram.get_value_at_percentile(99) / 1000)
     events = sum(len(one.step_seconds) for one in done) * into.step_events
     into.errors += sum(one.errors for one in done)
+    into.first_error = into.first_error or max(one.first_error for one in done)
     into.events_per_second.append(
         sum(len(one.step_seconds) * into.step_events / one.seconds for one in done)
     )
@@ -125,6 +127,9 @@ def result(
 ) -> Result:
     """Return the peers' table, and the ratios of throughput that are asked for."""
     made = Result(title, Table([*HEADINGS, *COST_HEADINGS]))
+    for peer in peers:
+        if found[peer.key].errors:
+            print(f"{peer.title} failed: {found[peer.key].first_error}")
     for peer in peers:
         one = found[peer.key]
         rate = figure(one.events_per_second)
