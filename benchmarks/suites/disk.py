@@ -26,7 +26,7 @@ FROM (
 def measure(options: Options) -> Result:
     made = Result(TITLE, Table(["written as", "events", "rows", "indexes", "together"]))
     many = Load(options.pick(full=100_000, quick=10_000), "uniform")
-    seconds = options.pick(full=30, quick=5)
+    seconds = options.pick(full=20, quick=5)
     for name, peer, load in (
         ("add, one hot counter", add, HOT),
         (f"add, {many.words}", add, many),

@@ -70,6 +70,9 @@ def _counter(kept: int, options: Options) -> int:
     counter_id = recording.add(namespace="bench", name=f"read {kept}").counter_id
     if counter_id is None:
         raise RuntimeError("the namespace is not of this kind")
+    # Now: beside a last write that has waited while millions were appended, a fold would
+    # take them in parts.
+    folding.fold([counter_id])
     add_events(counter_id, kept)
     mark_pending(counter_id)
     folding.fold([counter_id])
