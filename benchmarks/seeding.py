@@ -17,14 +17,9 @@ SET xid = excluded.xid, written_at = excluded.written_at
 """
 
 
-# No statement takes longer than a client of this project waits for an answer.
-CHUNK = 1_000_000
-
-
 def add_events(counter_id: int, events: int) -> None:
-    """Append so many events of now."""
-    for done in range(0, events, CHUNK):
-        execute(EVENTS, [counter_id, min(CHUNK, events - done)])
+    """Append so many events of now, in one statement."""
+    execute(EVENTS, [counter_id, events])
 
 
 def mark_pending(counter_id: int) -> None:

@@ -18,7 +18,7 @@ from rollups import trigger
 
 TITLE = "A backlog, by number of worker processes"
 COUNTERS = 2_000
-EVENTS_EACH = 1_000
+EVENTS_EACH = 500
 GIVE_UP_SECONDS = 300
 BACKLOG = """
 INSERT INTO counters_event (counter_id, token, event_time, delta)
