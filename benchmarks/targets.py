@@ -220,7 +220,7 @@ TARGETS = [
         13,
         "bytes an event, many counters",
         "disk",
-        "bytes, add, 100,000 counters, uniform",
+        "bytes, add, 100,000 uniform",
         "≤",
         180,
     ),
