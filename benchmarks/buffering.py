@@ -25,7 +25,10 @@ FLUSH_EVERY_SECONDS = 1.0
 ROWS_A_TASK = 100
 PENDING = "buffer:pending"
 
-app = Celery("buffering", broker=os.environ.get("CELERY_BROKER_URL"))
+# Not the current app: that is the project's, whose triggers look for it.
+app = Celery(
+    "buffering", broker=os.environ.get("CELERY_BROKER_URL"), set_as_current=False
+)
 app.conf.update(
     task_default_queue="buffering",
     task_ignore_result=True,

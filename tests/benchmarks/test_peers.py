@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.core.cache import cache
 from django.db import connection
 
@@ -100,3 +101,9 @@ def test_load__spreads_as_it_says() -> None:
     # 1 / sum of k^-1.1 over a hundred is a little more than a quarter.
     assert 0.2 < zipf.count(0) / len(zipf) < 0.3
     assert Load(100, "zipf").keys(seed=1) == zipf != Load(100, "zipf").keys(seed=2)
+
+
+def test_buffering__leaves_the_projects_app_the_current_one() -> None:
+    """Triggers declare their queue by it; on RabbitMQ another's would be refused."""
+    assert current_app.main == "counters"
+    assert buffering.app.main == "buffering"
