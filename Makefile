@@ -7,8 +7,8 @@ HARNESS ?=
 VENV := .venv
 # Layers of tests that start programs, browsers or whole projects.
 SLOW_LAYERS := acceptance browser demo examples faults fuzz harness upgrades
-# What no version of a server makes a difference to: pages, files, the model, the client.
-ONCE := benchmarks browser client examples ops test_docs.py
+# What no version of a server makes a difference to: pages, parsers, files, the client.
+ONCE := benchmarks browser client demo examples fuzz ops security test_docs.py
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.installed-run
 DEV_READY := $(VENV)/.installed-dev
