@@ -18,7 +18,15 @@ PACKAGES = ["Django", "celery", "kombu", "psycopg", "djangorestframework", "guni
 
 
 def collect(options: Options) -> dict[str, str]:
-    """Return what there is to know of a run, as words."""
+    """Return what there is to know of a run of turns, as words."""
+    return of_machine() | {
+        "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        "turns": f"{options.rounds} of {options.seconds:g} s each, in turn",
+    }
+
+
+def of_machine() -> dict[str, str]:
+    """Return what there is to know of any run: where, on what, by which commit."""
     [(postgres,)] = ground.execute("SHOW server_version")
     [(shared_buffers,)] = ground.execute("SHOW shared_buffers")
     gigabytes = psutil.virtual_memory().total / 2**30
@@ -28,8 +36,6 @@ def collect(options: Options) -> dict[str, str]:
         "PostgreSQL": f"{postgres}, shared_buffers={shared_buffers}",
         "durability": ", ".join(f"{k}={v}" for k, v in ground.DURABLE.items()),
         "Python": platform.python_version(),
-        "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
-        "turns": f"{options.rounds} of {options.seconds:g} s each, in turn",
         "commit": _commit(),
         "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     }

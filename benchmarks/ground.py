@@ -82,12 +82,16 @@ def _restore(environment: dict[str, str]) -> None:
 
 def execute(statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Run a statement, however long it takes; return its rows."""
-    parameters_of: Any = import_module("django.db").connection.get_connection_params
-    where = {key: parameters_of().get(key) for key in PLACE}
-    # A connection of our own: the project's give up on a server that does not answer.
-    with psycopg.connect(**where, autocommit=True) as connection:
+    with patient_connection() as connection:
         cursor = connection.execute(statement, parameters or None)
         return list(cursor.fetchall()) if cursor.description else []
+
+
+def patient_connection() -> psycopg.Connection:
+    """Return a connection of our own: the project's give up on a long statement."""
+    parameters_of: Any = import_module("django.db").connection.get_connection_params
+    where = {key: parameters_of().get(key) for key in PLACE}
+    return psycopg.connect(**where, autocommit=True)
 
 
 def create_counters(counters: int) -> None:

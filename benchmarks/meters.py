@@ -28,11 +28,14 @@ def measured(programs: Mapping[str, int], *, into: Cost) -> Iterator[None]:
     `programs` are kinds of process and the process id of each one's parent; its children,
     those that have ended too, are counted with it.
     """
-    before, wal = {kind: _cpu(pid) for kind, pid in programs.items()}, _wal_position()
+    before, wal = (
+        {kind: cpu_seconds(pid) for kind, pid in programs.items()},
+        wal_position(),
+    )
     yield
-    into.wal_bytes = _wal_position() - wal
+    into.wal_bytes = wal_position() - wal
     into.cpu_seconds = {
-        kind: _cpu(pid) - before[kind] for kind, pid in programs.items()
+        kind: cpu_seconds(pid) - before[kind] for kind, pid in programs.items()
     }
 
 
@@ -51,8 +54,8 @@ def servers() -> dict[str, int]:
     return found
 
 
-def _cpu(pid: int) -> float:
-    """Return the CPU seconds of a process and of all that it started."""
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU seconds of a process and of all that it started, ended ones too."""
     parent = psutil.Process(pid)
     total = 0.0
     for process in [parent, *parent.children(recursive=True)]:
@@ -64,7 +67,7 @@ def _cpu(pid: int) -> float:
     return total
 
 
-def _wal_position() -> int:
+def wal_position() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"

@@ -18,10 +18,11 @@ from typing import Any
 import psutil
 import redis
 
+from benchmarks import facts
 from benchmarks.model import disk, web, writers
 from benchmarks.model.demands import Demands, Line, crowd
 from benchmarks.model.writers import Seen, Turn
-from benchmarks.scaling import filling, machine, workers
+from benchmarks.scaling import filling, workers
 from benchmarks.scaling.costs import Meter
 
 ADDS = [Turn(3), Turn(12)]
@@ -84,7 +85,7 @@ def calibrate(data_dir: Path, say: Callable[[str], None]) -> Demands:
         flush_seconds=flush.seconds,
         flush_cpu=flush.cpu_seconds,
         flush_bytes_per_second=flush.bytes_per_second,
-        facts=machine.facts()
+        facts=facts.of_machine()
         | {
             "others": f"{statistics.fmean(one.others for one in seen.values()):.2f} cores"
         },

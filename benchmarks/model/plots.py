@@ -17,32 +17,20 @@ def validation(compared: Sequence[Compared], path: Path) -> None:
     ]
     writers = [one.turn.writers for one in one_worker]
     figure, (left, right) = new_figure(2)
-    left.plot(
-        writers,
-        [one.predicted.calls_per_second for one in one_worker],
-        color=COLOURS[0],
-        label="simulated",
-    )
-    left.plot(
-        writers,
-        [one.seen.calls_per_second for one in one_worker],
-        "o",
-        color=COLOURS[1],
-        label="measured",
-    )
-    right.plot(
-        writers,
-        [one.predicted.mean_ms for one in one_worker],
-        color=COLOURS[0],
-        label="simulated",
-    )
-    right.plot(
-        writers,
-        [one.seen.mean_ms for one in one_worker],
-        "o",
-        color=COLOURS[1],
-        label="measured",
-    )
+    for place, simulated, measured in (
+        (
+            left,
+            [one.predicted.calls_per_second for one in one_worker],
+            [one.seen.calls_per_second for one in one_worker],
+        ),
+        (
+            right,
+            [one.predicted.mean_ms for one in one_worker],
+            [one.seen.mean_ms for one in one_worker],
+        ),
+    ):
+        place.plot(writers, simulated, color=COLOURS[0], label="simulated")
+        place.plot(writers, measured, "o", color=COLOURS[1], label="measured")
     left.set_ylabel("adds/s")
     left.set_ylim(bottom=0)
     right.set_ylabel("mean response, ms")

@@ -36,12 +36,6 @@ def since(before: Mapping[str, float]) -> dict[str, float]:
     return {kind: used - before.get(kind, 0.0) for kind, used in cpu_seconds().items()}
 
 
-def wal_bytes() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_current_wal_insert_lsn() - '0/0'")
-        return int(cursor.fetchone()[0])
-
-
 def show_plan(app: str, statement: str, parameters: Mapping[str, Any]) -> None:
     """Print what a statement does, run once more and rolled back."""
     with connection.cursor() as cursor:

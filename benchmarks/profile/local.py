@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from benchmarks import meters
 from benchmarks.profile import backends, sampling, showing
 
 
@@ -18,11 +19,11 @@ def profile(
     First without the sampler, for the figures, then with it, for the shares.
     """
     _run(step, seconds / 4)  # warm up
-    postgres, wal = backends.cpu_seconds(), backends.wal_bytes()
+    postgres, wal = backends.cpu_seconds(), meters.wal_position()
     cpu, began = time.process_time(), time.perf_counter()
     steps = _run(step, seconds / 2)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - began
-    wal = backends.wal_bytes() - wal
+    wal = meters.wal_position() - wal
     spent = backends.since(postgres)
     showing.show(
         title,

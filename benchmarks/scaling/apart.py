@@ -28,7 +28,7 @@ def measured(name: str, quick: bool, rounds: int) -> dict[str, Any]:
 
 def _measure(name: str, quick: bool, rounds: int) -> dict[str, Any]:
     module = import_module(f"benchmarks.scaling.axes.{name}")
-    machine: Any = import_module("benchmarks.scaling.machine")
+    facts: Any = import_module("benchmarks.facts")
     plan = Plan(quick, rounds, lambda line: print(f"{name}: {line}", flush=True))
     trigger = "background" if name in WITH_TRIGGER else "off"
     with ground.prepared(ROLLUPS_TRIGGER=trigger):
@@ -38,7 +38,7 @@ def _measure(name: str, quick: bool, rounds: int) -> dict[str, Any]:
         return {
             "axis": asdict(module.AXIS),
             "points": [asdict(point) for point in points],
-            "facts": machine.facts()
+            "facts": facts.of_machine()
             | {
                 "turns": f"{rounds} turns of each point",
                 "others": f"other programs used {others:.0f} % of the cores just before",

@@ -9,6 +9,7 @@ from typing import LiteralString
 
 import psutil
 
+from benchmarks.meters import cpu_seconds
 from benchmarks.scaling.filling import execute
 
 WAL = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint"
@@ -61,18 +62,6 @@ class Meter:
         program = cpu_seconds(self._program) if self._program else 0.0
         postgres = cpu_seconds(self._postgres)
         return time.perf_counter(), postgres, program, _number(WAL)
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU seconds of a process and of all that it started, ended ones too."""
-    parent = psutil.Process(pid)
-    total = 0.0
-    for process in [parent, *parent.children(recursive=True)]:
-        try:
-            total += sum(process.cpu_times()[:4])
-        except psutil.NoSuchProcess:
-            continue
-    return total
 
 
 @cache

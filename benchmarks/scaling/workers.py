@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +10,8 @@ from typing import Any
 
 import redis
 
+from benchmarks import programs
+from benchmarks.programs import Running
 from benchmarks.scaling import filling
 
 PATIENCE_SECONDS = 120
@@ -22,23 +21,11 @@ LOOK_EVERY_SECONDS = 0.02
 @contextmanager
 def working(processes: int, *, counter_ids: Sequence[int]) -> Iterator[int]:
     """Run a worker that has folded something already; yield its process id."""
-    command = [sys.executable, "-m", "celery", "-A", "counters_project", "worker"]
-    command += ["--concurrency", str(processes), "--loglevel", "ERROR"]
-    command += ["--without-gossip", "--without-mingle"]
-    worker = subprocess.Popen(
-        command,
-        env=os.environ | {"COUNTERS_ROLE": "worker"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
+    with programs.workers(Running(), processes=processes) as running:
         filling.add_events_of_many(counter_ids, 1)
         ask(counter_ids)
         wait_until_folded()
-        yield worker.pid
-    finally:
-        worker.terminate()
-        worker.wait(30)
+        yield running.pids["worker"]
 
 
 def ask(counter_ids: Sequence[int]) -> None:
