@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.plans import seeding
+from tests.plans.explaining import MODES
 from tests.plans.seeding import Seeded
 
 
@@ -18,3 +19,8 @@ def seeded(django_db_setup: None, django_db_blocker: Any) -> Iterator[Seeded]:
     yield found
     with django_db_blocker.unblock():
         seeding.clean()
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> str:
+    return str(request.param)

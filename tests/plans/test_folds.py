@@ -10,16 +10,11 @@ from django.db import connection
 
 from benchmarks.pages.seeding import SLOTS
 from counters.models import Counter, LastWrite
-from tests.plans.explaining import MODES, explain_file
+from tests.plans.explaining import explain_file
 from tests.plans.seeding import TO_FOLD, Seeded
 
 pytestmark = pytest.mark.django_db
 NOTHING = timedelta(0)
-
-
-@pytest.fixture(params=MODES)
-def mode(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 def test_fold__reads_no_more_pages_however_many_events_are_kept(

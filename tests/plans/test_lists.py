@@ -11,17 +11,12 @@ from django.test import Client
 
 from counters.models import Namespace
 from rollups import inspecting, listing
-from tests.plans.explaining import MODES, Asked, Plan, explain_file
+from tests.plans.explaining import Asked, Plan, explain_file
 from tests.plans.seeding import COUNTERS, Seeded
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/counters/counter/"
 PAGE = 50
-
-
-@pytest.fixture(params=MODES)
-def mode(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 @pytest.fixture

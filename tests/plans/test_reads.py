@@ -5,16 +5,11 @@ from __future__ import annotations
 import pytest
 
 from counters.models import Counter
-from tests.plans.explaining import MODES, explain_file
+from tests.plans.explaining import explain_file
 from tests.plans.seeding import TO_FOLD, Seeded
 
 pytestmark = pytest.mark.django_db
 PAGE = 50
-
-
-@pytest.fixture(params=MODES)
-def mode(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 def test_read_eventual__reads_as_many_pages_with_a_long_history_as_with_a_short_one(

@@ -7,16 +7,11 @@ from uuid import uuid4
 
 import pytest
 
-from tests.plans.explaining import MODES, explain_file
+from tests.plans.explaining import explain_file
 from tests.plans.seeding import Seeded
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(params=MODES)
-def mode(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 def test_add_event__reads_its_counter_and_nothing_else(
