@@ -38,8 +38,9 @@ def work(
     """Fold the counters, those that are far behind in parts, for ROLLUPS_TASK_SECONDS.
 
     Returns those that are pending still. What was written since, or rests, comes back
-    after the rest, which is longer where this took long. What another fold holds comes back after a pause that doubles with
-    each turn. What is folded in parts comes back behind the messages that wait now.
+    after the rest, which is longer where this took long. What another fold holds comes
+    back after a pause that doubles with each turn. What is folded in parts comes back
+    behind the messages that wait now.
     """
     metrics.count_message(_source(turn, sweep_id))
     if turn:
