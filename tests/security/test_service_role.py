@@ -152,6 +152,7 @@ def test_admin__does_everything_as_the_role(superuser: User, as_role: None) -> N
         "grants-INITIAL_FORMS": "0",
         "grants-0-user": str(superuser.pk),
         "grants-0-can_read": "on",
+        "confirmed": "yes",
     }
 
     added = client.post("/admin/counters/namespace/add/", fields)
