@@ -71,8 +71,9 @@ def test_command__whose_reader_has_gone_ends_without_a_word() -> None:
 
     with os.fdopen(writer, "wb") as nobody_reads:
         ended = subprocess.run(
-            [sys.executable, "manage.py", "print_role_sql", "counters_service"],
+            [sys.executable, "manage.py", "rollup_status"],
             cwd=ROOT,
+            env=os.environ | {"DATABASE_URL": NOBODY_LISTENS},
             stdout=nobody_reads,
             stderr=subprocess.PIPE,
             text=True,
