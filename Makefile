@@ -9,6 +9,9 @@ VENV := .venv
 SLOW_LAYERS := acceptance browser demo examples faults fuzz harness upgrades
 # What no version of a server makes a difference to: pages, parsers, files, the client.
 ONCE := benchmarks browser client demo examples fuzz ops security test_docs.py
+# Test files that run side by side, each process with servers of its own. Many tests wait for
+# programs; more than two, and those that break brokers would hold each other up.
+SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.installed-run
 DEV_READY := $(VENV)/.installed-dev
@@ -31,12 +34,12 @@ demo: $(RUN_READY) ## Show on a running service what the guarantees mean.
 	@exec $(BIN)/python -m counters_project.demo $(ARGS)
 
 test: $(DEV_READY) ## Run the tests on embedded servers, then on real ones if they answer.
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 	@$(BIN)/python -m pytest --servers=real -m "not acceptance and not own_brokers" \
 		$(addprefix --ignore=tests/,$(ONCE)) $(ARGS)
 
 test-quick: $(DEV_READY) ## Run the unit and database layers only (about two minutes).
-	@$(BIN)/python -m pytest -m "not acceptance and not faults and not own_brokers and not slow" \
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not acceptance and not faults and not own_brokers and not slow" \
 		$(addprefix --ignore=tests/,$(SLOW_LAYERS)) $(ARGS)
 
 faults: $(DEV_READY) ## Break everything in every way, for more than half an hour.

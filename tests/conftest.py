@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as TallyOf
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -25,6 +26,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(
             "broker_url", urls, ids=[url.split(":")[0] for url in urls]
         )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let no two tests share an id: of those, pytest-xdist would run one."""
+    for item in items:
+        # schemathesis tells the calls of the API apart in the tests' names only.
+        if call := getattr(item, "operation_label", None):
+            item._id = item.id.with_params(call)
+    ids = [item.nodeid for item in items]
+    shared = [each for each, times in TallyOf(ids).items() if times > 1]
+    if shared:
+        raise pytest.UsageError(f"Tests of the same id: {shared}")
 
 
 @pytest.fixture(autouse=True)

@@ -133,6 +133,10 @@ def _embedded_servers(started: ExitStack, data_dir: Path) -> Servers:
 
 
 def _real_servers(started: ExitStack) -> Servers:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        raise pytest.UsageError(
+            "--servers=real goes without --numprocesses: a real server has one database"
+        )
     # The databases on a real server have fixed names: one run at a time.
     lock = started.enter_context(
         (Path(tempfile.gettempdir()) / "counters-tests-real.lock").open("w")

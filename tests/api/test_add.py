@@ -24,7 +24,11 @@ def test_add__answers_token_and_event_time(api: Api) -> None:
     assert Event.objects.get().delta == 3
 
 
-@pytest.mark.parametrize("token", [tokens.new().text, str(uuid4()), "order 17"])
+@pytest.mark.parametrize(
+    "token",
+    [tokens.new().text, str(uuid4()), "order 17"],
+    ids=["uuidv7", "uuidv4", "text"],
+)
 @pytest.mark.parametrize("where", ["body", "header"])
 def test_add__answers_a_repeat_with_the_first_event(
     api: Api, token: str, where: str

@@ -74,7 +74,7 @@ def test_clear__without_any_body_is_taken(api: Api) -> None:
     assert count(api) == 0
 
 
-@pytest.mark.parametrize("token", [tokens.new().text, "monday"])
+@pytest.mark.parametrize("token", [tokens.new().text, "monday"], ids=["uuidv7", "text"])
 @pytest.mark.parametrize("where", ["body", "header"])
 @pytest.mark.parametrize("folded", [True, False])
 def test_clear__repeated_changes_nothing(

@@ -55,7 +55,9 @@ def test_events__of_an_empty_batch_are_no_error(api: Api) -> None:
     assert answer(send(api)) == {"results": []}
 
 
-@pytest.mark.parametrize("token", [tokens.new().text, "order 17"])
+@pytest.mark.parametrize(
+    "token", [tokens.new().text, "order 17"], ids=["uuidv7", "text"]
+)
 def test_events__repeated_within_and_across_batches_count_once(
     api: Api, token: str
 ) -> None:
@@ -70,7 +72,9 @@ def test_events__repeated_within_and_across_batches_count_once(
     assert Event.objects.count() == 2
 
 
-@pytest.mark.parametrize("token", [tokens.new().text, "order 17"])
+@pytest.mark.parametrize(
+    "token", [tokens.new().text, "order 17"], ids=["uuidv7", "text"]
+)
 def test_events__repeat_a_single_add_and_the_other_way_round(
     api: Api, token: str
 ) -> None:
@@ -182,7 +186,9 @@ def test_events__of_which_one_is_bad_are_refused_by_its_index(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("token", [tokens.new().text, "order 17"])
+@pytest.mark.parametrize(
+    "token", [tokens.new().text, "order 17"], ids=["uuidv7", "text"]
+)
 @pytest.mark.parametrize("position", [0, 20])
 def test_events__of_which_one_conflicts_leave_nothing_to_count(
     committed_api: Api, token: str, position: int

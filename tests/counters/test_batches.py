@@ -45,7 +45,11 @@ def test_add_many__of_nothing_is_nothing(namespace: Namespace) -> None:
     assert recording.add_many([]) == []
 
 
-@pytest.mark.parametrize("token", [tokens.new().text, str(uuid4()), "order 17"])
+@pytest.mark.parametrize(
+    "token",
+    [tokens.new().text, str(uuid4()), "order 17"],
+    ids=["uuidv7", "uuidv4", "text"],
+)
 def test_add_many__counts_a_token_once_within_and_across_batches(
     namespace: Namespace, token: str
 ) -> None:
@@ -81,7 +85,9 @@ def test_add_many__takes_one_token_on_several_counters(namespace: Namespace) -> 
     assert not any(one.duplicate for one in recorded)
 
 
-@pytest.mark.parametrize("token", [tokens.new().text, "order 17"])
+@pytest.mark.parametrize(
+    "token", [tokens.new().text, "order 17"], ids=["uuidv7", "text"]
+)
 def test_add_many__refuses_the_batch_for_a_conflict_with_an_earlier_event(
     namespace: Namespace, token: str
 ) -> None:
@@ -98,7 +104,9 @@ def test_add_many__refuses_the_batch_for_a_conflict_with_an_earlier_event(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("token", [tokens.new().text, "order 17"])
+@pytest.mark.parametrize(
+    "token", [tokens.new().text, "order 17"], ids=["uuidv7", "text"]
+)
 def test_add_many__leaves_nothing_of_a_refused_batch(
     committed_namespace: Namespace, token: str
 ) -> None:

@@ -120,7 +120,9 @@ def test_add__counts_one_token_of_many_threads_once(
     assert Event.objects.count() == 1
 
 
-@pytest.mark.parametrize("token", [tokens.new().text, "order 17"])
+@pytest.mark.parametrize(
+    "token", [tokens.new().text, "order 17"], ids=["uuidv7", "text"]
+)
 @pytest.mark.parametrize("committed", [True, False])
 def test_add__of_a_token_waits_for_its_first_use_to_end(
     threads: Threads, token: str, committed: bool
@@ -148,7 +150,9 @@ def test_add__of_a_token_waits_for_its_first_use_to_end(
     assert Event.objects.exclude(delta=0).count() == 1
 
 
-@pytest.mark.parametrize("token", [tokens.new().text, "order 17"])
+@pytest.mark.parametrize(
+    "token", [tokens.new().text, "order 17"], ids=["uuidv7", "text"]
+)
 def test_add__of_a_conflicting_pair_takes_exactly_one(
     threads: Threads, token: str
 ) -> None:
