@@ -7,6 +7,8 @@ from importlib.resources import files
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import ClientCursor
+from psycopg.pq import Format
 
 
 @cache
@@ -74,4 +76,8 @@ def _kept_cursor(connection: BaseDatabaseWrapper) -> Any:
     if cursor is None:
         with connection.wrap_database_errors:
             cursor = driver.counters_cursor = connection.create_cursor()
+        # Django's loader of a timestamp that comes as text is written in Python. Its
+        # client-side cursors, which are its default, know text only.
+        if not isinstance(cursor, ClientCursor):
+            cursor.format = Format.BINARY
     return connection.make_cursor(cursor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -11,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from counters import recording
 from counters.models import Namespace
+from rollups import reading
 
 
 def add(namespace: Namespace) -> None:
@@ -73,6 +75,21 @@ def test_statement__is_seen_by_whoever_watches(committed_namespace: Namespace) -
         add(committed_namespace)
 
     assert len(seen) == len(queries) == 1
+
+
+def test_cursor__reads_what_any_other_reads(committed_namespace: Namespace) -> None:
+    recording.add(namespace="test", name="hits", delta=-(2**63))
+    recording.add(namespace="test", name="hits", delta=-5)
+    counter = {"namespace": "test", "name": "hits", "accuracy": "accurate"}
+
+    by_the_kept = reading.get(**counter)
+    with CaptureQueriesContext(connection):
+        by_another = reading.get(**counter)
+
+    assert kept() is not None
+    assert by_the_kept.count == by_another.count == -(2**63) - 5
+    assert by_the_kept.last_write_at == by_another.last_write_at
+    assert by_the_kept.as_of.utcoffset() == by_another.as_of.utcoffset() == timedelta(0)
 
 
 def test_cursor__is_good_after_an_error(committed_namespace: Namespace) -> None:
