@@ -29,7 +29,7 @@ def pause_seconds(took_seconds: float) -> float:
 
 
 class Sparing:
-    """Asks what circulates, less and less often where nothing does."""
+    """Asks what circulates, less and less often where little does."""
 
     def __init__(self) -> None:
         self._passing = self._passed = 0
@@ -40,7 +40,7 @@ class Sparing:
             self._passed += 1
             return list(ids)
         left = [one for one in ids if one not in circulating]
-        spared = len(left) < len(ids)
+        pays = 2 * len(left) <= len(ids)
         self._passed = 0
-        self._passing = 0 if spared else min(2 * self._passing + 1, MOST_PASSED)
+        self._passing = 0 if pays else min(2 * self._passing + 1, MOST_PASSED)
         return left
