@@ -31,6 +31,7 @@ BATCHES = [Turn(3, batch=30, trigger="off"), Turn(3, batch=300, trigger="off")]
 TURN_SECONDS, ROUNDS = 2.0, 3
 FOLDS = [(1, 2), (100, 2), (100, 20)]
 MESSAGES, MESSAGE_IDS = 1_000, 10
+ASKED, ASKS = (10, 300), 200
 ROUND_TRIPS = 2_000
 
 
@@ -73,6 +74,7 @@ def calibrate(data_dir: Path, say: Callable[[str], None]) -> Demands:
         ),
         rest=_line((1, rest[1]), (100, rest[100])),
         round_trip=_round_trip(),
+        ask=_line(*((n, _ask(counter_ids[:n])) for n in ASKED)),
         message_client=_message_of_writer(seen),
         message_broker=message["broker"],
         message_consumer=message["consumer"],
@@ -148,6 +150,16 @@ def _round_trip() -> float:
             took.append(time.perf_counter() - began)
         cpu = time.process_time() + sum(process.cpu_times()[:2]) - cpu
     return max(0.0, statistics.median(took) - cpu / ROUND_TRIPS)
+
+
+def _ask(counter_ids: list[int]) -> float:
+    """Return what it takes to ask which of the counters circulate, in CPU seconds."""
+    circulation: Any = import_module("rollups.circulation")
+    circulation.coming_soon(counter_ids)  # connects
+    cpu = time.process_time()
+    for _ in range(ASKS):
+        circulation.coming_soon(counter_ids)
+    return (time.process_time() - cpu) / ASKS
 
 
 def _fold(counter_ids: list[int], each: int) -> tuple[float, float, float]:

@@ -48,6 +48,8 @@ class Demands:
     rest: Line
     # From one process to the other and back, where both had gone to sleep.
     round_trip: float
+    # Asking the cache which of n counters circulate, or telling it, in who asks.
+    ask: Line
     # A message of a trigger: in the writer's process, in the broker, in the worker's main
     # process and in the one that folds.
     message_client: float

@@ -34,9 +34,14 @@ class Sparing:
     def __init__(self) -> None:
         self._passing = self._passed = 0
 
+    @property
+    def asks(self) -> bool:
+        """Whether the next question goes to the cache, which costs something."""
+        return self._passed >= self._passing
+
     def left(self, ids: Collection[int], circulating: set[int]) -> list[int]:
         """Return those that need a message of their own."""
-        if self._passed < self._passing:
+        if not self.asks:
             self._passed += 1
             return list(ids)
         left = [one for one in ids if one not in circulating]

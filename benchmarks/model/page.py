@@ -61,6 +61,7 @@ def demands_table(demands: Demands) -> str:
         ),
         ("REST call of n events: Gunicorn", line(demands.rest), "µs CPU"),
         ("round trip, beside the CPU of both ends", us(demands.round_trip), "µs"),
+        ("asking what circulates of n counters", line(demands.ask), "µs CPU"),
         ("message of a trigger: its writer", us(demands.message_client), "µs CPU"),
         ("message: Valkey", us(demands.message_broker), "µs CPU"),
         ("message: Celery's main process", us(demands.message_consumer), "µs CPU"),

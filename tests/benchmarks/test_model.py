@@ -131,6 +131,7 @@ def _demands(**changes: float) -> Demands:
         batch_postgres=nothing,
         batch_wal_bytes=nothing,
         rest=nothing,
+        ask=nothing,
         fold_worker=nothing,
         fold_postgres=nothing,
         fold_wal_bytes=nothing,
@@ -217,6 +218,7 @@ def test_pacing__is_the_products_own() -> None:
 def test_sparing__leaves_out_what_circulates() -> None:
     spared = pacing.Sparing()
 
+    assert spared.asks
     assert spared.left([1, 2], {2}) == [1]
     assert spared.left([1, 2], set()) == [1, 2]
     # Nothing was spared the last time, so this time nobody asks.
