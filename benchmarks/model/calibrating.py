@@ -7,10 +7,12 @@ since how many calls share one depends on the load.
 
 from __future__ import annotations
 
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ import psutil
 import redis
 
 from benchmarks import facts
-from benchmarks.model import disk, web, writers
+from benchmarks.model import disk, fitting, web, writers
 from benchmarks.model.demands import Demands, Line, crowd
 from benchmarks.model.writers import Seen, Turn
 from benchmarks.scaling import filling, workers
@@ -57,7 +59,7 @@ def calibrate(data_dir: Path, say: Callable[[str], None]) -> Demands:
     message = _messages(counter_ids[:MESSAGE_IDS])
     say("the web server")
     rest = {events: web.cpu_of_call(events) for events in (1, 100)}
-    return Demands(
+    demands = Demands(
         add_client=_line(
             *((crowd(t.writers), seen[t].client_cpu) for t in WITHOUT_TRIGGER)
         ),
@@ -92,6 +94,10 @@ def calibrate(data_dir: Path, say: Callable[[str], None]) -> Demands:
             "others": f"{statistics.fmean(one.others for one in seen.values()):.2f} cores"
         },
     )
+    say("how many jobs stay where they were woken")
+    alone = {turn: seen[turn] for turn in WITHOUT_TRIGGER}
+    cores = multiprocessing.cpu_count()
+    return replace(demands, sticky=fitting.sticky(demands, alone, cores=cores))
 
 
 def _turns(

@@ -66,6 +66,8 @@ class Demands:
     flush_seconds: list[float]
     flush_cpu: float
     flush_bytes_per_second: float
+    # The only number that is fitted and not measured: see `fitting`.
+    sticky: float = 0.0
     facts: dict[str, str] = field(default_factory=dict)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import simpy
 
-from benchmarks.model.processor import Processor
+from benchmarks.model.processor import Cores, Processor
 
 
 class Log:
@@ -16,7 +16,7 @@ class Log:
     def __init__(
         self,
         env: simpy.Environment,
-        processor: Processor,
+        processor: Processor | Cores,
         chance: random.Random,
         *,
         flush_seconds: Sequence[float],

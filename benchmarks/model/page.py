@@ -78,6 +78,7 @@ def demands_table(demands: Demands) -> str:
         ("flush of the WAL, p99", us(flushes[len(flushes) * 99 // 100]), "µs"),
         ("flush of the WAL: the kernel", us(demands.flush_cpu), "µs CPU"),
         ("writing to the WAL", _short(demands.flush_bytes_per_second / 1e6), "MB/s"),
+        ("jobs that stay where they were woken, fitted", f"{demands.sticky:.0%}", ""),
     ]
     facts = demands.facts
     return "\n".join(

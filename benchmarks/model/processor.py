@@ -1,15 +1,17 @@
-"""A station of several cores that all who run share alike, as an operating system does."""
+"""Stations of several cores, shared as an operating system shares them."""
 
 from __future__ import annotations
 
 import heapq
+import math
+import random
 from itertools import count
 
 import simpy
 
 
 class Processor:
-    """Processor sharing: each of n jobs runs at min(1, cores / n).
+    """Processor sharing: each of n jobs runs at min(1, cores / n), whichever core it is on.
 
     Virtual time goes by at that rate, so a job that needs D ends when D of it has passed:
     an arrival or an end changes the rate for all, and costs the heap only one step.
@@ -27,6 +29,10 @@ class Processor:
         self._numbers = count()
         # Which wake-up is the valid one: a newer arrival makes an older one void.
         self._generation = 0
+
+    @property
+    def jobs(self) -> int:
+        return len(self._jobs)
 
     def use(self, seconds: float) -> simpy.Event:
         """Return an event that comes when a job of so many CPU seconds has run."""
@@ -63,3 +69,37 @@ class Processor:
         while self._jobs and self._jobs[0][0] <= due:
             heapq.heappop(self._jobs)[2].succeed()
         self._plan_wake_up()
+
+
+class Cores:
+    """Cores of one machine between which the jobs do not move.
+
+    A job that wakes goes to the core with the fewest jobs; but a share of them, `sticky`,
+    goes to one at random, though another may have nothing to do. That is what a kernel does
+    that puts a process beside the one that woke it, which it takes to be about to sleep.
+    """
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        cores: float,
+        *,
+        sticky: float,
+        chance: random.Random,
+    ) -> None:
+        self.cores = cores
+        self._sticky = sticky
+        self._chance = chance
+        whole = math.ceil(cores)
+        # What others use they use of all alike.
+        self._each = [Processor(env, cores / whole) for _ in range(whole)]
+
+    @property
+    def busy(self) -> float:
+        return sum(core.busy for core in self._each)
+
+    def use(self, seconds: float) -> simpy.Event:
+        """Return an event that comes when a job of so many CPU seconds has run."""
+        if self._chance.random() < self._sticky:
+            return self._chance.choice(self._each).use(seconds)
+        return min(self._each, key=lambda core: core.jobs).use(seconds)

@@ -25,7 +25,7 @@ from benchmarks.model.pacing import (
     gather_seconds,
     pause_seconds,
 )
-from benchmarks.model.processor import Processor
+from benchmarks.model.processor import Cores, Processor
 
 Generator = simpy.events.ProcessGenerator
 
@@ -96,10 +96,13 @@ class System:
         self.demands, self.run = demands, run
         self.env = env = simpy.Environment()
         self.chance = random.Random(run.seed)
-        self.web = Processor(env, run.hosts.web)
-        apart = run.hosts
-        self.database = Processor(env, apart.database) if apart.database else self.web
-        self.worker = Processor(env, apart.worker) if apart.worker else self.web
+        hosts = run.hosts
+        self.web: Processor | Cores = Processor(env, hosts.web)
+        if demands.sticky and hosts.database is None:
+            # Who wakes whom on one machine; from other hosts it is the network that wakes.
+            self.web = Cores(env, hosts.web, sticky=demands.sticky, chance=self.chance)
+        self.database = Processor(env, hosts.database) if hosts.database else self.web
+        self.worker = Processor(env, hosts.worker) if hosts.worker else self.web
         self.log = Log(
             env,
             self.database,

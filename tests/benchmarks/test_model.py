@@ -12,7 +12,7 @@ import simpy
 from benchmarks.model import laws, pacing
 from benchmarks.model.demands import Demands, Line
 from benchmarks.model.log import Log
-from benchmarks.model.processor import Processor
+from benchmarks.model.processor import Cores, Processor
 from benchmarks.model.system import Hosts, Predicted, Run, predict
 from rollups import conf, publisher, sparing, working
 
@@ -50,6 +50,38 @@ def test_processor__reproduces_one_server(load: float) -> None:
     wanted = laws.response_of_one_server(arrivals=load / DEMAND, demand=DEMAND)
     assert found.response == pytest.approx(wanted, rel=0.05)
     assert found.processor.busy / 100 == pytest.approx(load, rel=0.03)
+
+
+@pytest.mark.parametrize("customers", [1, 3, 12])
+def test_cores__of_which_jobs_take_one_at_random_are_a_balanced_network(
+    customers: int,
+) -> None:
+    """Two stations that each customer visits alike: X = 2 N / (D (N + 1))."""
+    env = simpy.Environment()
+    cores = Cores(env, 2, sticky=1.0, chance=random.Random(7))
+    work, ended = random.Random(8), []
+
+    def customer() -> simpy.events.ProcessGenerator:
+        while True:
+            yield cores.use(work.expovariate(1 / DEMAND))
+            ended.append(env.now)
+
+    for _ in range(customers):
+        env.process(customer())
+    env.run(40)
+
+    wanted = 2 * customers / (DEMAND * (customers + 1))
+    assert len(ended) / 40 == pytest.approx(wanted, rel=0.03)
+    assert cores.busy / 40 == pytest.approx(wanted * DEMAND, rel=0.03)
+
+
+def test_cores__take_the_idle_one_where_nothing_is_sticky() -> None:
+    env = simpy.Environment()
+    cores = Cores(env, 2, sticky=0.0, chance=random.Random(7))
+
+    env.run(cores.use(1.0) & cores.use(1.0))
+
+    assert env.now == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(("cores", "load"), [(2, 0.7), (4, 0.8)])
