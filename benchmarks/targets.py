@@ -115,7 +115,7 @@ TARGETS = [
         "p50 ms, 50%",
         "≤",
         50,
-        then=30,
+        then=25,
         unit=" ms",
     ),
     Target(
@@ -125,7 +125,7 @@ TARGETS = [
         "p99 ms, 50%",
         "≤",
         250,
-        then=50,
+        then=40,
         unit=" ms",
     ),
     Target(
@@ -135,7 +135,7 @@ TARGETS = [
         "events/s, few kept",
         "≥",
         1_000_000,
-        then=2_000_000,
+        then=4_000_000,
         unit="/s",
     ),
     Target(
@@ -145,7 +145,7 @@ TARGETS = [
         "events/s, many kept",
         "≥",
         1_000_000,
-        then=2_000_000,
+        then=4_000_000,
         unit="/s",
     ),
     Target(
@@ -155,7 +155,7 @@ TARGETS = [
         "many counters ÷ few",
         "≤",
         1.5,
-        then=1.1,
+        then=1.02,
     ),
     Target(
         9,
@@ -181,7 +181,7 @@ TARGETS = [
         "eventual, many kept ÷ few",
         "≤",
         1.1,
-        then=1.05,
+        then=1.02,
     ),
     Target(
         10,
