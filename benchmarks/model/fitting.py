@@ -6,10 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from benchmarks.model import writers
 from benchmarks.model.demands import Demands, Line
-from benchmarks.model.system import Hosts, Run, predict
-from benchmarks.model.writers import Seen, Turn
+from benchmarks.model.system import predict
+from benchmarks.model.writers import Seen, Turn, as_run
 
 SHARES = [share / 10 for share in range(11)]
 SIMULATED_SECONDS = 2.0
@@ -34,11 +33,5 @@ def sticky(demands: Demands, seen: Mapping[Turn, Seen], *, cores: int) -> float:
 
 
 def _calls(demands: Demands, turn: Turn, one: Seen, cores: int) -> float:
-    run = Run(
-        writers=turn.writers,
-        workers=0,
-        counters=writers.COUNTERS,
-        hosts=Hosts(cores - one.others),
-        seconds=SIMULATED_SECONDS,
-    )
+    run = replace(as_run(turn, one, cores=cores), seconds=SIMULATED_SECONDS)
     return predict(demands, run).calls_per_second

@@ -97,10 +97,12 @@ class System:
         self.env = env = simpy.Environment()
         self.chance = random.Random(run.seed)
         hosts = run.hosts
-        self.web: Processor | Cores = Processor(env, hosts.web)
-        if demands.sticky and hosts.database is None:
-            # Who wakes whom on one machine; from other hosts it is the network that wakes.
-            self.web = Cores(env, hosts.web, sticky=demands.sticky, chance=self.chance)
+        # Who wakes whom matters on one machine; from other hosts it is the network that wakes.
+        self.web: Processor | Cores = (
+            Cores(env, hosts.web, sticky=demands.sticky, chance=self.chance)
+            if demands.sticky and hosts.database is None
+            else Processor(env, hosts.web)
+        )
         self.database = Processor(env, hosts.database) if hosts.database else self.web
         self.worker = Processor(env, hosts.worker) if hosts.worker else self.web
         self.log = Log(

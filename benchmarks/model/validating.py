@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.model import writers
 from benchmarks.model.calibrating import middle
 from benchmarks.model.demands import Demands
-from benchmarks.model.system import Hosts, Predicted, Run, predict
+from benchmarks.model.system import Predicted, predict
 from benchmarks.model.writers import Seen, Turn
 from benchmarks.scaling import filling, workers
 
@@ -90,12 +90,6 @@ def compare(demands: Demands, path: Path = VALIDATION) -> list[Compared]:
     compared = []
     for row in found["points"]:
         turn, seen = Turn(**row["turn"]), Seen(**row["seen"])
-        run = Run(
-            writers=turn.writers,
-            batch=turn.batch,
-            workers=turn.workers,
-            counters=writers.COUNTERS,
-            hosts=Hosts(max(0.1, found["cores"] - seen.others)),
-        )
+        run = writers.as_run(turn, seen, cores=found["cores"])
         compared.append(Compared(turn, seen, predict(demands, run)))
     return compared

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from benchmarks.model.system import Hosts, Run
 from benchmarks.scaling.costs import REPORTS_AFTER_SECONDS, Meter
 
 COUNTERS = 1_000
@@ -42,6 +43,17 @@ class Seen:
     flushes: float
     # Cores that neither our processes nor nobody used: what disturbed the turn.
     others: float
+
+
+def as_run(turn: Turn, seen: Seen, *, cores: int) -> Run:
+    """Return the turn as the model runs it, on the cores that others left to it."""
+    return Run(
+        writers=turn.writers,
+        batch=turn.batch,
+        workers=turn.workers,
+        counters=COUNTERS,
+        hosts=Hosts(max(0.1, cores - seen.others)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
