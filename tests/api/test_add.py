@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from django.db import OperationalError
 
-from counters import tokens
 from counters.models import Event, LastWrite
 from tests.api.conftest import Api, counter, problem
+from tests.token_kinds import every_kind
 
 
 def test_add__answers_token_and_event_time(api: Api) -> None:
@@ -24,11 +24,7 @@ def test_add__answers_token_and_event_time(api: Api) -> None:
     assert Event.objects.get().delta == 3
 
 
-@pytest.mark.parametrize(
-    "token",
-    [tokens.new().text, str(uuid4()), "order 17"],
-    ids=["uuidv7", "uuidv4", "text"],
-)
+@every_kind
 @pytest.mark.parametrize("where", ["body", "header"])
 def test_add__answers_a_repeat_with_the_first_event(
     api: Api, token: str, where: str

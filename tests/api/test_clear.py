@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from counters import tokens
 from counters.models import Event, Namespace
 from tests.api.conftest import Api, answer, counter, fold_all, grant, problem
+from tests.token_kinds import timed_and_untimed
 
 
 def clear(api: Api, body: object = None, name: str = "hits", **options: Any) -> Any:
@@ -74,7 +75,7 @@ def test_clear__without_any_body_is_taken(api: Api) -> None:
     assert count(api) == 0
 
 
-@pytest.mark.parametrize("token", [tokens.new().text, "monday"], ids=["uuidv7", "text"])
+@timed_and_untimed
 @pytest.mark.parametrize("where", ["body", "header"])
 @pytest.mark.parametrize("folded", [True, False])
 def test_clear__repeated_changes_nothing(

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from counters import tokens
 from counters.models import Counter, Event, LastWrite, Namespace
 from tests.api.conftest import Api, answer, fold_all, grant, problem
+from tests.token_kinds import timed_and_untimed
 
 GOOD = {"namespace": "test", "name": "good", "delta": 1}
 
@@ -55,9 +56,7 @@ def test_events__of_an_empty_batch_are_no_error(api: Api) -> None:
     assert answer(send(api)) == {"results": []}
 
 
-@pytest.mark.parametrize(
-    "token", [tokens.new().text, "order 17"], ids=["uuidv7", "text"]
-)
+@timed_and_untimed
 def test_events__repeated_within_and_across_batches_count_once(
     api: Api, token: str
 ) -> None:
@@ -72,9 +71,7 @@ def test_events__repeated_within_and_across_batches_count_once(
     assert Event.objects.count() == 2
 
 
-@pytest.mark.parametrize(
-    "token", [tokens.new().text, "order 17"], ids=["uuidv7", "text"]
-)
+@timed_and_untimed
 def test_events__repeat_a_single_add_and_the_other_way_round(
     api: Api, token: str
 ) -> None:
@@ -186,9 +183,7 @@ def test_events__of_which_one_is_bad_are_refused_by_its_index(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(
-    "token", [tokens.new().text, "order 17"], ids=["uuidv7", "text"]
-)
+@timed_and_untimed
 @pytest.mark.parametrize("position", [0, 20])
 def test_events__of_which_one_conflicts_leave_nothing_to_count(
     committed_api: Api, token: str, position: int

@@ -2,16 +2,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from counters import recording, tokens
+from counters import recording
 from counters.errors import BatchRefused, InvalidValue, TokenConflict
 from counters.models import Claim, Event, LastWrite, Namespace
 from counters.recording import NewEvent
+from tests.token_kinds import every_kind, timed_and_untimed
 
 pytestmark = pytest.mark.usefixtures("triggers")
 
@@ -45,11 +45,7 @@ def test_add_many__of_nothing_is_nothing(namespace: Namespace) -> None:
     assert recording.add_many([]) == []
 
 
-@pytest.mark.parametrize(
-    "token",
-    [tokens.new().text, str(uuid4()), "order 17"],
-    ids=["uuidv7", "uuidv4", "text"],
-)
+@every_kind
 def test_add_many__counts_a_token_once_within_and_across_batches(
     namespace: Namespace, token: str
 ) -> None:
@@ -85,9 +81,7 @@ def test_add_many__takes_one_token_on_several_counters(namespace: Namespace) -> 
     assert not any(one.duplicate for one in recorded)
 
 
-@pytest.mark.parametrize(
-    "token", [tokens.new().text, "order 17"], ids=["uuidv7", "text"]
-)
+@timed_and_untimed
 def test_add_many__refuses_the_batch_for_a_conflict_with_an_earlier_event(
     namespace: Namespace, token: str
 ) -> None:
@@ -104,9 +98,7 @@ def test_add_many__refuses_the_batch_for_a_conflict_with_an_earlier_event(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(
-    "token", [tokens.new().text, "order 17"], ids=["uuidv7", "text"]
-)
+@timed_and_untimed
 def test_add_many__leaves_nothing_of_a_refused_batch(
     committed_namespace: Namespace, token: str
 ) -> None:

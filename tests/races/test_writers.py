@@ -20,6 +20,7 @@ from counters.statements import load
 from rollups.models import Rollup
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
+from tests.token_kinds import timed_and_untimed
 
 pytestmark = [
     pytest.mark.race,
@@ -120,9 +121,7 @@ def test_add__counts_one_token_of_many_threads_once(
     assert Event.objects.count() == 1
 
 
-@pytest.mark.parametrize(
-    "token", [tokens.new().text, "order 17"], ids=["uuidv7", "text"]
-)
+@timed_and_untimed
 @pytest.mark.parametrize("committed", [True, False])
 def test_add__of_a_token_waits_for_its_first_use_to_end(
     threads: Threads, token: str, committed: bool
@@ -150,9 +149,7 @@ def test_add__of_a_token_waits_for_its_first_use_to_end(
     assert Event.objects.exclude(delta=0).count() == 1
 
 
-@pytest.mark.parametrize(
-    "token", [tokens.new().text, "order 17"], ids=["uuidv7", "text"]
-)
+@timed_and_untimed
 def test_add__of_a_conflicting_pair_takes_exactly_one(
     threads: Threads, token: str
 ) -> None:
