@@ -19,6 +19,7 @@ from multiprocessing.util import Finalize
 
 from rollups import conf, metrics
 from rollups.breaker import Breaker
+from rollups.gathering import Gathering
 from rollups.publishing import Broker, BrokerBusy, Message
 from rollups.sparing import Sparing
 from rollups.tally import Tally
@@ -32,13 +33,6 @@ MESSAGE_COUNTERS = 500
 EXPIRES_SECONDS = 60.0
 # What wakes an idle thread is rarely alone: the rest of its request follows.
 _FIRST_GATHER_SECONDS = 0.005
-# How much longer it gathers where all that had gathered was spared. A hot counter's last
-# adds may wait so long for their message.
-_SPARED_GATHERINGS = 3
-# Where processes crowd the cores, a message takes many times as long. So it may take a
-# tenth of the time at most, up to a gathering that nobody would wait longer for.
-_GATHER_TIMES_SENDING = 10
-_LONGEST_GATHER_SECONDS = 0.2
 # How far the metrics may be behind the tally: writing them costs a third of a message.
 _COUNT_UP_SECONDS = 1.0
 
@@ -51,6 +45,7 @@ class Publisher:
         self.breaker = breaker
         self.broker = Broker()
         self._sparing = Sparing()
+        self._gathering = Gathering()
         self._lock = threading.Lock()
         self._waiting: set[int] = set()
         self._most = conf.trigger_waiting_counters()
@@ -174,7 +169,11 @@ class Publisher:
                 now = time.monotonic()
                 if now - self._counted_up_at >= _COUNT_UP_SECONDS:
                     self.count_up()
-                self._ending.wait(_gather_seconds(now - began, all_spared=all_spared))
+                self._ending.wait(
+                    self._gathering.seconds(
+                        now - began, all_spared=all_spared, queued=self.broker.queued
+                    )
+                )
         finally:
             self._sparing.end()
             with self._lock:
@@ -200,7 +199,14 @@ class Publisher:
             self._ending.wait(_FIRST_GATHER_SECONDS)
 
     def _publish_waiting(self) -> bool:
-        """Publish what has gathered; return whether all of it was spared."""
+        """Publish what has gathered; return whether none of it needed a message."""
+        postponed: set[int] = set()
+        try:
+            return self._publish_all_but(postponed)
+        finally:
+            self._put_back(postponed)
+
+    def _publish_all_but(self, postponed: set[int]) -> bool:
         while True:
             if self.breaker.is_open:
                 # What waits stays in the set and coalesces until the broker is tried again.
@@ -214,7 +220,7 @@ class Publisher:
                 self.tally.publishing += len(batch)
             if not batch:
                 return False
-            left = self._without_spared(batch)
+            left = self._without_circulating(batch, postponed)
             if left:
                 # Counted and reported; the next attempt is the next message's.
                 with suppress(Exception):
@@ -223,14 +229,27 @@ class Publisher:
                 # The set was empty then; what came since is to gather.
                 return not left
 
-    def _without_spared(self, batch: list[int]) -> list[int]:
-        spared = self._sparing.of(batch)
+    def _without_circulating(self, batch: list[int], postponed: set[int]) -> list[int]:
+        """Return what needs a message now; add to `postponed` what is to be asked again."""
+        found = self._sparing.of(batch)
+        spared = set(found.coming_soon)
+        # There is no later at the end of the process.
+        if not self._ending.is_set():
+            postponed |= found.being_folded
+            spared |= found.being_folded
         if not spared:
             return batch
         with self._lock:
-            self.tally.publishing -= len(spared)
-            self.tally.coalesced += len(spared)
+            self.tally.publishing -= len(found.coming_soon)
+            self.tally.coalesced += len(found.coming_soon)
         return [each for each in batch if each not in spared]
+
+    def _put_back(self, postponed: set[int]) -> None:
+        with self._lock:
+            self.tally.publishing -= len(postponed)
+            # Those that were written meanwhile wait already.
+            self.tally.coalesced += len(postponed & self._waiting)
+            self._waiting |= postponed
 
     def _publish(self, message: Message) -> None:
         counters = len(message.counter_ids)
@@ -267,15 +286,6 @@ class Publisher:
                 self.tally.messages += 1
             else:
                 lost[why] += counters
-
-
-def _gather_seconds(took_seconds: float, *, all_spared: bool) -> float:
-    """Return how long to gather after a message that took so long to send."""
-    # What circulates is folded without our word: asking can wait.
-    least = conf.trigger_gather_seconds() * (_SPARED_GATHERINGS if all_spared else 1)
-    return max(
-        least, min(_GATHER_TIMES_SENDING * took_seconds, _LONGEST_GATHER_SECONDS)
-    )
 
 
 breaker = Breaker()

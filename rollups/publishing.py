@@ -24,7 +24,7 @@ from rollups import conf
 from rollups.queues import enrol
 
 TASK = "rollups.rollup"
-_TRIM_EVERY_SECONDS = 1.0
+_LOOK_AFTER_EVERY_SECONDS = 1.0
 _HEADERS: dict[str, Any] = {
     "lang": "py",
     "task": TASK,
@@ -72,7 +72,13 @@ class Broker:
         self._url = url
         self._lock = threading.Lock()
         self._producer: Producer | None = None
-        self._trimmed_at = 0.0
+        self._looked_after_at = 0.0
+        self._queued = 0
+
+    @property
+    def queued(self) -> int:
+        """How many messages waited for a worker when this last looked, a second ago."""
+        return self._queued
 
     def publish(self, message: Message) -> None:
         """Send a message without confirmation or retry; raise whatever went wrong.
@@ -86,7 +92,7 @@ class Broker:
         try:
             producer = self._producer or self._connect()
             _send(producer.channel, message)
-            self._trim(producer)
+            self._look_after(producer)
         except BaseException:
             self._drop()
             raise
@@ -125,18 +131,24 @@ class Broker:
         with suppress(Exception):
             hang_up()
 
-    def _trim(self, producer: Producer) -> None:
-        """Drop the oldest messages of a queue that nobody reads, as RabbitMQ does itself.
+    def _look_after(self, producer: Producer) -> None:
+        """Once a second: see how long the queue is, and that Redis' does not grow for ever.
 
-        Kombu pushes on the left of a Redis list and pops on the right.
+        RabbitMQ drops the oldest messages of a queue that nobody reads by itself. Kombu
+        pushes on the left of a Redis list and pops on the right.
         """
         now = time.monotonic()
-        if now - self._trimmed_at < _TRIM_EVERY_SECONDS or not _is_redis(producer):
+        if now - self._looked_after_at < _LOOK_AFTER_EVERY_SECONDS:
             return
-        self._trimmed_at = now
+        self._looked_after_at = now
+        name = conf.queue_name()
         channel: Any = producer.channel
-        with channel.conn_or_acquire() as client:
-            client.ltrim(conf.queue_name(), 0, conf.queue_messages() - 1)
+        if _is_redis(producer):
+            with channel.conn_or_acquire() as client:
+                self._queued = client.llen(name)
+                client.ltrim(name, 0, conf.queue_messages() - 1)
+        else:
+            self._queued = channel.queue_declare(name, passive=True).message_count
 
 
 def _is_redis(producer: Producer) -> bool:

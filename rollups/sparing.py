@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from rollups import circulation
+from rollups.circulation import Circulating
 
 # Where few counters are hot, the cache is asked once in so many messages. It also bounds
 # what a cache that does not answer costs: its time-out, once in a second or so.
@@ -25,16 +26,17 @@ class Sparing:
         self._passing = 0
         self._passed = 0
 
-    def of(self, counter_ids: Collection[int]) -> set[int]:
+    def of(self, counter_ids: Collection[int]) -> Circulating:
         """Return those of the counters that need no message now."""
         if self._passed < self._passing:
             self._passed += 1
-            return set()
-        spared = circulation.coming_soon(counter_ids)
+            return Circulating()
+        found = circulation.look_up(counter_ids)
         self._passed = 0
-        pays = 2 * len(spared) >= len(counter_ids)
+        spared = len(found.coming_soon) + len(found.being_folded)
+        pays = 2 * spared >= len(counter_ids)
         self._passing = 0 if pays else min(2 * self._passing + 1, _MOST_PASSED)
-        return spared
+        return found
 
     def end(self) -> None:
         """For the thread that has asked, before it ends."""

@@ -65,6 +65,8 @@ def work(
     pause = max(rest, min(_PAUSE_TIMES_FOLDING * took, _LONGEST_CROWDED_PAUSE_SECONDS))
     # A fold that is held for half an hour gets beyond what a float can hold.
     longer = min(rest * 2 ** min(turn, 20), _LONGEST_PAUSE_SECONDS)
+    if turn:
+        circulation.leave(set(counter_ids) - soon - held - left)
     again = [
         Again(circulation.take_turn(soon, pause), pause, 1),
         Again(circulation.take_turn(held, longer), longer, turn + 1),

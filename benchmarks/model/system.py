@@ -21,8 +21,8 @@ from benchmarks.model.pacing import (
     FIRST_GATHER_SECONDS,
     MESSAGE_COUNTERS,
     REST_SECONDS,
+    Gathering,
     Sparing,
-    gather_seconds,
     pause_seconds,
 )
 from benchmarks.model.processor import Cores, Processor
@@ -86,7 +86,7 @@ class _Writer:
     def __init__(self, env: simpy.Environment) -> None:
         self.waiting: set[int] = set()
         self.woken = env.event()
-        self.sparing = Sparing()
+        self.sparing, self.gathering = Sparing(), Gathering()
 
 
 class System:
@@ -119,6 +119,7 @@ class System:
         self.pending: Counter[int] = Counter()
         self.folded_at: dict[int, float] = {}
         self.circulating: set[int] = set()
+        self.being_folded: set[int] = set()
         self.held: set[int] = set()
         self.took: list[float] = []
         self.in_database_seconds = 0.0
@@ -187,7 +188,8 @@ class System:
                 yield self.env.timeout(FIRST_GATHER_SECONDS)
             # How long it takes is its CPU time: unlike a core that all share alike, a
             # scheduler lets a thread that mostly sleeps run as soon as it wakes.
-            took, left = 0.0, []
+            took, postponed = 0.0, set[int]()
+            left: list[int] = []
             while writer.waiting:
                 ids = list(islice(writer.waiting, MESSAGE_COUNTERS))
                 writer.waiting.difference_update(ids)
@@ -195,14 +197,19 @@ class System:
                     asking = self.demands.ask.of(len(ids))
                     took += asking
                     yield self.web.use(asking)
-                left = writer.sparing.left(ids, self.circulating)
+                left, again = writer.sparing.left(
+                    ids, self.circulating, self.being_folded
+                )
+                postponed.update(again)
                 if left:
                     took += self.demands.message_client
                     yield self.web.use(self.demands.message_client)
                     yield from self._send(left)
+                    writer.gathering.look(self.env.now, len(self.queue.items))
                 if len(ids) < MESSAGE_COUNTERS:
                     break
-            yield self.env.timeout(gather_seconds(took, all_spared=not left))
+            writer.waiting |= postponed
+            yield self.env.timeout(writer.gathering.seconds(took, all_spared=not left))
 
     def _send(self, ids: list[int], *, comes_back: bool = False) -> Generator:
         # The broker's own work; it stands beside the workers.
@@ -227,6 +234,7 @@ class System:
             if comes_back:
                 yield self.worker.use(demands.ask.of(len(ids)))
                 self.circulating.difference_update(ids)
+                self.being_folded.update(ids)
             yield self.database.use(demands.message_postgres)
             pending = [one for one in ids if self.pending[one]]
             rested = self.env.now - REST_SECONDS
@@ -238,6 +246,8 @@ class System:
             pause = pause_seconds(self.env.now - began)
             if written_since:
                 yield self.worker.use(demands.ask.of(len(written_since)))
+            if comes_back:
+                self.being_folded.difference_update(ids)
             self._circulate(written_since, pause)
 
     def _fold(self, ids: list[int]) -> Generator:

@@ -14,7 +14,7 @@ from benchmarks.model.demands import Demands, Line
 from benchmarks.model.log import Log
 from benchmarks.model.processor import Cores, Processor
 from benchmarks.model.system import Hosts, Predicted, Run, predict
-from rollups import conf, publisher, sparing, working
+from rollups import conf, gathering, publisher, publishing, sparing, working
 
 DEMAND = 0.001
 
@@ -238,10 +238,15 @@ def test_system__is_the_same_for_the_same_seed(
 def test_pacing__is_the_products_own() -> None:
     assert pacing.MESSAGE_COUNTERS == publisher.MESSAGE_COUNTERS
     assert pacing.MOST_PASSED == sparing._MOST_PASSED
-    for took in (0.0, 0.004, 1.0):
-        for all_spared in (False, True):
-            ours = publisher._gather_seconds(took, all_spared=all_spared)
-            assert pacing.gather_seconds(took, all_spared=all_spared) == ours
+    assert pacing.FEW_QUEUED == gathering._FEW_QUEUED
+    assert publishing._LOOK_AFTER_EVERY_SECONDS == pacing.LOOK_EVERY_SECONDS
+    ours, models = gathering.Gathering(), pacing.Gathering()
+    for second, queued in enumerate([0, 17, 500, 500, 16, 0]):
+        models.look(second, queued)
+        for took in (0.0, 0.004, 1.0):
+            for all_spared in (False, True):
+                gathers = ours.seconds(took, all_spared=all_spared, queued=queued)
+                assert models.seconds(took, all_spared=all_spared) == gathers
     assert conf.fold_rest_seconds() == pacing.REST_SECONDS
     assert pacing.PAUSE_TIMES_FOLDING == working._PAUSE_TIMES_FOLDING
     assert pacing.LONGEST_PAUSE_SECONDS == working._LONGEST_CROWDED_PAUSE_SECONDS
@@ -251,7 +256,7 @@ def test_sparing__leaves_out_what_circulates() -> None:
     spared = pacing.Sparing()
 
     assert spared.asks
-    assert spared.left([1, 2], {2}) == [1]
-    assert spared.left([1, 2], set()) == [1, 2]
+    assert spared.left([1, 2, 3], {2}, {3}) == ([1], [3])
+    assert spared.left([1, 2], set(), set()) == ([1, 2], [])
     # Nothing was spared the last time, so this time nobody asks.
-    assert spared.left([1, 2], {2}) == [1, 2]
+    assert spared.left([1, 2], {2}, set()) == ([1, 2], [])

@@ -133,7 +133,7 @@ def publishing_to(
     settings.ROLLUPS_TRIGGER_PAUSE_SECONDS = 0.1
     # A healthy broker on a busy machine has the time that it needs.
     settings.ROLLUPS_TRIGGER_TIMEOUT_SECONDS = 2
-    monkeypatch.setattr(publishing, "_TRIM_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(publishing, "_LOOK_AFTER_EVERY_SECONDS", 0.0)
 
     @contextmanager
     def publish(url: str) -> Iterator[Publisher]:

@@ -13,6 +13,8 @@ from pytest_django import Settings
 
 from rollups import publisher, publishing, trigger
 from rollups.breaker import Breaker
+from rollups.circulation import Circulating
+from rollups.gathering import Gathering
 from rollups.publisher import MESSAGE_COUNTERS, Publisher
 from rollups.publishing import BrokerBusy, Message
 from rollups.sparing import Sparing
@@ -22,6 +24,8 @@ from tests.programs import wait_until
 
 class FakeBroker:
     """Takes messages, or fails, or does not answer until it is told to."""
+
+    queued = 0
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -149,7 +153,8 @@ def test_put__spares_what_is_folded_soon_anyway(
     made: Publisher, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "rollups.circulation.coming_soon", lambda ids: {2, 3} & set(ids)
+        "rollups.circulation.look_up",
+        lambda ids: Circulating(coming_soon=frozenset({2, 3} & set(ids))),
     )
 
     made.put([1, 2])
@@ -162,6 +167,51 @@ def test_put__spares_what_is_folded_soon_anyway(
     assert adds_up(made)
 
 
+def test_put__asks_again_about_what_is_being_folded(
+    made: Publisher, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its fold may not have seen the write, and may circulate or not afterwards."""
+    asked: list[list[int]] = []
+    folding = {2, 3, 4}
+
+    def look_up(counter_ids: list[int]) -> Circulating:
+        asked.append(sorted(counter_ids))
+        if len(asked) < 4:
+            assert adds_up(made)
+            # One that is written again meanwhile waits once.
+            made.put([4])
+            return Circulating(being_folded=frozenset(folding & set(counter_ids)))
+        return Circulating(coming_soon=frozenset({3} & set(counter_ids)))
+
+    monkeypatch.setattr("rollups.circulation.look_up", look_up)
+
+    made.put([1, 2, 3, 4])
+    wait_until(lambda: settled(made), "what waited was not settled")
+
+    assert broker.messages[0].counter_ids == [1]
+    assert asked == [[1, 2, 3, 4], [2, 3, 4], [2, 3, 4], [2, 3, 4]]
+    assert sorted(broker.ids) == [1, 2, 4]
+    # Three more requests for 4 joined it, and 3 circulates.
+    assert outcomes(made.tally) == (4, 3, 0, 0)
+    assert adds_up(made)
+
+
+def test_flush__publishes_what_is_being_folded(
+    made: Publisher, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that ends cannot ask again."""
+    monkeypatch.setattr(
+        "rollups.circulation.look_up",
+        lambda ids: Circulating(being_folded=frozenset(ids)),
+    )
+    made.put([1, 2])
+
+    made.flush(10)
+
+    assert sorted(broker.ids) == [1, 2]
+    assert outcomes(made.tally) == (0, 2, 0, 0)
+
+
 @pytest.mark.parametrize(
     ("took", "all_spared", "seconds"),
     [(0.0, False, 0.04), (0.008, False, 0.08), (1.0, False, 0.2), (0.0, True, 0.12)],
@@ -171,31 +221,51 @@ def test_gathering__is_longer_where_sending_takes_long(
 ) -> None:
     settings.ROLLUPS_TRIGGER_GATHER_SECONDS = 0.04
 
-    gathers = publisher._gather_seconds(took, all_spared=all_spared)
+    gathers = Gathering().seconds(took, all_spared=all_spared, queued=0)
 
     assert gathers == pytest.approx(seconds)
+
+
+def test_gathering__doubles_while_messages_wait_for_workers(
+    settings: Settings,
+) -> None:
+    settings.ROLLUPS_TRIGGER_GATHER_SECONDS = 0.04
+    gathering = Gathering()
+
+    queued = [16, 17, 500, 500, 500, 16, 0, 0]
+    gathers = [gathering.seconds(0.0, all_spared=False, queued=n) for n in queued]
+
+    assert gathers == pytest.approx([0.04, 0.08, 0.16, 0.2, 0.2, 0.1, 0.05, 0.04])
+
+
+def test_gathering__takes_a_setting_beyond_the_longest(settings: Settings) -> None:
+    settings.ROLLUPS_TRIGGER_GATHER_SECONDS = 1
+    gathering = Gathering()
+
+    assert gathering.seconds(0.1, all_spared=False, queued=0) == 1
+    assert gathering.seconds(0.1, all_spared=False, queued=100) == 1
 
 
 @pytest.mark.parametrize("few", [(), (1,)], ids=["none", "one of three"])
 def test_sparing__asks_less_and_less_where_little_is_hot(
     few: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hot = set(few)
+    hot = Circulating(coming_soon=frozenset(few))
     asked: list[int] = []
 
-    def coming_soon(counter_ids: list[int]) -> set[int]:
+    def look_up(counter_ids: list[int]) -> Circulating:
         asked.append(1)
         return hot
 
-    monkeypatch.setattr("rollups.circulation.coming_soon", coming_soon)
+    monkeypatch.setattr("rollups.circulation.look_up", look_up)
     sparing = Sparing()
 
     for _ in range(1_000):
-        assert sparing.of([1, 2, 3]) in (set(), hot)
+        assert sparing.of([1, 2, 3]) in (Circulating(), hot)
     assert 30 <= len(asked) <= 40
-    hot = {1, 2}
+    hot = Circulating(frozenset({1}), frozenset({2}))
     spared = [sparing.of([1, 2, 3]) for _ in range(132)]
-    assert spared[-100:] == [{1, 2}] * 100
+    assert spared[-100:] == [hot] * 100
 
 
 def test_put__drops_what_is_beyond_the_bound(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from counters import recording
 from counters.models import LastWrite
 from counters.statements import load
 from rollups import circulation, failures, sweeping, working
+from rollups.circulation import Circulating
 from rollups.folding import Folded, fold
 from rollups.isolating import fold_each
 from rollups.models import Bucket, Failure, Rollup, Sweep
@@ -48,6 +50,10 @@ def add(name: str, delta: int = 1) -> int:
     counter_id = recording.add(namespace="test", name=name, delta=delta).counter_id
     assert counter_id is not None
     return counter_id
+
+
+def coming_soon(counter_ids: Collection[int]) -> frozenset[int]:
+    return circulation.look_up(counter_ids).coming_soon
 
 
 def age(by: timedelta) -> None:
@@ -204,7 +210,7 @@ def test_take_turn__is_taken_until_the_message_is_back(
     assert circulation.take_turn([1, 2, 3], 0.025) == [1, 3]
 
 
-def test_coming_soon__is_what_comes_back_without_a_long_pause(
+def test_look_up__knows_what_comes_back_soon_and_what_is_here(
     settings: Settings,
 ) -> None:
     settings.ROLLUPS_FOLD_REST_SECONDS = 0.025
@@ -212,37 +218,61 @@ def test_coming_soon__is_what_comes_back_without_a_long_pause(
     # Another fold holds this one: it may be free long before two seconds are over.
     circulation.take_turn([2], 2.0)
 
-    assert circulation.coming_soon([1, 2, 3]) == {1}
+    assert coming_soon([1, 2, 3]) == {1}
     circulation.come_back([1, 2])
-    assert circulation.coming_soon([1, 2, 3]) == set()
+    assert circulation.look_up([1, 2, 3]) == Circulating(being_folded=frozenset({1, 2}))
+    circulation.leave([1])
+    assert circulation.look_up([1, 2, 3]) == Circulating(being_folded=frozenset({2}))
 
 
-def test_work__takes_the_key_away_before_it_folds(
+def test_work__says_that_it_folds_before_it_does(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever sees the key sends no message, so the fold must see what was committed then."""
+    """Who sees a fold to come sends no message, so it must see what was committed then."""
     settings.ROLLUPS_FOLD_REST_SECONDS = 0.025
     counter_id = add("hits")
     circulation.take_turn([counter_id], 0.025)
     original = fold_each
 
     def look_first(*args: Any, **options: Any) -> Any:
-        assert circulation.coming_soon([counter_id]) == set()
+        here = circulation.look_up([counter_id])
+        assert here == Circulating(being_folded=frozenset({counter_id}))
         return original(*args, **options)
 
-    monkeypatch.setattr("rollups.working.fold_each", look_first)
-    assert circulation.coming_soon([counter_id]) == {counter_id}
+    assert coming_soon([counter_id]) == {counter_id}
 
     # A trigger's message leaves the key: the other one is on its way still.
-    monkeypatch.setattr("rollups.working.fold_each", original)
     work([counter_id])
-    assert circulation.coming_soon([counter_id]) == {counter_id}
+    assert coming_soon([counter_id]) == {counter_id}
     monkeypatch.setattr("rollups.working.fold_each", look_first)
     work([counter_id], turn=1)
-    assert circulation.coming_soon([counter_id]) == set()
+    assert circulation.look_up([counter_id]) == Circulating()
 
 
-@pytest.mark.parametrize("call", ["get_many", "delete_many"])
+def test_work__stays_in_circulation_where_it_was_written_meanwhile(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was not seen by the fold is seen by the next, and nobody sent a message."""
+    settings.ROLLUPS_FOLD_REST_SECONDS = 0
+    counter_id = add("hits")
+    circulation.take_turn([counter_id], 0.025)
+
+    def write_late(*args: Any, **options: Any) -> Any:
+        folded = fold_each(*args, **options)
+        add("hits")
+        return [
+            replace(one, still_pending=one.still_pending | {counter_id})
+            for one in folded
+        ]
+
+    monkeypatch.setattr("rollups.working.fold_each", write_late)
+    [again] = work([counter_id], turn=1)
+
+    assert again.counter_ids == [counter_id]
+    assert coming_soon([counter_id]) == {counter_id}
+
+
+@pytest.mark.parametrize("call", ["get_many", "set_many", "delete_many"])
 def test_circulation__goes_on_where_the_cache_fails(
     call: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,7 +285,15 @@ def test_circulation__goes_on_where_the_cache_fails(
     monkeypatch.setattr(f"rollups.circulation.cache.{call}", fail)
 
     circulation.come_back([1])
-    assert circulation.coming_soon([1]) == (set() if call == "get_many" else {1})
+    circulation.leave([1])
+    assert (
+        circulation.look_up([1])
+        == {
+            "get_many": Circulating(),
+            "set_many": Circulating(),
+            "delete_many": Circulating(being_folded=frozenset({1})),
+        }[call]
+    )
 
 
 def test_take_turn__is_each_workers_own_where_the_cache_fails(
