@@ -28,3 +28,9 @@ def make_partitions() -> None:
 def close_partitions() -> None:
     """Close the partitions that retention lets go, and drop those closed before."""
     upkeep.close_partitions()
+
+
+@shared_task(name="rollups.compact_partitions", ignore_result=True, time_limit=3600)
+def compact_partitions() -> None:
+    """Rebuild indexes of partitions whose day is over."""
+    upkeep.compact_partitions()

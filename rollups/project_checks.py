@@ -48,7 +48,7 @@ def check_celery(**_: Any) -> list[CheckMessage]:
             " until it is written or read again, and no partitions are made ahead.",
             hint="CELERY_BEAT_SCHEDULE = {**beat_schedule(), ...}, from"
             " rollups.schedule. Without beat run `manage.py rollup --watch`, and hourly"
-            " `manage.py partitions --make --close`.",
+            " `manage.py partitions --make --close --compact`.",
             id="rollups.W007",
         )
     ]

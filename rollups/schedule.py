@@ -33,6 +33,11 @@ def beat_schedule(
             "schedule": HOUR,
             "options": _options(queue, HOUR.total_seconds()),
         },
+        "rollups-compact-partitions": {
+            "task": "rollups.compact_partitions",
+            "schedule": HOUR,
+            "options": _options(queue, HOUR.total_seconds()),
+        },
     }
 
 

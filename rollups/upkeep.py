@@ -8,11 +8,15 @@ from collections.abc import Callable
 from django.db import ProgrammingError
 from psycopg.errors import InsufficientPrivilege
 
-from counters import partitions
+from counters import compacting, partitions
 from counters.errors import NotAnchored
 from rollups import retention
 
 logger = logging.getLogger(__name__)
+
+# A day has two indexes. A round rebuilds no more, so that the first one, which may find
+# months of them, spreads over as many hours.
+COMPACTED_A_ROUND = 2
 
 
 def make_partitions() -> None:
@@ -44,6 +48,25 @@ def close_partitions() -> None:
         logger.error("No partition is closed: %s", error.message)
 
 
+def compact_partitions() -> None:
+    """Rebuild the two oldest indexes that are worth it."""
+
+    def compact() -> None:
+        for done in compacting.compact_due(most=COMPACTED_A_ROUND):
+            index = done.index
+            if done.bytes_after is None:
+                logger.info("Left the index %s: %s.", index.name, done.kept_because)
+            else:
+                logger.info(
+                    "Rebuilt the index %s: %d bytes in place of %d.",
+                    index.name,
+                    done.bytes_after,
+                    index.size_bytes,
+                )
+
+    _as_owner(compact)
+
+
 def _as_owner(work: Callable[[], None]) -> None:
     """Run it; where this role does not own the tables, say once who has to."""
     try:
@@ -53,7 +76,7 @@ def _as_owner(work: Callable[[], None]) -> None:
             raise
         logger.warning(
             "The database role of this process owns no tables, so it leaves their upkeep:"
-            " run `manage.py partitions --make --close` hourly as the owner. No add fails"
+            " run `manage.py partitions --make --close --compact` hourly as the owner. No add fails"
             " without it. (%s)",
             str(error).strip(),
         )

@@ -13,11 +13,13 @@ from django.core.management.base import CommandError
 from django.db import ProgrammingError, connection
 from psycopg.errors import InsufficientPrivilege
 
-from counters import partitions, recording
+from counters import compacting, partitions, recording
+from counters.compacting import Compacted
 from counters.models import LastWrite, Namespace
 from rollups import retention, upkeep
 from rollups.folding import fold
 from rollups.models import Closing
+from tests.airy import PARTITION, airy_partition
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -91,6 +93,16 @@ def test_partitions__are_a_line_each_on_a_narrow_terminal(
     ]
 
 
+@pytest.fixture
+def airy(
+    committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """A past day whose two indexes are worth rebuilding."""
+    monkeypatch.setattr(compacting, "LEAST_BYTES", 64 * 1024)
+    with airy_partition():
+        yield
+
+
 def test_partitions__brings_strays_home_closes_and_drops(monday: None) -> None:
     made = json.loads(told("--make", "--json"))
 
@@ -107,8 +119,66 @@ def test_partitions__brings_strays_home_closes_and_drops(monday: None) -> None:
 
 
 def test_partitions__refuses_a_dry_run_of_nothing(db: None) -> None:
-    with pytest.raises(CommandError, match="--dry-run goes with --close"):
+    with pytest.raises(CommandError, match="--dry-run goes with --close or --compact"):
         told("--dry-run")
+    with pytest.raises(CommandError, match="and without --make"):
+        told("--dry-run", "--compact", "--make")
+
+
+def test_partitions__compacts_what_is_worth_it(airy: None) -> None:
+    would = told("--compact", "--dry-run")
+
+    assert re.fullmatch(
+        rf"(would rebuild {PARTITION}_\S+: \d\.\d MB, 60,000 events\n){{2}}", would
+    )
+    [first, second] = json.loads(told("--compact", "--json"))["compacted"]
+    assert first["partition"] == second["partition"] == PARTITION
+    assert first["bytes_after"] < 0.75 * first["bytes_before"]
+    assert told("--compact") == "Nothing to do.\n"
+
+
+def test_partitions__says_what_it_rebuilt_and_what_not(
+    airy: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, other = compacting.due()
+    outcomes = [
+        Compacted(index, 1024),
+        Compacted(other, None, "it is held"),
+    ]
+    monkeypatch.setattr(compacting, "compact_due", lambda: outcomes)
+
+    rebuilt, left = told("--compact").splitlines()
+
+    assert re.fullmatch(rf"rebuilt {index.name}: \d\.\d MB, now 1\.0 KB", rebuilt)
+    assert left == f"left    {other.name}: it is held"
+
+
+def test_upkeep__compacts_two_indexes_a_round(
+    airy: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(upkeep, "COMPACTED_A_ROUND", 1)
+
+    upkeep.compact_partitions()
+
+    [said] = [one for one in caplog.messages if "index" in one]
+    assert re.fullmatch(
+        rf"Rebuilt the index {PARTITION}_\w+: \d+ bytes in place of \d+\.", said
+    )
+    assert len(compacting.due()) == 1
+
+
+def test_upkeep__says_which_index_it_left(
+    airy: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    [index, _] = compacting.due()
+    left = Compacted(index, None, "it is held")
+    monkeypatch.setattr(compacting, "compact_due", lambda most: [left])
+
+    upkeep.compact_partitions()
+
+    assert f"Left the index {index.name}: it is held." in caplog.messages
 
 
 def test_upkeep__says_what_it_did(
@@ -131,11 +201,13 @@ def test_upkeep__of_a_role_that_owns_nothing_warns_and_goes_on(
 
     monkeypatch.setattr(partitions, "make_ahead", refuse)
     monkeypatch.setattr(retention, "close_due", refuse)
+    monkeypatch.setattr(compacting, "compact_due", lambda most: refuse())
 
     upkeep.make_partitions()
     upkeep.close_partitions()
+    upkeep.compact_partitions()
 
-    assert len(caplog.messages) == 2
+    assert len(caplog.messages) == 3
     assert all("as the owner" in message for message in caplog.messages)
 
 

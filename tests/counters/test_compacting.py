@@ -1,0 +1,192 @@
+"""Compacting: past days' indexes become dense, and nobody waits for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from django.db import connection, connections
+
+from counters import compacting, recording
+from counters.compacting import Compacted
+from counters.models import Namespace
+from counters.statements import fetch
+from tests.airy import COUNTERS, DAY, EVENTS_EACH, PARTITION, airy_partition, counted
+from tests.programs import wait_until
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("triggers", "committed_namespace"),
+]
+LATE = DAY + timedelta(hours=7)
+NEXT_DAY = DAY + timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def _small_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compacting, "LEAST_BYTES", 64 * 1024)
+
+
+@pytest.fixture
+def airy() -> Iterator[None]:
+    with airy_partition():
+        yield
+
+
+@contextmanager
+def open_write() -> Iterator[None]:
+    """Another connection's transaction that has added to the partition and stays open."""
+    other = connection.copy()
+    other.set_autocommit(False)
+    try:
+        with other.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO counters_event (counter_id, token, event_time, delta)"
+                " VALUES (1, gen_random_uuid(), %s, 1)",
+                [DAY],
+            )
+        yield
+        other.commit()
+    finally:
+        other.close()
+
+
+def unfinished() -> list[str]:
+    rows = fetch(connection, "counters", "list_unfinished_indexes", partition=PARTITION)
+    return [name for (name,) in rows]
+
+
+def indexes() -> dict[str, bool]:
+    """Return the partition's indexes, and whether each is valid and part of a parent's."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indexrelid::regclass::text, indisvalid AND EXISTS ("
+            "  SELECT FROM pg_inherits WHERE inhrelid = indexrelid)"
+            " FROM pg_index WHERE indrelid = %s::regclass",
+            [PARTITION],
+        )
+        return dict(cursor.fetchall())
+
+
+def test_compact_due__takes_a_quarter_off_both_indexes(airy: None) -> None:
+    before = indexes()
+    waiting = compacting.due(now=NEXT_DAY + timedelta(hours=1))
+    assert {index.name for index in waiting} == set(before)
+
+    done = list(compacting.compact_due())
+
+    assert len(done) == 2
+    for one in done:
+        assert one.bytes_after is not None
+        assert one.bytes_after < 0.75 * one.index.size_bytes
+        # What measure_indexes.sql takes for dense is what PostgreSQL builds.
+        entries = COUNTERS * EVENTS_EACH * 44 / 0.9
+        assert one.bytes_after == pytest.approx(entries, rel=0.05)
+    assert indexes() == dict.fromkeys(before, True)
+    assert counted() == COUNTERS * EVENTS_EACH
+    assert compacting.due() == []
+    assert list(compacting.compact_due()) == []
+
+
+def test_due__waits_for_the_end_of_the_day_and_an_hour(airy: None) -> None:
+    assert compacting.due(now=NEXT_DAY + timedelta(minutes=59)) == []
+
+
+def test_due__leaves_what_is_small(airy: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+
+    assert compacting.due() == []
+
+
+def test_due__leaves_what_nobody_has_analysed() -> None:
+    with airy_partition(analysed=False):
+        assert compacting.due() == []
+
+
+def test_compact_due__does_as_many_as_it_is_told(airy: None) -> None:
+    [done] = compacting.compact_due(most=1)
+
+    [left] = compacting.due()
+    assert left.name != done.index.name
+
+
+def test_compact_due__holds_up_no_add_and_misses_none(airy: None) -> None:
+    """Stopped in the middle, by a transaction that was open before it."""
+    late = recording.NewEvent("test", "hits", 1, "late", LATE)
+    done: list[Compacted] = []
+
+    def compact() -> None:
+        try:
+            done.extend(compacting.compact_due())
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=compact)
+    with open_write():
+        thread.start()
+        try:
+            wait_until(_is_held_up, "it does not wait for the open transaction")
+            [first] = recording.add_many([late], any_age=True)
+            [again] = recording.add_many([late], any_age=True)
+        finally:
+            held_up = _is_held_up()
+    thread.join(60)
+
+    assert held_up
+    assert (first.duplicate, again.duplicate) == (False, True)
+    assert len(done) == 2
+    assert all(one.bytes_after for one in done)
+    # With the one of the open transaction.
+    assert counted() == COUNTERS * EVENTS_EACH + 2
+    [last] = recording.add_many([late], any_age=True)
+    assert last.duplicate
+
+
+def _is_held_up() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity"
+            " WHERE query LIKE 'REINDEX INDEX CONCURRENTLY%' AND wait_event_type = 'Lock')"
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def test_compact_due__leaves_what_it_cannot_have_and_clears_away_later(
+    airy: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compacting, "_PATIENCE", "100ms")
+    before = indexes()
+
+    with open_write():
+        [left] = compacting.compact_due(most=1)
+        assert left.bytes_after is None
+        assert left.kept_because == (
+            "transactions that were open before it began are open still"
+        )
+        # The one in use is in use still; what was begun cannot go before the transaction.
+        assert indexes().items() >= before.items()
+        assert unfinished()
+    list(compacting.compact_due())
+
+    assert unfinished() == []
+    assert indexes() == dict.fromkeys(before, True)
+    assert counted() == COUNTERS * EVENTS_EACH + 1
+
+
+def test_compact_due__leaves_no_connection_behind(
+    airy: None, committed_namespace: Namespace
+) -> None:
+    def connected() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            )
+            return int(cursor.fetchone()[0])
+
+    before = connected()
+    list(compacting.compact_due(most=1))
+
+    wait_until(lambda: connected() <= before, "its connection is open still")
