@@ -29,6 +29,7 @@ from benchmarks.scaling.costs import Meter
 
 ADDS = [Turn(3), Turn(12)]
 WITHOUT_TRIGGER = [Turn(3, trigger="off"), Turn(12, trigger="off")]
+BESIDE = [Turn(3, workers=1), Turn(12, workers=1)]
 BATCHES = [Turn(3, batch=30, trigger="off"), Turn(3, batch=300, trigger="off")]
 TURN_SECONDS, ROUNDS = 2.0, 3
 FOLDS = [(1, 2), (100, 2), (100, 20)]
@@ -44,6 +45,8 @@ def calibrate(data_dir: Path, say: Callable[[str], None]) -> Demands:
     counter_ids = filling.create_counters(writers.COUNTERS)
     with writers.started(max(turn.writers for turn in ADDS)) as pool:
         seen = _turns(pool, [*ADDS, *WITHOUT_TRIGGER, *BATCHES], say)
+        with workers.working(1, counter_ids=counter_ids) as worker:
+            beside = _turns(pool, BESIDE, say, worker=worker)
     draining: Any = import_module("rollups.draining")
     say(f"fold what they wrote: {sum(one.events for one in draining.drain()):,} events")
     filling.execute("VACUUM ANALYZE")
@@ -97,18 +100,28 @@ def calibrate(data_dir: Path, say: Callable[[str], None]) -> Demands:
     say("how many jobs stay where they were woken")
     alone = {turn: seen[turn] for turn in WITHOUT_TRIGGER}
     cores = multiprocessing.cpu_count()
-    return replace(demands, sticky=fitting.sticky(demands, alone, cores=cores))
+    demands = replace(demands, sticky=fitting.sticky(demands, alone, cores=cores))
+    say("what sharing the cores costs")
+    return fitting.beside(demands, beside, cores=cores)
 
 
 def _turns(
-    pool: ProcessPoolExecutor, turns: Sequence[Turn], say: Callable[[str], None]
+    pool: ProcessPoolExecutor,
+    turns: Sequence[Turn],
+    say: Callable[[str], None],
+    *,
+    worker: int | None = None,
 ) -> dict[Turn, Seen]:
     """Return the medians of each turn, measured A B C, A B C, ..."""
     found: dict[Turn, list[Seen]] = {turn: [] for turn in turns}
     for number in range(ROUNDS):
         for turn in turns:
             say(f"round {number + 1} of {ROUNDS}: {turn}")
-            found[turn].append(writers.measure(pool, turn, seconds=TURN_SECONDS))
+            found[turn].append(
+                writers.measure(pool, turn, seconds=TURN_SECONDS, worker=worker)
+            )
+            if worker:
+                workers.wait_until_folded()
     return {turn: middle(all_seen) for turn, all_seen in found.items()}
 
 

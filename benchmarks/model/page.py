@@ -78,6 +78,21 @@ def demands_table(demands: Demands) -> str:
         ("flush of the WAL, p99", us(flushes[len(flushes) * 99 // 100]), "µs"),
         ("flush of the WAL: the kernel", us(demands.flush_cpu), "µs CPU"),
         ("writing to the WAL", _short(demands.flush_bytes_per_second / 1e6), "MB/s"),
+        (
+            "writers beside a worker: single adds",
+            f"{demands.beside_client:.2f}",
+            "times",
+        ),
+        (
+            "PostgreSQL for writers and a worker: single adds, folds",
+            f"{demands.beside_postgres:.2f}",
+            "times",
+        ),
+        (
+            "worker beside writers: messages, folds",
+            f"{demands.beside_worker:.2f}",
+            "times",
+        ),
         ("jobs that stay where they were woken, fitted", f"{demands.sticky:.0%}", ""),
     ]
     facts = demands.facts

@@ -78,6 +78,10 @@ class Predicted:
     # Calls that were in PostgreSQL, on average: connections in use, by Little's law.
     in_database: float
     pending_events: int
+    # CPU seconds of each call by who took them: folds and messages are in it.
+    client_cpu: float
+    postgres_cpu: float
+    worker_cpu: float
 
 
 class _Writer:
@@ -133,8 +137,19 @@ class System:
             self.client = demands.batch_client.of(run.batch)
             self.postgres = demands.batch_postgres.of(run.batch)
             self.wal_bytes = demands.batch_wal_bytes.of(run.batch)
+        # Writers and workers on one machine push each other's data out of the caches. A
+        # batch is one loop over its own.
+        together = run.workers > 0 and hosts.database is None
+        if together and run.batch == 1:
+            self.client *= demands.beside_client
+        if run.workers and run.batch == 1:
+            self.postgres *= demands.beside_postgres
+        self.fold_postgres = demands.beside_postgres if run.workers else 1.0
+        self.beside_worker = demands.beside_worker if together else 1.0
         if run.rest:
             self.client = demands.rest.of(run.batch)
+        # CPU seconds by who took them.
+        self.spent = {"client": 0.0, "postgres": 0.0, "worker": 0.0}
 
     def predict(self) -> Predicted:
         run, env = self.run, self.env
@@ -166,10 +181,10 @@ class System:
 
     def _call(self, writer: _Writer) -> Generator:
         began = self.env.now
-        yield self.web.use(self.client)
+        yield self._client(self.client)
         asked = self.env.now
         yield self.env.timeout(self.demands.round_trip)
-        yield self.database.use(self.postgres)
+        yield self._postgres(self.postgres)
         yield self.log.commit(self.wal_bytes)
         self.in_database_seconds += self.env.now - asked
         self.took.append(self.env.now - began)
@@ -196,14 +211,14 @@ class System:
                 if writer.sparing.asks:
                     asking = self.demands.ask.of(len(ids))
                     took += asking
-                    yield self.web.use(asking)
+                    yield self._client(asking)
                 left, again = writer.sparing.left(
                     ids, self.circulating, self.being_folded
                 )
                 postponed.update(again)
                 if left:
                     took += self.demands.message_client
-                    yield self.web.use(self.demands.message_client)
+                    yield self._client(self.demands.message_client)
                     yield from self._send(left)
                     writer.gathering.look(self.env.now, len(self.queue.items))
                 if len(ids) < MESSAGE_COUNTERS:
@@ -222,20 +237,20 @@ class System:
         """Hand messages on: the worker's main process, beside those that fold."""
         while True:
             message = yield self.queue.get()
-            yield self.worker.use(self.demands.message_consumer)
+            yield self._worker(self.demands.message_consumer)
             yield self.taken.put(message)
 
     def _work(self) -> Generator:
         demands = self.demands
         while True:
             ids, comes_back = yield self.taken.get()
-            yield self.worker.use(demands.message_worker)
+            yield self._worker(demands.message_worker)
             began = self.env.now
             if comes_back:
-                yield self.worker.use(demands.ask.of(len(ids)))
+                yield self._worker(demands.ask.of(len(ids)))
                 self.circulating.difference_update(ids)
                 self.being_folded.update(ids)
-            yield self.database.use(demands.message_postgres)
+            yield self._postgres(demands.message_postgres * self.fold_postgres)
             pending = [one for one in ids if self.pending[one]]
             rested = self.env.now - REST_SECONDS
             resting = {one for one in pending if self.folded_at.get(one, -1.0) > rested}
@@ -245,7 +260,7 @@ class System:
             written_since = [one for one in pending if self.pending[one]]
             pause = pause_seconds(self.env.now - began)
             if written_since:
-                yield self.worker.use(demands.ask.of(len(written_since)))
+                yield self._worker(demands.ask.of(len(written_since)))
             if comes_back:
                 self.being_folded.difference_update(ids)
             self._circulate(written_since, pause)
@@ -257,10 +272,10 @@ class System:
         for one in ids:
             del self.pending[one]
             self.folded_at[one] = self.env.now
-        yield self.worker.use(demands.fold_worker.of(len(ids)))
-        yield self.database.use(
-            demands.fold_postgres.of(len(ids)) + demands.fold_event_postgres * events
-        )
+        yield self._worker(demands.fold_worker.of(len(ids)))
+        postgres = demands.fold_postgres.of(len(ids))
+        postgres += demands.fold_event_postgres * events
+        yield self._postgres(postgres * self.fold_postgres)
         # The fold commits, then the removal of its last writes.
         yield self.log.commit(demands.fold_wal_bytes.of(len(ids)))
         yield self.log.commit(0)
@@ -275,9 +290,22 @@ class System:
             self.env.process(self._come_back(turns, pause))
 
     def _come_back(self, ids: list[int], pause: float) -> Generator:
-        yield self.worker.use(self.demands.message_client)
+        yield self._worker(self.demands.message_client)
         yield self.env.timeout(pause)
         yield from self._send(ids, comes_back=True)
+
+    def _client(self, seconds: float) -> simpy.Event:
+        self.spent["client"] += seconds
+        return self.web.use(seconds)
+
+    def _postgres(self, seconds: float) -> simpy.Event:
+        self.spent["postgres"] += seconds
+        return self.database.use(seconds)
+
+    def _worker(self, seconds: float) -> simpy.Event:
+        seconds *= self.beside_worker
+        self.spent["worker"] += seconds
+        return self.worker.use(seconds)
 
     def _meters(self) -> list[float]:
         return [
@@ -290,14 +318,16 @@ class System:
             self.messages,
             self.counters_folded,
             self.in_database_seconds,
+            self.spent["client"],
+            self.spent["postgres"] + self.log.flushes * self.demands.flush_cpu,
+            self.spent["worker"],
         ]
 
     def _summed_up(self, before: list[float]) -> Predicted:
         seconds, took = self.run.seconds, sorted(self.took)
-        web, database, worker, log, flushes, commits, messages, folded, within = (
-            (now - then) / seconds
-            for now, then in zip(self._meters(), before, strict=True)
-        )
+        busy, counts, spent = self._since(before)
+        web, database, worker, log = busy
+        flushes, commits, messages, folded, within = counts
         calls = len(took) / seconds
         return Predicted(
             calls_per_second=calls,
@@ -315,7 +345,18 @@ class System:
             counters_folded_per_second=folded,
             in_database=within,
             pending_events=self.pending.total(),
+            client_cpu=spent[0] / calls,
+            postgres_cpu=spent[1] / calls,
+            worker_cpu=spent[2] / calls,
         )
+
+    def _since(self, before: list[float]) -> tuple[list[float], ...]:
+        """Return for each second: how busy stations were, counts, and what was spent."""
+        each = [
+            (now - then) / self.run.seconds
+            for now, then in zip(self._meters(), before, strict=True)
+        ]
+        return each[:4], each[4:9], each[9:]
 
 
 def predict(demands: Demands, run: Run) -> Predicted:

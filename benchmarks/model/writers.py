@@ -39,6 +39,7 @@ class Seen:
     p99_ms: float
     client_cpu: float
     postgres_cpu: float
+    worker_cpu: float
     wal_bytes: float
     flushes: float
     # Cores that neither our processes nor nobody used: what disturbed the turn.
@@ -103,6 +104,7 @@ def measure(
         p99_ms=took[calls * 99 // 100] * 1000,
         client_cpu=client_cpu / calls,
         postgres_cpu=cost.postgres_cpu_seconds / calls,
+        worker_cpu=cost.program_cpu_seconds / calls,
         wal_bytes=cost.wal_bytes / calls,
         flushes=meter.flushes() / calls,
         others=max(0.0, cost.busy * cores - ours / cost.seconds),

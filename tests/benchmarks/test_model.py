@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import simpy
 
-from benchmarks.model import laws, pacing
+from benchmarks.model import fitting, laws, pacing
 from benchmarks.model.demands import Demands, Line
 from benchmarks.model.log import Log
 from benchmarks.model.processor import Cores, Processor
 from benchmarks.model.system import Hosts, Predicted, Run, predict
+from benchmarks.model.writers import Seen, Turn
 from rollups import conf, gathering, publisher, publishing, sparing, working
 
 DEMAND = 0.001
@@ -233,6 +235,36 @@ def test_system__is_the_same_for_the_same_seed(
     predicted: Callable[..., Predicted],
 ) -> None:
     assert predicted(5) == predicted(5)
+
+
+def test_fitting__finds_what_sharing_the_cores_costs() -> None:
+    """From the CPU that turns took, simulated here with factors that it does not know."""
+    alone = _demands(
+        message_client=0.0003, message_worker=0.0005, message_postgres=0.0001
+    )
+    truth = replace(alone, beside_client=1.3, beside_postgres=1.2, beside_worker=1.8)
+    seen = {}
+    for turn in (Turn(3, workers=1), Turn(12, workers=1)):
+        run = Run(writers=turn.writers, hosts=Hosts(2), workers=1)
+        found = predict(truth, run)
+        seen[turn] = Seen(
+            found.calls_per_second,
+            found.mean_ms,
+            found.p50_ms,
+            found.p99_ms,
+            client_cpu=found.client_cpu,
+            postgres_cpu=found.postgres_cpu,
+            worker_cpu=found.worker_cpu,
+            wal_bytes=0.0,
+            flushes=1.0,
+            others=0.0,
+        )
+
+    fitted = fitting.beside(alone, seen, cores=2)
+
+    assert fitted.beside_client == pytest.approx(1.3, rel=0.05)
+    assert fitted.beside_postgres == pytest.approx(1.2, rel=0.05)
+    assert fitted.beside_worker == pytest.approx(1.8, rel=0.05)
 
 
 def test_pacing__is_the_products_own() -> None:
