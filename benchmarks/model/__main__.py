@@ -10,10 +10,13 @@ from benchmarks.model import (
     calibrating,
     demands,
     extrapolating,
+    measuring,
     page,
     plots,
     validating,
+    writers,
 )
+from benchmarks.scaling import filling
 
 FIGURES, IMAGES = Path("docs/figures"), Path("docs/images")
 SHARES = [0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9]
@@ -34,8 +37,11 @@ def main() -> None:
     options = parser.parse_args()
     if options.calibrate:
         with ground.prepared() as data_dir:
-            demands.save(calibrating.calibrate(data_dir, _say))
-            validating.save(validating.measure(_say))
+            counter_ids = filling.create_counters(writers.COUNTERS)
+            turns = [*calibrating.TURNS, *validating.POINTS]
+            seen = measuring.measure(turns, counter_ids, _say)
+            measuring.save(seen)
+            demands.save(calibrating.calibrate(data_dir, seen, counter_ids, _say))
     known = demands.load()
     compared = validating.compare(known)
     sizes = [extrapolating.simulate(known, batch) for batch in extrapolating.BATCHES]

@@ -10,9 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ import psutil
 import redis
 
 from benchmarks import facts
-from benchmarks.model import disk, fitting, web, writers
+from benchmarks.model import disk, fitting, web
 from benchmarks.model.demands import Demands, Line, crowd
 from benchmarks.model.writers import Seen, Turn
 from benchmarks.scaling import filling, workers
@@ -29,27 +27,29 @@ from benchmarks.scaling.costs import Meter
 
 ADDS = [Turn(3), Turn(12)]
 WITHOUT_TRIGGER = [Turn(3, trigger="off"), Turn(12, trigger="off")]
-BESIDE = [Turn(3, workers=1), Turn(12, workers=1)]
 BATCHES = [Turn(3, batch=30, trigger="off"), Turn(3, batch=300, trigger="off")]
-TURN_SECONDS, ROUNDS = 2.0, 3
+BESIDE = [
+    *(Turn(writers, workers=1) for writers in (3, 12)),
+    *(Turn(3, batch=events, workers=1) for events in (30, 300)),
+]
+TURNS = [*ADDS, *WITHOUT_TRIGGER, *BATCHES, *BESIDE]
+# Counters, and events of each.
 FOLDS = [(1, 2), (100, 2), (100, 20)]
+FOLD_ROUNDS = 5
 MESSAGES, MESSAGE_IDS = 1_000, 10
 ASKED, ASKS = (10, 300), 200
 ROUND_TRIPS = 2_000
 
 
-def calibrate(data_dir: Path, say: Callable[[str], None]) -> Demands:
-    """Return the demands of this machine and this code."""
+def calibrate(
+    data_dir: Path,
+    seen: Mapping[Turn, Seen],
+    counter_ids: list[int],
+    say: Callable[[str], None],
+) -> Demands:
+    """Return the demands of this machine and this code; `seen` has the turns of TURNS."""
     say("the disk")
     flush = disk.measure(data_dir)
-    counter_ids = filling.create_counters(writers.COUNTERS)
-    with writers.started(max(turn.writers for turn in ADDS)) as pool:
-        seen = _turns(pool, [*ADDS, *WITHOUT_TRIGGER, *BATCHES], say)
-        with workers.working(1, counter_ids=counter_ids) as worker:
-            beside = _turns(pool, BESIDE, say, worker=worker)
-    draining: Any = import_module("rollups.draining")
-    say(f"fold what they wrote: {sum(one.events for one in draining.drain()):,} events")
-    filling.execute("VACUUM ANALYZE")
 
     def postgres(turn: Turn) -> float:
         """Return what a call takes of PostgreSQL but for flushing."""
@@ -57,7 +57,7 @@ def calibrate(data_dir: Path, say: Callable[[str], None]) -> Demands:
 
     small, large = BATCHES
     say("folds")
-    folds = [_fold(counter_ids[:counters], each) for counters, each in FOLDS]
+    folds = [_fold(counter_ids, size, each) for size, each in FOLDS]
     say("messages")
     message = _messages(counter_ids[:MESSAGE_IDS])
     say("the web server")
@@ -93,49 +93,14 @@ def calibrate(data_dir: Path, say: Callable[[str], None]) -> Demands:
         flush_cpu=flush.cpu_seconds,
         flush_bytes_per_second=flush.bytes_per_second,
         facts=facts.of_machine()
-        | {
-            "others": f"{statistics.fmean(one.others for one in seen.values()):.2f} cores"
-        },
+        | {"others": f"{statistics.fmean(seen[t].others for t in TURNS):.2f} cores"},
     )
-    say("how many jobs stay where they were woken")
-    alone = {turn: seen[turn] for turn in WITHOUT_TRIGGER}
-    cores = multiprocessing.cpu_count()
-    demands = replace(demands, sticky=fitting.sticky(demands, alone, cores=cores))
-    say("what sharing the cores costs")
-    return fitting.beside(demands, beside, cores=cores)
+    say("what sharing the cores costs, and how many jobs stay where they were woken")
+    own = {turn: seen[turn] for turn in (*WITHOUT_TRIGGER, *BESIDE)}
+    return fitting.fitted(demands, own, cores=multiprocessing.cpu_count())
 
 
-def _turns(
-    pool: ProcessPoolExecutor,
-    turns: Sequence[Turn],
-    say: Callable[[str], None],
-    *,
-    worker: int | None = None,
-) -> dict[Turn, Seen]:
-    """Return the medians of each turn, measured A B C, A B C, ..."""
-    found: dict[Turn, list[Seen]] = {turn: [] for turn in turns}
-    for number in range(ROUNDS):
-        for turn in turns:
-            say(f"round {number + 1} of {ROUNDS}: {turn}")
-            found[turn].append(
-                writers.measure(pool, turn, seconds=TURN_SECONDS, worker=worker)
-            )
-            if worker:
-                workers.wait_until_folded()
-    return {turn: middle(all_seen) for turn, all_seen in found.items()}
-
-
-def middle(seen: Sequence[Seen]) -> Seen:
-    """Return the medians of several turns."""
-    return Seen(
-        *(
-            statistics.median(getattr(one, name) for one in seen)
-            for name in Seen.__dataclass_fields__
-        )
-    )
-
-
-def _middle(seen: dict[Turn, Seen], turns: Sequence[Turn], name: str) -> float:
+def _middle(seen: Mapping[Turn, Seen], turns: Sequence[Turn], name: str) -> float:
     return statistics.fmean(getattr(seen[turn], name) for turn in turns)
 
 
@@ -145,7 +110,7 @@ def _line(one: tuple[float, float], other: tuple[float, float]) -> Line:
     return Line(fixed=max(0.0, one[1] - each * one[0]), each=each)
 
 
-def _message_of_writer(seen: dict[Turn, Seen]) -> float:
+def _message_of_writer(seen: Mapping[Turn, Seen]) -> float:
     """Return what a message takes of its writer's process: 25 a second in each."""
     of_each = []
     for with_it, without in zip(ADDS, WITHOUT_TRIGGER, strict=True):
@@ -181,21 +146,27 @@ def _ask(counter_ids: list[int]) -> float:
     return (time.process_time() - cpu) / ASKS
 
 
-def _fold(counter_ids: list[int], each: int) -> tuple[float, float, float]:
-    """Return a fold's CPU seconds in the worker and in PostgreSQL, and bytes of WAL."""
+def _fold(counter_ids: list[int], size: int, each: int) -> tuple[float, float, float]:
+    """Return what a fold of `size` counters takes: worker and PostgreSQL in CPU seconds, WAL.
+
+    Many one after the other, so that reading the meters is no part of it.
+    """
     folding: Any = import_module("rollups.folding")
-    meter, worker, postgres, wal_bytes = Meter(), 0.0, 0.0, 0
-    times = 300 if len(counter_ids) == 1 else 30
-    for _ in range(times):
+    meter, found = Meter(), []
+    for _ in range(FOLD_ROUNDS):
         filling.add_events_of_many(counter_ids, each)
+        starts = range(0, len(counter_ids), size)
         meter.begin()
         cpu = time.process_time()
-        folding.fold(counter_ids)
-        worker += time.process_time() - cpu
+        for start in starts:
+            folding.fold(counter_ids[start : start + size])
+        cpu = time.process_time() - cpu
         cost = meter.end()
-        postgres += cost.postgres_cpu_seconds
-        wal_bytes += cost.wal_bytes
-    return worker / times, postgres / times, wal_bytes / times
+        taken = (cpu, cost.postgres_cpu_seconds, cost.wal_bytes)
+        found.append([of_all / len(starts) for of_all in taken])
+    # Medians: autovacuum may have been at work in one of them.
+    worker, postgres, wal_bytes = map(statistics.median, zip(*found, strict=True))
+    return worker, postgres, wal_bytes
 
 
 def _messages(counter_ids: list[int]) -> dict[str, float]:

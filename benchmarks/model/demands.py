@@ -67,10 +67,12 @@ class Demands:
     flush_cpu: float
     flush_bytes_per_second: float
     # How many times as much a client, PostgreSQL and a worker take where all of them share
-    # the cores, and so their caches: see `fitting`.
+    # the cores, and so their caches: see `fitting`. PostgreSQL's for a batch: folds remove
+    # last writes, which adds insert anew where they would update them in place.
     beside_client: float = 1.0
     beside_postgres: float = 1.0
     beside_worker: float = 1.0
+    beside_batch: float = 1.0
     # The only number that is fitted to what came out and not to what was taken.
     sticky: float = 0.0
     facts: dict[str, str] = field(default_factory=dict)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 
 from benchmarks.model.demands import Demands, Line
-from benchmarks.model.system import predict
+from benchmarks.model.system import Predicted, predict
 from benchmarks.model.writers import Seen, Turn, as_run
 
 SHARES = [share / 10 for share in range(11)]
@@ -18,50 +19,61 @@ SIMULATED_SECONDS = 2.0
 ROUNDS = 4
 
 
-def sticky(demands: Demands, seen: Mapping[Turn, Seen], *, cores: int) -> float:
-    """Return the share with which the model comes nearest to these turns.
+def fitted(demands: Demands, seen: Mapping[Turn, Seen], *, cores: int) -> Demands:
+    """Return the demands with what comes nearest to the calibration's own turns.
 
-    They are the calibration's own, without a worker and with the trigger off. No point that
-    the model is held against is among them.
+    `beside_*` from the CPU time that writers, PostgreSQL and a worker took together, for each
+    share of jobs that stay where they were woken; and of these shares the one with which the
+    calls come nearest. No point that the model is held against is among the turns.
     """
-    alone = replace(demands, message_client=0.0, message_broker=0.0, ask=Line(0.0, 0.0))
+    candidates = [
+        beside(replace(demands, sticky=share), seen, cores=cores) for share in SHARES
+    ]
+    return min(candidates, key=lambda one: distance(one, seen, cores=cores))
 
-    def distance(share: float) -> float:
-        model = replace(alone, sticky=share)
-        return sum(
-            math.log(_calls(model, turn, one, cores) / one.calls_per_second) ** 2
-            for turn, one in seen.items()
+
+def distance(demands: Demands, seen: Mapping[Turn, Seen], *, cores: int) -> float:
+    """Return how far off the model's calls are, all turns together."""
+    return sum(
+        math.log(
+            _predicted(demands, turn, one, cores).calls_per_second
+            / one.calls_per_second
         )
-
-    return min(SHARES, key=distance)
+        ** 2
+        for turn, one in seen.items()
+    )
 
 
 def beside(demands: Demands, seen: Mapping[Turn, Seen], *, cores: int) -> Demands:
     """Return the demands with what sharing the cores makes of each: CPU, not throughput.
 
-    The turns are of writers beside a worker. What a message or a fold takes is measured
-    alone, with all it needs in the caches; beside writers it takes up to twice as much, and
-    so do the writers a part. None of these turns is one that the model is held against.
+    From the turns beside a worker. What a message or a fold takes is measured alone, with
+    all it needs in the caches; beside writers it takes more, and so do the writers a part.
     """
+    together = {turn: one for turn, one in seen.items() if turn.workers}
     for _ in range(ROUNDS):
-        ratios: dict[str, list[float]] = {"client": [], "postgres": [], "worker": []}
-        for turn, one in seen.items():
-            run = replace(as_run(turn, one, cores=cores), seconds=SIMULATED_SECONDS)
-            found = predict(demands, run)
-            for kind, of_kind in ratios.items():
-                taken, simulated = (getattr(x, f"{kind}_cpu") for x in (one, found))
-                of_kind.append(taken / simulated)
-        demands = replace(
-            demands,
-            **{
-                f"beside_{kind}": getattr(demands, f"beside_{kind}")
-                * statistics.geometric_mean(of_kind)
-                for kind, of_kind in ratios.items()
-            },
-        )
+        ratios: dict[str, list[float]] = defaultdict(list)
+        for turn, one in together.items():
+            found = _predicted(demands, turn, one, cores)
+            postgres = one.postgres_cpu / found.postgres_cpu
+            if turn.batch > 1:
+                ratios["beside_batch"].append(postgres)
+            else:
+                ratios["beside_postgres"].append(postgres)
+                ratios["beside_client"].append(one.client_cpu / found.client_cpu)
+                ratios["beside_worker"].append(one.worker_cpu / found.worker_cpu)
+        factors = {
+            name: getattr(demands, name) * statistics.geometric_mean(of_name)
+            for name, of_name in ratios.items()
+        }
+        demands = replace(demands, **factors)
     return demands
 
 
-def _calls(demands: Demands, turn: Turn, one: Seen, cores: int) -> float:
+def _predicted(demands: Demands, turn: Turn, one: Seen, cores: int) -> Predicted:
+    if turn.trigger == "off":
+        demands = replace(
+            demands, message_client=0.0, message_broker=0.0, ask=Line(0.0, 0.0)
+        )
     run = replace(as_run(turn, one, cores=cores), seconds=SIMULATED_SECONDS)
-    return predict(demands, run).calls_per_second
+    return predict(demands, run)

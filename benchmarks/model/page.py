@@ -89,6 +89,11 @@ def demands_table(demands: Demands) -> str:
             "times",
         ),
         (
+            "PostgreSQL for writers and a worker: batches",
+            f"{demands.beside_batch:.2f}",
+            "times",
+        ),
+        (
             "worker beside writers: messages, folds",
             f"{demands.beside_worker:.2f}",
             "times",

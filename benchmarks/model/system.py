@@ -104,7 +104,7 @@ class System:
         # Who wakes whom matters on one machine; from other hosts it is the network that wakes.
         self.web: Processor | Cores = (
             Cores(env, hosts.web, sticky=demands.sticky, chance=self.chance)
-            if demands.sticky and hosts.database is None
+            if hosts.database is None
             else Processor(env, hosts.web)
         )
         self.database = Processor(env, hosts.database) if hosts.database else self.web
@@ -142,8 +142,9 @@ class System:
         together = run.workers > 0 and hosts.database is None
         if together and run.batch == 1:
             self.client *= demands.beside_client
-        if run.workers and run.batch == 1:
-            self.postgres *= demands.beside_postgres
+        if run.workers:
+            batch = run.batch > 1
+            self.postgres *= demands.beside_batch if batch else demands.beside_postgres
         self.fold_postgres = demands.beside_postgres if run.workers else 1.0
         self.beside_worker = demands.beside_worker if together else 1.0
         if run.rest:
