@@ -31,10 +31,12 @@ SETTLED_AFTER = timedelta(hours=1)
 LEAST_BYTES = 8 * 1024 * 1024
 # An index is rebuilt that is larger than this many times what it would be then.
 AIRY = 1.2
-# For one index, all waiting included.
-_WITHIN = "15min"
 # For each transaction that was open before: a dump, a long report.
 _PATIENCE = "1min"
+_KEPT = {
+    errors.LockNotAvailable: "transactions that were open before it began are open still",
+    errors.QueryCanceled: "it was cancelled, by a statement_timeout or by somebody",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,8 @@ def _patient_connection(using: str) -> BaseDatabaseWrapper:
     options.pop("pool", None)
     options["options"] = (
         f"{options.get('options', '')}"
-        f" -c statement_timeout={_WITHIN} -c lock_timeout={_PATIENCE}"
+        # However long it takes: nobody waits for it, and half an index is worth nothing.
+        f" -c statement_timeout=0 -c lock_timeout={_PATIENCE}"
     )
     return connection
 
@@ -112,15 +115,13 @@ def _compact(connection: BaseDatabaseWrapper, index: AiryIndex) -> Compacted:
         _clear_away(connection, index.partition)
         _run(connection, "REINDEX INDEX CONCURRENTLY {}", index.name)
     except OperationalError as error:
-        if not isinstance(
-            error.__cause__, errors.LockNotAvailable | errors.QueryCanceled
-        ):
+        reason = _KEPT.get(type(error.__cause__))
+        if reason is None:
             raise
         try:
             _clear_away(connection, index.partition)
         except DatabaseError as left:
             logger.info("What was built of %s is left for later: %s", index.name, left)
-        reason = "transactions that were open before it began are open still"
         return Compacted(index, None, reason)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_relation_size(%s::regclass)", [index.name])

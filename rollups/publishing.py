@@ -77,7 +77,7 @@ class Broker:
 
     @property
     def queued(self) -> int:
-        """How many messages waited for a worker when this last looked, a second ago."""
+        """How many messages waited for a worker when a message last looked for them."""
         return self._queued
 
     def publish(self, message: Message) -> None:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
+from psycopg import errors
 
 from counters import compacting, recording
 from counters.compacting import Compacted
@@ -174,6 +175,23 @@ def test_compact_due__leaves_what_it_cannot_have_and_clears_away_later(
     assert unfinished() == []
     assert indexes() == dict.fromkeys(before, True)
     assert counted() == COUNTERS * EVENTS_EACH + 1
+
+
+def test_compact_due__says_that_it_was_cut_off_and_raises_what_it_does_not_know(
+    airy: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    causes: list[Exception] = [errors.QueryCanceled(), errors.DiskFull()]
+
+    def fail(*_: object) -> None:
+        raise OperationalError from causes.pop(0)
+
+    monkeypatch.setattr(compacting, "_run", fail)
+
+    [left] = compacting.compact_due(most=1)
+    assert left.kept_because is not None
+    assert left.kept_because.startswith("it was cancelled")
+    with pytest.raises(OperationalError):
+        list(compacting.compact_due())
 
 
 def test_compact_due__leaves_no_connection_behind(

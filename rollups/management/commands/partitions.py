@@ -1,4 +1,4 @@
-"""`manage.py partitions [--make] [--close] [--compact]`: the event table's partitions and their upkeep."""
+"""`manage.py partitions`: the event table's partitions and their upkeep."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ from rollups.retention import Outcome
 class Command(TaughtCommand):
     help = (
         "Show the partitions of the event table; make those of the coming days; close those"
-        " that retention lets go; compact those whose day is over. Beat does the same every hour: this is for a role that owns"
-        " the tables, where the service's does not, and for looking."
+        " that retention lets go; compact those whose day is over. Beat does the same every"
+        " hour: this is for a role that owns the tables, where the service's does not, and for"
+        " looking."
     )
     examples = """\
 examples:
