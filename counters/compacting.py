@@ -33,7 +33,7 @@ LEAST_BYTES = 8 * 1024 * 1024
 AIRY = 1.2
 # For each transaction that was open before: a dump, a long report.
 _PATIENCE = "1min"
-_KEPT = {
+_KEPT: dict[type[BaseException] | type[None], str] = {
     errors.LockNotAvailable: "transactions that were open before it began are open still",
     errors.QueryCanceled: "it was cancelled, by a statement_timeout or by somebody",
 }
