@@ -199,6 +199,7 @@ TARGETS = [
         "rest_add, uniform ÷ rest_update_f, uniform",
         "≥",
         0.9,
+        then=1.0,
     ),
     Target(
         11,
