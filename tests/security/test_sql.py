@@ -18,6 +18,7 @@ FILES = sorted(
 # Names of tables, roles and databases cannot be parameters. These put them together by
 # psycopg.sql, which quotes them.
 COMPOSING = {
+    "counters/compacting.py",
     "counters/partitions.py",
     "counters/service_role.py",
     "counters_project/embedded/postgres.py",
