@@ -21,6 +21,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connect
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import errors, sql
 
+from counters import partitions
 from counters.statements import fetch
 
 logger = logging.getLogger(__name__)
@@ -65,11 +66,13 @@ def due(
     *, using: str = DEFAULT_DB_ALIAS, now: datetime | None = None
 ) -> list[AiryIndex]:
     """Return the indexes that are worth rebuilding, of the oldest partition first."""
+    settled = (now or datetime.now(UTC)) - SETTLED_AFTER
+    there = partitions.existing(using=using)
     rows = fetch(
         connections[using],
         "counters",
         "measure_indexes",
-        until=(now or datetime.now(UTC)) - SETTLED_AFTER,
+        partitions=[one.name for one in there if one.until <= settled],
         least_bytes=LEAST_BYTES,
         airy=AIRY,
     )

@@ -51,7 +51,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "counters/list_partitions": {},
     "counters/list_strays": {"most": 10},
     "counters/list_unfinished_indexes": {"partition": "counters_event_default"},
-    "counters/measure_indexes": {"until": NOW, "least_bytes": 0, "airy": 1.2},
+    "counters/measure_indexes": {
+        "partitions": ["counters_event_default"],
+        "least_bytes": 0,
+        "airy": 1.2,
+    },
     "counters/measure_partitions": {},
     "rollups/audit_rollups": {"after": 0, "most": 10, "namespace_id": None},
     "rollups/create_rollups": {"counter_ids": [1]},
