@@ -67,7 +67,8 @@ def test_fold_in_parts__reads_the_part_only(seeded: Seeded, mode: str) -> None:
     )
 
     assert not bound.read_whole | part.read_whole
-    # It looks at one more, in each partition that the waiting events lie in.    assert bound.rows_read("counters_event") <= TO_FOLD
+    # It looks at one more, in each partition that the waiting events lie in.
+    assert bound.rows_read("counters_event") <= TO_FOLD
     assert part.rows_read("counters_event") == TO_FOLD
 
 
