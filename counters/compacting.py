@@ -1,9 +1,10 @@
 """Compacting: rebuilds the indexes of partitions whose time is over.
 
-A counter's new entries go into the middle of both indexes, right behind its last ones. So
-pages are split in halves, and the left half is never filled: on the day itself up to half
-of an index is air. Nearly nothing is written to a partition once its time is over, so
-rebuilt indexes stay dense until retention drops them.
+A counter's new entries go into the middle of the index by counter, right behind its last
+ones. So pages are split in halves, and the left half is never filled: on the day itself up
+to half of it is air. So is a third of the key where tokens have no time of their own.
+Nearly nothing is written to a partition once its time is over, so rebuilt indexes stay
+dense until retention drops them.
 
 REINDEX CONCURRENTLY builds a second index beside the one in use and swaps them. It holds
 off no add, fold or read; it waits for transactions that were open before it.

@@ -14,11 +14,11 @@ DAY = datetime(2013, 2, 10, tzinfo=UTC)
 PARTITION = "counters_event_20130210"
 COUNTERS, EVENTS_EACH = 200, 300
 
-# Each counter's tokens and transaction ids grow, as they do in time; so each entry comes
-# right behind the counter's last one, and in the middle of a page.
+# Each counter's transaction ids grow, as they do in time, so each entry comes right behind
+# the counter's last one, in the middle of a page. Tokens are a client's own, without a time.
 _FILL = """
 INSERT INTO counters_event (counter_id, token, event_time, delta)
-SELECT 1000000 + counter, lpad(to_hex(event), 32, '0')::uuid,
+SELECT 1000000 + counter, md5(counter || ' ' || event)::uuid,
        %s::timestamptz + event * interval '1 minute', 1
 FROM generate_series(%s::int, %s::int) AS event, generate_series(1, %s::int) AS counter
 ORDER BY event, counter

@@ -1,7 +1,7 @@
 -- Deletes counters with their events and claims, once their last writes are deleted.
 -- Parameters: counter_ids bigint[].
 -- Returns: events (deleted).
--- Indexes: the primary keys of event (its first column), claim, counter.
+-- Indexes: counters_event_unfolded; the primary keys of claim, counter.
 WITH events AS (
   DELETE FROM counters_event WHERE counter_id = ANY (%(counter_ids)s::bigint[])
   RETURNING 1

@@ -1,6 +1,6 @@
 -- Makes the rollups that counters with events lack.
 -- Parameters: counter_ids bigint[].
--- Indexes: the primary keys of counter, rollup, event.
+-- Indexes: the primary keys of counter, rollup; counters_event_unfolded.
 INSERT INTO rollups_rollup (counter_id, namespace_id)
 SELECT counter.id, counter.namespace_id
 FROM counters_counter AS counter

@@ -44,7 +44,7 @@ summed AS MATERIALIZED (
       AND event_time BETWEEN folding.oldest AND folding.newest
     UNION ALL
     -- One look-up for each id; OFFSET 0 keeps it one. Else the planner, which cannot know
-    -- how few they are, may use the primary key and read every event the counter ever had.
+    -- how few they are, may read every event the counter ever had, and join them.
     SELECT event.event_time, event.delta, event.xid
     FROM pg_snapshot_xip(folding.watermark) AS was_open (xid)
     CROSS JOIN LATERAL (

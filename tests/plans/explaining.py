@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -77,23 +78,49 @@ class Plan:
 
 def explain_file(app: str, file: str, mode: str, /, **parameters: Any) -> Plan:
     """Carry a statement file out as a prepared one; the caller's transaction takes it back."""
+    # The first time fills the caches of the catalogue, which count as pages read.
+    for _ in range(2):
+        with prepared_file(app, file, mode, **parameters) as explain:
+            plan = explain()
+    return plan
+
+
+@contextmanager
+def prepared_file(
+    app: str, file: str, mode: str, /, **parameters: Any
+) -> Iterator[Callable[[], Plan]]:
+    """Prepare a statement file; give what carries it out, and takes it back, each time.
+
+    A generic plan is made at the first time and kept, as on a service's connection.
+    """
     text = load(app, file)
     for number, parameter in enumerate(parameters, start=1):
         text = text.replace(f"%({parameter})s", f"${number}")
     values = sql.SQL(", ").join(sql.Literal(value) for value in parameters.values())
     arguments = f" ({values.as_string(connection.connection)})" if parameters else ""
-    with connection.cursor() as cursor:
+    name = f"explained_{uuid4().hex}"
+    with _unprepared(connection.connection), connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL plan_cache_mode = {mode}")
-        # The first time fills the caches of the catalogue, which count as pages read.
-        for _ in range(2):
+        cursor.execute(f"PREPARE {name} AS {text.replace('%%', '%')}")
+
+        def explain() -> Plan:
             cursor.execute("SAVEPOINT before")
-            name = f"explained_{uuid4().hex}"
-            cursor.execute(f"PREPARE {name} AS {text.replace('%%', '%')}")
             cursor.execute(f"{_EXPLAIN} EXECUTE {name}{arguments}")
             [(found,)] = cursor.fetchall()
-            cursor.execute(f"DEALLOCATE {name}")
             cursor.execute("ROLLBACK TO before")
-    return _plan(found)
+            return _plan(found)
+
+        yield explain
+        cursor.execute(f"DEALLOCATE {name}")
+
+
+@contextmanager
+def _unprepared(driver: Any) -> Iterator[None]:
+    """Let the driver prepare nothing: what it has, it deallocates with all else on ROLLBACK."""
+    before, driver.prepare_threshold = driver.prepare_threshold, None
+    driver.execute("DEALLOCATE ALL")
+    yield
+    driver.prepare_threshold = before
 
 
 def explain_query(query: str, parameters: Any) -> Plan:

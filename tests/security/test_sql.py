@@ -19,6 +19,7 @@ FILES = sorted(
 # psycopg.sql, which quotes them.
 COMPOSING = {
     "counters/compacting.py",
+    "counters/migrations/_event_key.py",
     "counters/partitions.py",
     "counters/service_role.py",
     "counters_project/embedded/postgres.py",

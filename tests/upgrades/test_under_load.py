@@ -22,8 +22,8 @@ from tests.programs import ROOT, TIMEOUT_SECONDS, wait_until
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
 WRITERS = 2
-# The newest schema that an older version of the rollups knew.
-OLD_ROLLUPS = "0002"
+# The newest schemas that an older version knew: with the old key of the events.
+OLD_ROLLUPS, OLD_COUNTERS = "0002", "0004"
 # What a writer does: any error ends it, and its output is what it was acknowledged.
 PROGRAM = """
 import sys
@@ -93,13 +93,14 @@ def _runs(connection: psycopg.Connection[Any], statement: sql.Composed) -> bool:
 
 
 def test_upgrade__under_load_fails_no_add(database: Database, tmp_path: Path) -> None:
-    """From the rollups' old schema to a next version's, which alters all that adds write.
+    """From an old schema to a next version's, which alters all that adds write.
 
-    The writers are today's code throughout: on an older schema of the rollups, on
-    today's, and on a newer one of their own tables.
+    The writers are today's code throughout: on an older schema, while the key of the
+    events is changed under them, on today's, and on a newer one of their own tables.
     """
     database.manage("migrate", "-v0")
     database.manage("migrate", "-v0", "rollups", OLD_ROLLUPS)
+    database.manage("migrate", "-v0", "counters", OLD_COUNTERS)
     database.manage("create_namespace", "demo")
     stop = tmp_path / "stop"
     counts = [tmp_path / f"writer {number}" for number in range(WRITERS)]
