@@ -6,6 +6,7 @@
 --   watermark's xmax and the current one.
 -- The rollups are locked by this transaction, so their watermarks stay as read here.
 -- Cost: reads `most` entries of counters_event_unfolded for each counter.
+-- The ids are in a SELECT: see fold_events.sql.
 SELECT rollup.counter_id, (event.xid::text::numeric + 1)::text
 FROM rollups_rollup AS rollup
 JOIN (
@@ -13,7 +14,7 @@ JOIN (
          min(oldest_event_time) AS oldest,
          max(newest_event_time) AS newest
   FROM counters_lastwrite
-  WHERE counter_id = ANY (%(counter_ids)s::bigint[])
+  WHERE counter_id = ANY ((SELECT %(counter_ids)s::bigint[])::bigint[])
   GROUP BY counter_id
 ) AS waiting ON waiting.counter_id = rollup.counter_id
 CROSS JOIN LATERAL (

@@ -14,6 +14,10 @@
 --   when its rollup's watermark covers it. So the event times of the last writes that this
 --   snapshot sees span all events that it must fold; other partitions are never opened.
 -- * A transaction never folds what it added itself: its own id is not in its snapshot.
+--
+-- Why the ids are in a SELECT, here and where this is named: the planner then does not see how
+-- many they are. A list of fewer than ten it would take for cheaper than its generic plan, and
+-- plan the statement anew each time, which is half of a small fold.
 WITH folding AS MATERIALIZED (
   SELECT rollup.counter_id, rollup.watermark, namespace.bucket_size,
          waiting.oldest, waiting.newest, waiting.last_write_at
@@ -23,7 +27,7 @@ WITH folding AS MATERIALIZED (
            max(newest_event_time) AS newest,
            max(written_at) AS last_write_at
     FROM counters_lastwrite
-    WHERE counter_id = ANY (%(counter_ids)s::bigint[])
+    WHERE counter_id = ANY ((SELECT %(counter_ids)s::bigint[])::bigint[])
     GROUP BY counter_id
   ) AS waiting
   JOIN rollups_rollup AS rollup ON rollup.counter_id = waiting.counter_id

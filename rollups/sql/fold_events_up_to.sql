@@ -10,6 +10,7 @@
 -- transactions that are in progress now are not. (Where none is, that is `bound:bound:`.)
 -- What the old watermark covers is below its xmax, so below the bound, and has ended: it
 -- stays covered. The watermark's time stays: the count is not complete up to a later one.
+-- The ids are in a SELECT: see fold_events.sql.
 WITH folding AS MATERIALIZED (
   SELECT rollup.counter_id, rollup.watermark, part.bound, namespace.bucket_size,
          waiting.oldest, waiting.newest, waiting.last_write_at
@@ -19,7 +20,7 @@ WITH folding AS MATERIALIZED (
            max(newest_event_time) AS newest,
            max(written_at) AS last_write_at
     FROM counters_lastwrite
-    WHERE counter_id = ANY (%(counter_ids)s::bigint[])
+    WHERE counter_id = ANY ((SELECT %(counter_ids)s::bigint[])::bigint[])
     GROUP BY counter_id
   ) AS waiting
   JOIN unnest(%(counter_ids)s::bigint[], %(bounds)s::text[]::xid8[])

@@ -6,12 +6,13 @@
 --   left out.
 -- Its own transaction, so that two folders of a new counter wait for a moment, not a fold.
 -- Index: the primary keys of last write, counter, rollup and failure.
+-- The ids are in a SELECT: see fold_events.sql.
 WITH pending AS MATERIALIZED (
   SELECT last_write.counter_id, counter.namespace_id,
          min(last_write.pending_since) AS pending_since
   FROM counters_lastwrite AS last_write
   JOIN counters_counter AS counter ON counter.id = last_write.counter_id
-  WHERE last_write.counter_id = ANY (%(counter_ids)s::bigint[])
+  WHERE last_write.counter_id = ANY ((SELECT %(counter_ids)s::bigint[])::bigint[])
   GROUP BY last_write.counter_id, counter.namespace_id
 ),
 created AS (

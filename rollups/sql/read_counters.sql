@@ -3,6 +3,7 @@
 -- Returns: one row a counter that exists, in the order of the ids: counter_id, name,
 --   count, as_of, pending, last_write_at (as read_eventual.sql).
 -- Indexes: the primary keys of counter, rollup and last write.
+-- The ids are in a SELECT: see fold_events.sql.
 SELECT counter.id,
        counter.name,
        coalesce(rollup.total, 0),
@@ -10,7 +11,7 @@ SELECT counter.id,
             ELSE coalesce(rollup.watermark_at, counter.created_at) END,
        waiting.written_at IS NOT NULL,
        greatest(rollup.last_write_at, waiting.written_at)
-FROM unnest(%(counter_ids)s::bigint[]) WITH ORDINALITY AS wanted (counter_id, position)
+FROM unnest((SELECT %(counter_ids)s::bigint[])) WITH ORDINALITY AS wanted (counter_id, position)
 JOIN counters_counter AS counter ON counter.id = wanted.counter_id
 LEFT JOIN rollups_rollup AS rollup ON rollup.counter_id = counter.id
 LEFT JOIN LATERAL (

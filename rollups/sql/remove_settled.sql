@@ -5,11 +5,12 @@
 -- slot waits for this moment, never for a fold. A row that a writer holds is skipped; one
 -- that it changed meanwhile is checked anew by PostgreSQL once it is locked, and stays.
 -- Indexes: the primary keys of last write and rollup.
+-- The ids are in a SELECT: see fold_events.sql.
 WITH settled AS (
   SELECT last_write.counter_id, last_write.slot
   FROM counters_lastwrite AS last_write
   JOIN rollups_rollup AS rollup ON rollup.counter_id = last_write.counter_id
-  WHERE last_write.counter_id = ANY (%(counter_ids)s::bigint[])
+  WHERE last_write.counter_id = ANY ((SELECT %(counter_ids)s::bigint[])::bigint[])
     AND pg_visible_in_snapshot(last_write.xid, rollup.watermark)
   FOR UPDATE OF last_write SKIP LOCKED
 ),
@@ -21,5 +22,5 @@ removed AS (
 SELECT DISTINCT last_write.counter_id
 FROM counters_lastwrite AS last_write
 JOIN rollups_rollup AS rollup ON rollup.counter_id = last_write.counter_id
-WHERE last_write.counter_id = ANY (%(counter_ids)s::bigint[])
+WHERE last_write.counter_id = ANY ((SELECT %(counter_ids)s::bigint[])::bigint[])
   AND NOT pg_visible_in_snapshot(last_write.xid, rollup.watermark)

@@ -10,6 +10,7 @@ from django.db import connection
 
 from benchmarks.pages.seeding import SLOTS
 from counters.models import Counter, LastWrite
+from counters.statements import fetch
 from tests.plans.explaining import explain_file
 from tests.plans.seeding import TO_FOLD, Seeded
 
@@ -52,6 +53,26 @@ def test_fold__of_many_counters_reads_their_rows_only(
     assert not plan.read_whole
     # Each has some last writes, of an event each.
     assert plan.rows_read("counters_event") == SLOTS * len(batch)
+
+
+def test_fold__of_one_counter_is_planned_once(seeded: Seeded) -> None:
+    """PostgreSQL plans a prepared statement five times before it may keep a plan."""
+    statements = ["prepare_fold", "fold_events", "remove_settled", "read_counters"]
+    rest = {"prepare_fold": {"rest": NOTHING}}
+    for name in statements:
+        for _ in range(20):
+            parameters = {"counter_ids": [seeded.few_id]} | rest.get(name, {})
+            fetch(connection, "rollups", name, **parameters)
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT max(custom_plans), min(generic_plans), count(*)"
+            " FROM pg_prepared_statements WHERE statement LIKE '%(SELECT $_::bigint[])%'"
+        )
+        planned, kept, found = cursor.fetchone()
+    assert found >= len(statements)
+    assert planned <= 5
+    assert kept >= 5
 
 
 def test_fold_in_parts__reads_the_part_only(seeded: Seeded, mode: str) -> None:
