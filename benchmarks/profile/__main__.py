@@ -1,4 +1,4 @@
-"""`python -m benchmarks.profile add|fold|rest|batch`: where the time goes, in groups."""
+"""`python -m benchmarks.profile add|fold|rest|batch|statements`: where the time goes, in groups."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib import import_module
 
 from benchmarks.ground import prepared
 
-JOBS = ("add", "fold", "rest", "batch")
+JOBS = ("add", "fold", "rest", "batch", "statements")
 
 
 def main() -> None:
