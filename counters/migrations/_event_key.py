@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from psycopg import sql
+from rich.console import Console
+from rich.progress import track
 
 _COLUMNS = sql.SQL("token, counter_id, event_time")
 _COLUMNS_BEFORE = sql.SQL("counter_id, token, event_time")
@@ -21,8 +23,14 @@ def build_indexes(apps: Any, schema_editor: Any) -> None:
 
     Run again after it was broken off, it goes on where it was.
     """
+    console = Console(stderr=True)
+    if console.is_terminal:
+        # Below the line on which migrate says what it is at.
+        console.print()
     with schema_editor.connection.cursor() as cursor:
-        for partition in _partitions(cursor):
+        for partition in track(
+            _partitions(cursor), "partitions", console=console, transient=True
+        ):
             if not _is_built(cursor, partition):
                 _drop_index(cursor, partition)
                 cursor.execute(
