@@ -17,7 +17,8 @@ claim AS (
   -- The first use may have come with a generation time, so without a claim.
   WHERE NOT EXISTS (
     SELECT FROM counters_event AS known
-    WHERE known.counter_id = counter.id
+    -- By the token, never by the counter: see add_events.sql.
+    WHERE known.counter_id + 0 = counter.id
       AND known.token = %(token)s::uuid
       AND known.event_time >= %(event_time)s::timestamptz - %(accept_past)s::interval
   )

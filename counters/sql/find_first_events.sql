@@ -18,7 +18,8 @@ LEFT JOIN counters_claim AS claim
 LEFT JOIN LATERAL (
   SELECT event.event_time, event.delta
   FROM counters_event AS event
-  WHERE event.counter_id = wanted.counter_id
+  -- By the token, never by the counter: see add_events.sql.
+  WHERE event.counter_id + 0 = wanted.counter_id
     AND event.token = wanted.token
     AND event.event_time BETWEEN wanted.since AND wanted.until
   ORDER BY event.event_time
