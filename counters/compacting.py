@@ -37,6 +37,7 @@ AIRY = 1.2
 _PATIENCE = "1min"
 _KEPT: dict[type[BaseException] | type[None], str] = {
     errors.LockNotAvailable: "transactions that were open before it began are open still",
+    errors.DeadlockDetected: "a migration, or another rebuild, was at work on its partition",
     errors.QueryCanceled: "it was cancelled, by a statement_timeout or by somebody",
 }
 

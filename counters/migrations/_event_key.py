@@ -21,7 +21,9 @@ _COLUMNS_BEFORE = sql.SQL("counter_id, token, event_time")
 def build_indexes(apps: Any, schema_editor: Any) -> None:
     """Build the new key's index on each partition; nothing waits behind it.
 
-    Run again after it was broken off, it goes on where it was.
+    Run again after it was broken off, it goes on where it was. Days in their order, so that
+    today's index stands beside the key for the shortest time: ON CONFLICT does not look at
+    it, and of two first uses of a token at the same moment one may fail on it.
     """
     console = Console(stderr=True)
     if console.is_terminal:
@@ -49,8 +51,9 @@ def drop_indexes(apps: Any, schema_editor: Any) -> None:
 def swap_keys(apps: Any, schema_editor: Any) -> None:
     """Let the built indexes be the key: a change of the catalogue, however many events.
 
-    A partition made since has no such index; it is of a day to come, so that one is built
-    at once. The first statement locks all partitions, so none comes in between.
+    A partition made since has no such index: it is of a day to come, or holds what an import
+    has just brought, and its index is built here, while adds wait. The first statement locks
+    all partitions, so none comes in between.
     """
     with schema_editor.connection.cursor() as cursor:
         cursor.execute("ALTER TABLE counters_event DROP CONSTRAINT counters_event_pkey")
@@ -93,7 +96,7 @@ def _is_built(cursor: Any, partition: str) -> bool:
     """Whether the index is there whole; a build that was broken off leaves an invalid one."""
     cursor.execute(
         "SELECT indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid"
-        " WHERE indrelid = %s::regclass AND relname = %s",
+        " WHERE indrelid = to_regclass(%s) AND relname = %s",
         [partition, _name_of_index(partition)],
     )
     found: list[tuple[bool]] = cursor.fetchall()
