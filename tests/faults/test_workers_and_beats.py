@@ -347,14 +347,17 @@ def test_beats__two_at_once_sweep_no_more_often_than_is_said(
     for number in range(2):
         log = tmp_path / f"beat {number}.log"
         stack.enter_context(programs.beat(own_broker.url, log, **OFTEN))
-    programs.add_in_another_process("redis://127.0.0.1:1/0", COUNTERS, 100)
+    adds = 5 * COUNTERS
+    programs.add_in_another_process("redis://127.0.0.1:1/0", COUNTERS, adds)
 
     wait_until(all_folded, "the sweeps did not heal")
     wait_until(lambda: Sweep.objects.count() >= 6, "the sweeps do not go on")
 
     times = Sweep.objects.order_by("swept_at").values_list("swept_at", flat=True)
     assert all((b - a).total_seconds() > 0.199 for a, b in pairwise(times))
-    wait_until(lambda: _healed() == COUNTERS, "what was healed is not on record")
+    # One that is added to after a sweep is healed again: at most once for each add.
+    wait_until(lambda: COUNTERS <= _healed(), "what was healed is not on record")
+    assert _healed() <= adds
 
 
 def _healed() -> int:
