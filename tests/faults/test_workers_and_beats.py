@@ -356,7 +356,7 @@ def test_beats__two_at_once_sweep_no_more_often_than_is_said(
     times = Sweep.objects.order_by("swept_at").values_list("swept_at", flat=True)
     assert all((b - a).total_seconds() > 0.199 for a, b in pairwise(times))
     # One that is added to after a sweep is healed again: at most once for each add.
-    wait_until(lambda: COUNTERS <= _healed(), "what was healed is not on record")
+    wait_until(lambda: _healed() >= COUNTERS, "what was healed is not on record")
     assert _healed() <= adds
 
 
