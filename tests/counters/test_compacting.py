@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import pytest
@@ -16,6 +16,7 @@ from counters.compacting import Compacted
 from counters.models import Namespace
 from counters.statements import fetch
 from tests.airy import COUNTERS, DAY, EVENTS_EACH, PARTITION, airy_partition, counted
+from tests.beside import open_transaction
 from tests.programs import wait_until
 
 pytestmark = [
@@ -37,22 +38,13 @@ def airy() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def open_write() -> Iterator[None]:
+def open_write() -> AbstractContextManager[None]:
     """Another connection's transaction that has added to the partition and stays open."""
-    other = connection.copy()
-    other.set_autocommit(False)
-    try:
-        with other.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO counters_event (counter_id, token, event_time, delta)"
-                " VALUES (1, gen_random_uuid(), %s, 1)",
-                [DAY],
-            )
-        yield
-        other.commit()
-    finally:
-        other.close()
+    return open_transaction(
+        "INSERT INTO counters_event (counter_id, token, event_time, delta)"
+        " VALUES (1, gen_random_uuid(), %s, 1)",
+        [DAY],
+    )
 
 
 def unfinished() -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from psycopg import errors
 
 from counters import partitions, recording
 from counters.models import Event, Namespace
+from tests.beside import open_transaction
 from tests.upgrades.rules import newest
 
 pytestmark = [
@@ -22,6 +22,8 @@ pytestmark = [
 ]
 
 BEFORE, BUILT, SWAPPED = "0004", "0005", "0006"
+# As one that has written an event.
+WRITE = "LOCK TABLE counters_event_default IN ROW EXCLUSIVE MODE"
 OLD, NEW = ["counter_id", "token", "event_time"], ["token", "counter_id", "event_time"]
 
 
@@ -34,17 +36,6 @@ def old_schema(committed_namespace: Namespace) -> Iterator[None]:
     migrate(BEFORE)
     yield
     migrate(newest("counters"))
-
-
-@contextmanager
-def open_writer() -> Iterator[None]:
-    """A transaction that has written an event, and stays open."""
-    with closing(connection.copy()) as beside:
-        beside.set_autocommit(False)
-        with beside.cursor() as cursor:
-            cursor.execute("LOCK TABLE counters_event_default IN ROW EXCLUSIVE MODE")
-        yield
-        beside.rollback()
 
 
 def query(statement: str, *parameters: str) -> list[tuple[object, ...]]:
@@ -111,7 +102,7 @@ def test_event_key__of_a_partition_that_was_made_in_between() -> None:
 def test_event_key__is_built_anew_where_that_was_broken_off() -> None:
     recording.add(namespace="test", name="hits")
     query("SELECT set_config('statement_timeout', '300ms', false)")
-    with open_writer(), pytest.raises(OperationalError) as broken_off:
+    with open_transaction(WRITE), pytest.raises(OperationalError) as broken_off:
         migrate(BUILT)
     assert isinstance(broken_off.value.__cause__, errors.QueryCanceled)
     assert unfinished()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from io import StringIO
 
 import pytest
@@ -16,6 +16,7 @@ from counters import patience, recording
 from counters.models import Event, Namespace
 from rollups.folding import fold
 from rollups.models import Rollup
+from tests.beside import open_transaction
 from tests.conftest import Threads
 from tests.races.waiting import (
     TIMEOUT_SECONDS,
@@ -26,6 +27,8 @@ from tests.upgrades.rules import newest
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ADDS = 50
+# While a transaction that has read events is open, no DDL gets its lock.
+READ = "SELECT FROM counters_event LIMIT 1"
 
 
 def migrate(*words: str) -> str:
@@ -52,17 +55,6 @@ def next_version(settings: Settings, committed_namespace: Namespace) -> Iterator
 
 
 @contextmanager
-def open_reader() -> Iterator[None]:
-    """A transaction that has read events, and stays open: no DDL gets its lock."""
-    with closing(connection.copy()) as beside:
-        beside.set_autocommit(False)
-        with beside.cursor() as cursor:
-            cursor.execute("SELECT FROM counters_event LIMIT 1")
-        yield
-        beside.rollback()
-
-
-@contextmanager
 def lock_timeout(value: str) -> Iterator[None]:
     """What services have; commands, such as this test, have none."""
     with connection.cursor() as cursor:
@@ -77,7 +69,7 @@ def test_migrate__lets_adds_through_while_it_waits_for_its_lock(
 ) -> None:
     recording.add(namespace="test", name="hits")
 
-    with open_reader(), lock_timeout("5s"):
+    with open_transaction(READ), lock_timeout("5s"):
         migrating = threads.submit(migrate)
         wait_until_somebody_waits_for_a_lock()
         for _ in range(ADDS):
@@ -92,7 +84,7 @@ def test_migrate__lets_adds_through_while_it_waits_for_its_lock(
 @pytest.mark.usefixtures("next_version", "triggers")
 def test_migrate__gives_up_with_the_name_of_who_is_in_its_way() -> None:
     with (
-        open_reader(),
+        open_transaction(READ),
         lock_timeout("7s"),
         pytest.raises(CommandError, match=r"process \d+ \(counters-command\), open"),
     ):
