@@ -17,10 +17,8 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from importlib.resources import files
 from typing import Any
 
@@ -30,16 +28,15 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import ground, programs
+from benchmarks.scaling import workers
 from counters import recording
-from counters.models import LastWrite
 from counters.statements import load
 from rollups import folding, reading
 
 COUNTERS, WRITERS, MOST_SHOWN = 1_000, 4, 12
-FOLDED_WITHIN_SECONDS = 60
 APPS = ("counters", "rollups")
 # What a statement and what PostgreSQL keeps of it write differently.
-_VARIES = re.compile(r"%\(\w+\)s|\$\d+|'(?:[^']|'')*'|\b\d+\b")
+_VARIES = re.compile(r"%\(\w+\)s|\$\d+|'(?:[^']|'')*'|\b(?:\d+|true|false)\b")
 
 COUNTED = """
 SELECT query, calls, plans, total_exec_time * 1e3, total_plan_time * 1e3, rows,
@@ -49,6 +46,7 @@ WHERE calls > 0 AND dbid = (SELECT oid FROM pg_database WHERE datname = current_
 ORDER BY total_exec_time + total_plan_time DESC
 """
 EXPLAINING = """
+LOAD 'auto_explain';
 SET auto_explain.log_min_duration = 0;
 SET auto_explain.log_analyze = on;
 SET auto_explain.log_buffers = on;
@@ -66,7 +64,7 @@ def show(seconds: float) -> None:
         _load(seconds / 4)
         ground.execute("SELECT pg_stat_statements_reset()")
         adds = _load(seconds)
-        _wait_until_folded()
+        workers.wait_until_folded()
     _show_counted(adds)
     _show_plans()
 
@@ -90,12 +88,6 @@ def _load(seconds: float) -> int:
     measured = ground.Measured()
     ground.adds(measured, threads=WRITERS, seconds=seconds, counters=COUNTERS)
     return len(measured.seconds)
-
-
-def _wait_until_folded() -> None:
-    until = time.monotonic() + FOLDED_WITHIN_SECONDS
-    while LastWrite.objects.exists() and time.monotonic() < until:
-        time.sleep(0.1)
 
 
 def _show_counted(adds: int) -> None:
@@ -160,7 +152,7 @@ def _show_plans() -> None:
             plans.clear()
             recording.add(namespace="bench", name="c0")
             reading.get(namespace="bench", name="c0", accuracy="accurate")
-            folding.fold([hit.counter_id], rest=timedelta(0))
+            folding.fold([hit.counter_id])
     names = _names()
     for said in plans:
         query, plan = _split(said)
@@ -198,9 +190,7 @@ def _explained() -> Iterator[list[str]]:
 
     connection.ensure_connection()
     driver: Any = connection.connection
-    driver.execute("LOAD 'auto_explain'")
-    for setting in EXPLAINING.split(";"):
-        driver.execute(setting)
+    driver.execute(EXPLAINING)
     driver.add_notice_handler(note)
     try:
         yield plans
