@@ -45,15 +45,17 @@ class TaughtCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
-            answer = super().execute(*args, **options)
-            self.stdout.flush()
+            try:
+                return super().execute(*args, **options)
+            finally:
+                # One that ends by raising has written, too.
+                self.stdout.flush()
         except CountersError as error:
             raise CommandError(error.message) from error
         except BrokenPipeError:
             # What is buffered still goes nowhere, without a word about it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(_NOBODY_READS)
-        return answer
 
     def write_table(
         self, columns: Sequence[str], rows: Iterable[Sequence[str]]

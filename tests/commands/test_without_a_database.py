@@ -64,7 +64,8 @@ def test_status__is_critical_without_a_database() -> None:
     assert ended.stderr == ""
 
 
-def test_command__whose_reader_has_gone_ends_without_a_word() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_command__whose_reader_has_gone_ends_without_a_word(unbuffered: str) -> None:
     """As `manage.py ... | head` ends it."""
     reader, writer = os.pipe()
     os.close(reader)
@@ -73,7 +74,8 @@ def test_command__whose_reader_has_gone_ends_without_a_word() -> None:
         ended = subprocess.run(
             [sys.executable, "manage.py", "rollup_status"],
             cwd=ROOT,
-            env=os.environ | {"DATABASE_URL": NOBODY_LISTENS},
+            env=os.environ
+            | {"DATABASE_URL": NOBODY_LISTENS, "PYTHONUNBUFFERED": unbuffered},
             stdout=nobody_reads,
             stderr=subprocess.PIPE,
             text=True,
