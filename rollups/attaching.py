@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal, Self, TypeVar, overload
 
 from django.db.models import Model
@@ -86,6 +86,7 @@ class AttachedCounter:
 
     def read(self, *, accuracy: str | None = None) -> Reading:
         """Read it now, as `reading.get`; 0 where nothing was added to it yet."""
+        now = datetime.now(UTC)
         try:
             return reading.get(
                 namespace=self.namespace, name=self.name, accuracy=accuracy
@@ -95,6 +96,7 @@ class AttachedCounter:
             return nothing_yet(
                 CounterName(self.namespace, self.name),
                 accuracy=reading.choose_accuracy(found, accuracy),
+                as_of=now,
             )
 
 

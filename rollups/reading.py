@@ -27,7 +27,8 @@ class Reading:
     namespace: str
     name: str
     count: int
-    # Everything committed up to this instant is in the count (UTC).
+    # Everything committed up to this instant is in the count (UTC). Read within a transaction
+    # block it is no later than the block's beginning, though the count may be.
     as_of: datetime
     # True where events wait for a fold; an accurate count holds them, an eventual one not.
     pending: bool
@@ -83,10 +84,11 @@ def choose_accuracy(
 
 
 def _best_effort(namespace: Namespace, name: str) -> Reading:
+    # Before the look, so that it promises no more than the look saw.
+    now = datetime.now(UTC)
     count = best_effort.read(namespace, name)
     if count is None:
         raise CounterNotFound(namespace.name, name)
-    now = datetime.now(UTC)
     return Reading(
         counter_id=None,
         namespace=namespace.name,

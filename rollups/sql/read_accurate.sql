@@ -5,9 +5,10 @@
 -- Raises: CN503, from rollups_check_anchor, where the watermarks are of another cluster.
 -- Indexes: as read_eventual.sql, and counters_event_unfolded. See fold_events.sql for why
 --   the two scans read exactly the events that the watermark does not cover.
+-- as_of is the transaction's beginning: see read_eventual.sql.
 SELECT counter.id,
        coalesce(rollup.total, 0) + coalesce(unfolded.delta, 0),
-       statement_timestamp(),
+       now(),
        waiting.written_at IS NOT NULL,
        greatest(rollup.last_write_at, waiting.written_at)
 FROM counters_counter AS counter

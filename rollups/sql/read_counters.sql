@@ -7,7 +7,7 @@
 SELECT counter.id,
        counter.name,
        coalesce(rollup.total, 0),
-       CASE WHEN waiting.written_at IS NULL THEN statement_timestamp()
+       CASE WHEN waiting.written_at IS NULL THEN now()
             ELSE coalesce(rollup.watermark_at, counter.created_at) END,
        waiting.written_at IS NOT NULL,
        greatest(rollup.last_write_at, waiting.written_at)

@@ -3,9 +3,12 @@
 -- Returns: one row, or none where the counter does not exist: counter_id, count, as_of,
 --   pending, last_write_at.
 -- Indexes: counters_counter_namespace_name; the primary keys of rollup and last write.
+-- as_of is the transaction's beginning, because that is before the snapshot, always. A statement's
+--   own time is not: the driver sends Bind and Execute, the snapshot is taken by the first and
+--   statement_timestamp() set anew by the second; and a REPEATABLE READ block's is older still.
 SELECT counter.id,
        coalesce(rollup.total, 0),
-       CASE WHEN waiting.written_at IS NULL THEN statement_timestamp()
+       CASE WHEN waiting.written_at IS NULL THEN now()
             ELSE coalesce(rollup.watermark_at, counter.created_at) END,
        waiting.written_at IS NOT NULL,
        greatest(rollup.last_write_at, waiting.written_at)

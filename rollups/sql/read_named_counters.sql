@@ -6,7 +6,7 @@
 SELECT wanted.position - 1,
        counter.id,
        coalesce(rollup.total, 0),
-       CASE WHEN waiting.written_at IS NULL THEN statement_timestamp()
+       CASE WHEN waiting.written_at IS NULL THEN now()
             ELSE coalesce(rollup.watermark_at, counter.created_at) END,
        waiting.written_at IS NOT NULL,
        greatest(rollup.last_write_at, waiting.written_at)

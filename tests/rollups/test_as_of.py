@@ -1,0 +1,99 @@
+"""What a read says that its count holds: nothing committed by `as_of` is missing from it.
+
+A read runs later than its snapshot is taken. So each test takes the snapshot, lets another
+session add and commit, and lets the read run only then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from counters import recording
+from counters.models import Namespace
+from counters.statements import load
+from rollups import listing, reading
+from rollups.folding import fold
+from rollups.reading_many import CounterName, get_many
+from tests.conftest import Threads
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("triggers"),
+]
+
+Read = Callable[[Namespace], reading.Reading]
+READS: dict[str, Read] = {
+    "eventual": lambda _: reading.get(
+        namespace="test", name="hits", accuracy="eventual"
+    ),
+    "accurate": lambda _: reading.get(
+        namespace="test", name="hits", accuracy="accurate"
+    ),
+    "many": lambda _: get_many([CounterName("test", "hits")])[0],
+    "list": lambda namespace: listing.list_counters(namespace).readings[0],
+}
+
+
+@pytest.fixture
+def counter_id(committed_namespace: Namespace) -> int:
+    added = recording.add(namespace="test", name="hits", delta=5)
+    assert added.counter_id is not None
+    fold([added.counter_id])
+    return added.counter_id
+
+
+def add_and_commit() -> datetime:
+    recording.add(namespace="test", name="hits", delta=7)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        committed_at: datetime = cursor.fetchone()[0]
+    return committed_at
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_as_of__is_before_what_a_repeatable_read_does_not_see(
+    committed_namespace: Namespace, counter_id: int, threads: Threads, read: Read
+) -> None:
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            cursor.execute("SELECT 1")
+        committed_at = threads.submit(add_and_commit).result()
+
+        answer = read(committed_namespace)
+
+    assert answer.count == 5
+    assert answer.as_of < committed_at
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["read_eventual", "read_accurate", "read_counters", "read_named_counters"],
+)
+def test_as_of__is_before_what_is_committed_between_bind_and_execute(
+    committed_namespace: Namespace, counter_id: int, threads: Threads, statement: str
+) -> None:
+    """As the driver's two messages: DECLARE takes the snapshot, and FETCH runs with it."""
+    namespace_id = committed_namespace.pk
+    parameters: dict[str, Mapping[str, Any]] = {
+        "read_eventual": {"namespace_id": namespace_id, "name": "hits"},
+        "read_accurate": {"namespace_id": namespace_id, "name": "hits"},
+        "read_counters": {"counter_ids": [counter_id]},
+        "read_named_counters": {"namespace_ids": [namespace_id], "names": ["hits"]},
+    }
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "DECLARE reading CURSOR FOR " + load("rollups", statement),
+            parameters[statement],
+        )
+        committed_at = threads.submit(add_and_commit).result()
+        cursor.execute("FETCH reading")
+        *_, count, as_of, _, _ = cursor.fetchone()
+
+    assert count == 5
+    assert as_of < committed_at
