@@ -18,7 +18,7 @@ from counters.errors import (
     NotForBestEffort,
     TokenConflict,
 )
-from counters.repeats import Recorded, find_first_events
+from counters.repeats import Recorded, find_first_events, see_repeats
 from counters.statements import fetch
 
 BATCH_EVENTS = 10_000
@@ -137,7 +137,10 @@ def _insert(
         ],
     }
     try:
-        rows = fetch(connection, "counters", "add_events", **parameters)
+        rows = see_repeats(
+            connection,
+            lambda: fetch(connection, "counters", "add_events", **parameters),
+        )
     except DatabaseError as error:
         cause = error.__cause__
         if isinstance(cause, psycopg.Error) and cause.sqlstate == CONFLICT_SQLSTATE:

@@ -20,7 +20,7 @@ from counters.announcing import after_commit
 from counters.checking import CheckedEvent, check_event
 from counters.creating import create_counters
 from counters.errors import BatchRefused, CounterNotFound, CountersError
-from counters.repeats import Recorded, answer_repeat
+from counters.repeats import Recorded, answer_repeat, see_repeats
 from counters.statements import fetch_row
 
 
@@ -124,5 +124,8 @@ def _append(
     if event.untimed:
         statement = "add_event_of_untimed_token"
         parameters["accept_past"] = event.namespace.accept_past
-    row = fetch_row(connection, "counters", statement, **parameters)
+    row = see_repeats(
+        connection,
+        lambda: fetch_row(connection, "counters", statement, **parameters),
+    )
     return (row[0], row[1]) if row else None
