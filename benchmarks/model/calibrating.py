@@ -20,16 +20,16 @@ import redis
 
 from benchmarks import facts
 from benchmarks.model import disk, fitting, web
-from benchmarks.model.demands import Demands, Line, crowd
+from benchmarks.model.demands import Curve, Demands, Line
 from benchmarks.model.writers import Seen, Turn
 from benchmarks.scaling import filling, workers
 from benchmarks.scaling.costs import Meter
 
 ADDS = [Turn(3), Turn(12)]
-WITHOUT_TRIGGER = [Turn(3, trigger="off"), Turn(12, trigger="off")]
+WITHOUT_TRIGGER = [Turn(writers, trigger="off") for writers in (3, 12, 24, 48)]
 BATCHES = [Turn(3, batch=30, trigger="off"), Turn(3, batch=300, trigger="off")]
 BESIDE = [
-    *(Turn(writers, workers=1) for writers in (3, 12)),
+    *(Turn(writers, workers=1) for writers in (3, 12, 24, 48)),
     *(Turn(3, batch=events, workers=1) for events in (30, 300)),
 ]
 TURNS = [*ADDS, *WITHOUT_TRIGGER, *BATCHES, *BESIDE]
@@ -63,10 +63,8 @@ def calibrate(
     say("the web server")
     rest = {events: web.cpu_of_call(events) for events in (1, 100)}
     demands = Demands(
-        add_client=_line(
-            *((crowd(t.writers), seen[t].client_cpu) for t in WITHOUT_TRIGGER)
-        ),
-        add_postgres=_line(*((crowd(t.writers), postgres(t)) for t in WITHOUT_TRIGGER)),
+        add_client=Curve([(t.writers, seen[t].client_cpu) for t in WITHOUT_TRIGGER]),
+        add_postgres=Curve([(t.writers, postgres(t)) for t in WITHOUT_TRIGGER]),
         add_wal_bytes=_middle(seen, WITHOUT_TRIGGER, "wal_bytes"),
         batch_client=_line(
             (small.batch, seen[small].client_cpu), (large.batch, seen[large].client_cpu)
@@ -111,13 +109,13 @@ def _line(one: tuple[float, float], other: tuple[float, float]) -> Line:
 
 
 def _message_of_writer(seen: Mapping[Turn, Seen]) -> float:
-    """Return what a message takes of its writer's process: 25 a second in each."""
-    of_each = []
-    for with_it, without in zip(ADDS, WITHOUT_TRIGGER, strict=True):
-        more = seen[with_it].client_cpu - seen[without].client_cpu
-        adds_of_each = seen[with_it].calls_per_second / with_it.writers
-        of_each.append(more * adds_of_each * 0.04)
-    return max(0.0, statistics.fmean(of_each))
+    """Return what a message takes of the thread that publishes it.
+
+    Without a worker nothing circulates, and publishers hardly ask whether it does.
+    """
+    return statistics.fmean(
+        seen[turn].publisher_cpu / seen[turn].messages for turn in ADDS
+    )
 
 
 def _round_trip() -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 CALIBRATION = Path(__file__).with_name("calibration.json")
@@ -21,24 +22,43 @@ class Line:
         return self.fixed + self.each * n
 
 
-def crowd(writers: int) -> float:
-    """Return what the demands of an add grow with."""
-    return math.log2(writers)
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Seconds of one add by how many write at once: straight lines over the logarithm.
+
+    The more processes take turns on a core, the less of what one needs is still in its
+    caches: first in the core's own, and with some tens of them in the one that all share.
+    """
+
+    # Writers, ascending, and the seconds that were measured with so many; two at least.
+    points: list[tuple[int, float]]
+
+    def of(self, writers: int) -> float:
+        """Return the seconds; beyond the last point what that one has."""
+        (low, fewer), (high, more) = self._around(writers)
+        if writers >= high:
+            return more
+        share = math.log2(writers / low) / math.log2(high / low)
+        return max(0.0, fewer + share * (more - fewer))
+
+    def _around(self, writers: int) -> tuple[tuple[int, float], tuple[int, float]]:
+        for pair in pairwise(self.points):
+            if writers < pair[1][0]:
+                return pair
+        return self.points[-2], self.points[-1]
 
 
-# Where many callers have a machine of their own: as crowded as the calibration's larger run.
-CROWDED = crowd(12)
+# Where many callers have a machine of their own, it is as crowded as with so many here.
+CROWDED = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Demands:
     """Seconds of CPU, of the disk, of waiting; and bytes of WAL."""
 
-    # One `recording.add` in the process of the caller, and in PostgreSQL without the flush;
-    # n is the binary logarithm of the writers: the more take turns on a core, the less of
-    # what one needs is still in its caches.
-    add_client: Line
-    add_postgres: Line
+    # One `recording.add` in the process of the caller, and in PostgreSQL without the flush.
+    add_client: Curve
+    add_postgres: Curve
     add_wal_bytes: float
     # `recording.add_many` of n events.
     batch_client: Line
@@ -85,9 +105,9 @@ def save(demands: Demands, path: Path = CALIBRATION) -> None:
 def load(path: Path = CALIBRATION) -> Demands:
     """Return the demands of the last calibration. Raises FileNotFoundError without one."""
     found = json.loads(path.read_text())
-    lines = {
-        name: Line(**value)
+    shapes = {
+        name: Curve(**value) if "points" in value else Line(**value)
         for name, value in found.items()
         if isinstance(value, dict) and name != "facts"
     }
-    return Demands(**(found | lines))
+    return Demands(**(found | shapes))

@@ -54,8 +54,9 @@ class Log:
             seconds = self._chance.choice(self._flush_seconds)
             seconds += size / self._bytes_per_second
             began = self.env.now
-            # The kernel's work for it, beside the disk's.
-            cpu = self._processor.use(self._cpu_seconds)
+            # The kernel's work for it, beside the disk's. Who wakes from a disk is let run
+            # before those who have just run: else flushes would be few, and long.
+            cpu = self._processor.use(self._cpu_seconds, urgent=True)
             yield self.env.timeout(seconds) & cpu
             self.busy += self.env.now - began
             self.flushes += 1

@@ -21,7 +21,7 @@ from benchmarks.model import writers
 from benchmarks.model.writers import Seen, Turn
 from benchmarks.scaling import filling, workers
 
-TURN_SECONDS, ROUNDS = 2.0, 3
+TURN_SECONDS, ROUNDS = 2.0, 5
 MEASURED = Path(__file__).with_name("measured.json")
 
 

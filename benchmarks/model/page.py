@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.model import extrapolating
-from benchmarks.model.demands import Demands, Line
+from benchmarks.model.demands import Curve, Demands, Line
 from benchmarks.model.extrapolating import OnPaper, Simulated
 from benchmarks.model.validating import WITHIN, Compared
 
@@ -28,20 +28,24 @@ def demands_table(demands: Demands) -> str:
     def us(value: float) -> str:
         return _short(value * 1e6)
 
-    def line(value: Line, n: str = "n") -> str:
-        return f"{us(value.fixed)} + {us(value.each)} {n}"
+    def line(value: Line) -> str:
+        return f"{us(value.fixed)} + {us(value.each)} n"
 
+    def curve(value: Curve) -> str:
+        return ", ".join(us(seconds) for _, seconds in value.points)
+
+    writers = ", ".join(str(count) for count, _ in demands.add_client.points)
     flushes = sorted(demands.flush_seconds)
     rows = [
         (
             "`recording.add`: the caller's process",
-            line(demands.add_client, "log₂ w"),
-            "µs CPU",
+            curve(demands.add_client),
+            f"µs CPU, with {writers} writers",
         ),
         (
             "`recording.add`: PostgreSQL, without the flush",
-            line(demands.add_postgres, "log₂ w"),
-            "µs CPU",
+            curve(demands.add_postgres),
+            f"µs CPU, with {writers} writers",
         ),
         ("`recording.add`: WAL", _short(demands.add_wal_bytes), "bytes"),
         (

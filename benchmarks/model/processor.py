@@ -39,8 +39,11 @@ class Processor:
     def jobs(self) -> int:
         return len(self._jobs)
 
-    def use(self, seconds: float) -> simpy.Event:
-        """Return an event that comes when a job of so many CPU seconds has run."""
+    def use(self, seconds: float, *, urgent: bool = False) -> simpy.Event:
+        """Return an event that comes when a job of so many CPU seconds has run.
+
+        All run at once here, so none needs to be urgent.
+        """
         self._advance()
         done = self.env.event()
         ends_at = self._virtual + seconds
@@ -90,26 +93,28 @@ class Core:
         # Core seconds that were used since the beginning.
         self.busy = 0.0
         self._speed = speed
+        self._urgent: deque[tuple[float, simpy.Event]] = deque()
         self._waiting: deque[tuple[float, simpy.Event]] = deque()
         self._running = False
 
     @property
     def jobs(self) -> int:
-        return len(self._waiting) + self._running
+        return len(self._urgent) + len(self._waiting) + self._running
 
-    def use(self, seconds: float) -> simpy.Event:
+    def use(self, seconds: float, *, urgent: bool = False) -> simpy.Event:
         """Return an event that comes when a job of so many CPU seconds has run."""
         done = self.env.event()
-        self._waiting.append((seconds, done))
+        (self._urgent if urgent else self._waiting).append((seconds, done))
         if not self._running:
             self._run_next()
         return done
 
     def _run_next(self) -> None:
-        self._running = bool(self._waiting)
+        queue = self._urgent or self._waiting
+        self._running = bool(queue)
         if not self._running:
             return
-        left, done = self._waiting.popleft()
+        left, done = queue.popleft()
         ran = min(left, SLICE_SECONDS)
         wake_up = simpy.Timeout(self.env, ran / self._speed)
         wake_up.callbacks.append(lambda _: self._end_slice(left, ran, done))
@@ -117,6 +122,7 @@ class Core:
     def _end_slice(self, left: float, ran: float, done: simpy.Event) -> None:
         self.busy += ran
         if left > ran:
+            # Who has used a slice up is one of many.
             self._waiting.append((left - ran, done))
         else:
             done.succeed()
@@ -150,8 +156,13 @@ class Cores:
     def busy(self) -> float:
         return sum(core.busy for core in self._each)
 
-    def use(self, seconds: float) -> simpy.Event:
-        """Return an event that comes when a job of so many CPU seconds has run."""
+    def use(self, seconds: float, *, urgent: bool = False) -> simpy.Event:
+        """Return an event that comes when a job of so many CPU seconds has run.
+
+        An urgent one is the next on its core.
+        """
         if self._chance.random() < self._sticky:
-            return self._chance.choice(self._each).use(seconds)
-        return min(self._each, key=lambda core: core.jobs).use(seconds)
+            core = self._chance.choice(self._each)
+        else:
+            core = min(self._each, key=lambda each: each.jobs)
+        return core.use(seconds, urgent=urgent)

@@ -15,11 +15,12 @@ from itertools import islice
 
 import simpy
 
-from benchmarks.model.demands import CROWDED, Demands, crowd
+from benchmarks.model.demands import CROWDED, Demands
 from benchmarks.model.log import Log
 from benchmarks.model.pacing import (
     FIRST_GATHER_SECONDS,
     MESSAGE_COUNTERS,
+    MESSAGE_WAITS,
     REST_SECONDS,
     Gathering,
     Sparing,
@@ -129,7 +130,7 @@ class System:
         self.in_database_seconds = 0.0
         self.messages = self.folds = self.counters_folded = 0
         if run.batch == 1:
-            crowded = CROWDED if run.calls_per_second else crowd(run.writers)
+            crowded = CROWDED if run.calls_per_second else run.writers
             self.client = demands.add_client.of(crowded)
             self.postgres = demands.add_postgres.of(crowded)
             self.wal_bytes = demands.add_wal_bytes
@@ -202,34 +203,31 @@ class System:
                 writer.woken = self.env.event()
                 yield writer.woken
                 yield self.env.timeout(FIRST_GATHER_SECONDS)
-            # How long it takes is its CPU time: unlike a core that all share alike, a
-            # scheduler lets a thread that mostly sleeps run as soon as it wakes.
-            took, postponed = 0.0, set[int]()
+            began, postponed = self.env.now, set[int]()
             left: list[int] = []
             while writer.waiting:
                 ids = list(islice(writer.waiting, MESSAGE_COUNTERS))
                 writer.waiting.difference_update(ids)
                 if writer.sparing.asks:
-                    asking = self.demands.ask.of(len(ids))
-                    took += asking
-                    yield self._client(asking)
+                    yield self._client(self.demands.ask.of(len(ids)))
                 left, again = writer.sparing.left(
                     ids, self.circulating, self.being_folded
                 )
                 postponed.update(again)
                 if left:
-                    took += self.demands.message_client
-                    yield self._client(self.demands.message_client)
+                    for _ in range(MESSAGE_WAITS):
+                        yield self._client(self.demands.message_client / MESSAGE_WAITS)
                     yield from self._send(left)
                     writer.gathering.look(self.env.now, len(self.queue.items))
                 if len(ids) < MESSAGE_COUNTERS:
                     break
             writer.waiting |= postponed
+            took = self.env.now - began
             yield self.env.timeout(writer.gathering.seconds(took, all_spared=not left))
 
     def _send(self, ids: list[int], *, comes_back: bool = False) -> Generator:
         # The broker's own work; it stands beside the workers.
-        yield self.worker.use(self.demands.message_broker)
+        yield self.worker.use(self.demands.message_broker, urgent=True)
         self.messages += 1
         if self.run.workers:
             yield self.queue.put((ids, comes_back))
@@ -295,18 +293,22 @@ class System:
         yield self.env.timeout(pause)
         yield from self._send(ids, comes_back=True)
 
+    # A kernel lets those run next that mostly sleep. Of the processes on one machine these are
+    # PostgreSQL's, the broker and the worker: hardly one of them is ever seen waiting for a
+    # core. It is the callers that queue for it.
+
     def _client(self, seconds: float) -> simpy.Event:
         self.spent["client"] += seconds
         return self.web.use(seconds)
 
     def _postgres(self, seconds: float) -> simpy.Event:
         self.spent["postgres"] += seconds
-        return self.database.use(seconds)
+        return self.database.use(seconds, urgent=True)
 
     def _worker(self, seconds: float) -> simpy.Event:
         seconds *= self.beside_worker
         self.spent["worker"] += seconds
-        return self.worker.use(seconds)
+        return self.worker.use(seconds, urgent=True)
 
     def _meters(self) -> list[float]:
         return [

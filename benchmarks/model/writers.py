@@ -38,10 +38,13 @@ class Seen:
     p50_ms: float
     p99_ms: float
     client_cpu: float
+    # What of it the publishers' threads took.
+    publisher_cpu: float
     postgres_cpu: float
     worker_cpu: float
     wal_bytes: float
     flushes: float
+    messages: float
     # Cores that neither our processes nor nobody used: what disturbed the turn.
     others: float
 
@@ -63,6 +66,8 @@ class _Done:
 
     seconds: float
     cpu_seconds: float
+    publisher_cpu_seconds: float
+    messages: int
     took: list[float]
 
 
@@ -103,10 +108,12 @@ def measure(
         p50_ms=took[calls // 2] * 1000,
         p99_ms=took[calls * 99 // 100] * 1000,
         client_cpu=client_cpu / calls,
+        publisher_cpu=sum(writer.publisher_cpu_seconds for writer in done) / calls,
         postgres_cpu=cost.postgres_cpu_seconds / calls,
         worker_cpu=cost.program_cpu_seconds / calls,
         wal_bytes=cost.wal_bytes / calls,
         flushes=meter.flushes() / calls,
+        messages=sum(writer.messages for writer in done) / calls,
         others=max(0.0, cost.busy * cores - ours / cost.seconds),
     )
 
@@ -117,6 +124,7 @@ def _sleep_until(at: float) -> None:
 
 def _write(turn: Turn, number: int, begins_at: float, ends_at: float) -> _Done:
     recording: Any = import_module("counters.recording")
+    publisher: Any = import_module("rollups.publisher")
     settings: Any = import_module("django.conf").settings
     connection: Any = import_module("django.db").connection
     settings.ROLLUPS_TRIGGER = turn.trigger
@@ -132,15 +140,18 @@ def _write(turn: Turn, number: int, begins_at: float, ends_at: float) -> _Done:
 
     for _ in range(WARM_UP_CALLS):
         call()
+    tally = publisher.get().tally
     _sleep_until(begins_at)
-    cpu, started_at = time.process_time(), time.monotonic()
+    messages = tally.messages
+    cpu, own, started_at = time.process_time(), time.thread_time(), time.monotonic()
     while (began := time.monotonic()) < ends_at:
         call()
         took.append(time.monotonic() - began)
-    cpu = time.process_time() - cpu
+    cpu, own = time.process_time() - cpu, time.thread_time() - own
+    messages = tally.messages - messages
     seconds = max(0.1, time.monotonic() - started_at)
     # A backend that is spoken to reports the flushes that it has made.
     time.sleep(REPORTS_AFTER_SECONDS)
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-    return _Done(seconds, cpu, took)
+    return _Done(seconds, cpu, cpu - own, messages, took)

@@ -11,7 +11,7 @@ import pytest
 import simpy
 
 from benchmarks.model import fitting, laws, pacing
-from benchmarks.model.demands import Demands, Line
+from benchmarks.model.demands import Curve, Demands, Line
 from benchmarks.model.log import Log
 from benchmarks.model.processor import Cores, Processor
 from benchmarks.model.system import Hosts, Predicted, Run, predict
@@ -86,6 +86,24 @@ def test_cores__take_the_idle_one_where_nothing_is_sticky() -> None:
     assert env.now == pytest.approx(1.0)
 
 
+def test_cores__run_what_is_urgent_next_and_do_not_break_off_for_it() -> None:
+    env = simpy.Environment()
+    core = Cores(env, 1, sticky=0.0, chance=random.Random(7))
+    ended: dict[str, float] = {}
+
+    def job(name: str, *, urgent: bool = False) -> simpy.events.ProcessGenerator:
+        yield core.use(DEMAND, urgent=urgent)
+        ended[name] = env.now
+
+    for name in ("running", "waiting"):
+        env.process(job(name))
+    env.process(job("urgent", urgent=True))
+    env.run()
+
+    wanted = {"running": 1 * DEMAND, "urgent": 2 * DEMAND, "waiting": 3 * DEMAND}
+    assert ended == pytest.approx(wanted)
+
+
 @pytest.mark.parametrize(("cores", "load"), [(2, 0.7), (4, 0.8)])
 def test_processor__reproduces_several_servers(cores: int, load: float) -> None:
     arrivals = cores * load / DEMAND
@@ -147,8 +165,8 @@ def test_log__settles_all_that_wait_in_one_flush() -> None:
 def _demands(**changes: float) -> Demands:
     nothing = Line(0.0, 0.0)
     found: dict[str, Any] = {
-        "add_client": Line(0.0002, 0.0),
-        "add_postgres": Line(0.0002, 0.0),
+        "add_client": Curve([(1, 0.0002), (2, 0.0002)]),
+        "add_postgres": Curve([(1, 0.0002), (2, 0.0002)]),
         "add_wal_bytes": 0.0,
         "round_trip": 0.0001,
         "message_client": 0.0,
@@ -253,10 +271,12 @@ def test_fitting__finds_what_sharing_the_cores_costs() -> None:
             found.p50_ms,
             found.p99_ms,
             client_cpu=found.client_cpu,
+            publisher_cpu=0.0,
             postgres_cpu=found.postgres_cpu,
             worker_cpu=found.worker_cpu,
             wal_bytes=0.0,
             flushes=1.0,
+            messages=0.0,
             others=0.0,
         )
 
@@ -265,6 +285,16 @@ def test_fitting__finds_what_sharing_the_cores_costs() -> None:
     assert fitted.beside_client == pytest.approx(1.3, rel=0.05)
     assert fitted.beside_postgres == pytest.approx(1.2, rel=0.05)
     assert fitted.beside_worker == pytest.approx(1.8, rel=0.05)
+
+
+def test_curve__is_straight_between_what_was_measured() -> None:
+    curve = Curve([(4, 100.0), (8, 110.0), (32, 310.0)])
+
+    assert curve.of(8) == pytest.approx(110.0)
+    assert curve.of(16) == pytest.approx(210.0)
+    # Fewer than the first: the same line goes on. More than the last: nobody knows.
+    assert curve.of(2) == pytest.approx(90.0)
+    assert curve.of(32) == curve.of(500) == pytest.approx(310.0)
 
 
 def test_pacing__is_the_products_own() -> None:
