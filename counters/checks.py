@@ -11,11 +11,16 @@ from django.core.cache import DEFAULT_CACHE_ALIAS
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.postgresql.psycopg_any import IsolationLevel
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from counters.api.paths import CounterNameInPath
 
 LEAST_POSTGRESQL = 15
+_ONE_SNAPSHOT_A_TRANSACTION = (
+    IsolationLevel.REPEATABLE_READ,
+    IsolationLevel.SERIALIZABLE,
+)
 _OWN_TO_EACH_PROCESS = (
     "django.core.cache.backends.locmem.",
     "django.core.cache.backends.dummy.",
@@ -24,8 +29,13 @@ _OWN_TO_EACH_PROCESS = (
 
 @register(Tags.compatibility)
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """Engine, time zones, cache: what can be told without asking anybody."""
-    return [*_check_engine(), *_check_time_zones(), *_check_cache()]
+    """Engine, isolation, time zones, cache: what can be told without asking anybody."""
+    return [
+        *_check_engine(),
+        *_check_isolation(),
+        *_check_time_zones(),
+        *_check_cache(),
+    ]
 
 
 @register(Tags.database)
@@ -87,6 +97,21 @@ def _check_engine() -> Iterator[CheckMessage]:
             hint="Use 'django.db.backends.postgresql' and PostgreSQL"
             f" {LEAST_POSTGRESQL} or newer.",
             id="counters.E001",
+        )
+
+
+def _check_isolation() -> Iterator[CheckMessage]:
+    options = settings.DATABASES.get(DEFAULT_DB_ALIAS, {}).get("OPTIONS", {})
+    level = options.get("isolation_level")
+    if level in _ONE_SNAPSHOT_A_TRANSACTION:
+        yield Caution(
+            f"DATABASES['default'] has the isolation level {IsolationLevel(level).name}:"
+            " nothing is counted wrong, but adds that meet another use of their token, or a"
+            " fold, fail with serialization errors in place of waiting for it.",
+            hint="Leave out OPTIONS['isolation_level'] (READ_COMMITTED), and set the level"
+            " in the transactions of yours that need another: SET TRANSACTION ISOLATION"
+            " LEVEL.",
+            id="counters.W007",
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.db import connections
+from django.db.backends.postgresql.psycopg_any import IsolationLevel
 from django.urls import include, path
 from pytest_django import Settings
 
@@ -38,6 +39,26 @@ def test_check__names_what_is_wrong(
     setattr(settings, name, value)
 
     assert ids(check_settings()) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        (IsolationLevel.READ_COMMITTED, []),
+        (IsolationLevel.REPEATABLE_READ, ["counters.W007"]),
+        (IsolationLevel.SERIALIZABLE, ["counters.W007"]),
+    ],
+)
+def test_check__warns_of_snapshots_that_last_for_a_transaction(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    level: IsolationLevel,
+    expected: list[str],
+) -> None:
+    options = settings.DATABASES["default"]["OPTIONS"]
+    monkeypatch.setitem(options, "isolation_level", level)
+
+    assert ids(check_settings()) == expected
 
 
 def test_check__refuses_another_engine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import wait
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from psycopg.errors import SerializationFailure
 
 from counters import recording, tokens
 from counters.errors import TokenConflict
@@ -176,6 +178,30 @@ def test_add__of_a_conflicting_pair_takes_exactly_one(
     kept = Event.objects.exclude(delta=0).get().delta
     assert all(taken[kept])
     assert not any(taken[3 - kept])
+
+
+def test_add__with_one_snapshot_a_transaction_fails_where_it_would_see_a_repeat(
+    threads: Threads,
+) -> None:
+    """What counters.W007 warns of. Nothing is counted twice, and sent again it is a repeat."""
+    add = partial(
+        recording.add,
+        namespace="test",
+        name="hot",
+        token=str(uuid4()),
+        generation_time=datetime.now(UTC),
+    )
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            cursor.execute("SELECT 1")
+        threads.submit(add).result()
+        with pytest.raises(OperationalError) as failed:
+            add()
+        transaction.set_rollback(True)
+
+    assert isinstance(failed.value.__cause__, SerializationFailure)
+    assert add().duplicate
 
 
 def test_add_many__batches_with_shared_tokens_do_not_deadlock(threads: Threads) -> None:
