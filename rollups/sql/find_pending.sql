@@ -3,11 +3,17 @@
 --   most bigint.
 -- Returns: counter_id; longest lag first.
 -- Cost: one pass over the last writes, which exist for pending counters only, with a primary
---   key look-up in rollups and counters for each of their counters.
+--   key look-up in rollups and counters for each of their counters. Times from the future: as
+--   select_pending.sql.
 SELECT waiting.counter_id
 FROM (
   SELECT last_write.counter_id,
-         greatest(min(last_write.pending_since), max(rollup.watermark_at)) AS since
+         clock_timestamp() - greatest(
+           min(last_write.pending_since),
+           max(rollup.watermark_at) FILTER (
+             WHERE rollup.watermark_at <= clock_timestamp()
+           )
+         ) AS age
   FROM counters_lastwrite AS last_write
   -- A look-up for each: see select_pending.sql.
   LEFT JOIN LATERAL (
@@ -24,5 +30,5 @@ CROSS JOIN LATERAL (
 ) AS counter
 WHERE (%(namespace_id)s::bigint IS NULL OR counter.namespace_id = %(namespace_id)s::bigint)
   AND starts_with(counter.name, %(prefix)s::text)
-ORDER BY waiting.since, waiting.counter_id
+ORDER BY greatest(waiting.age, -waiting.age) DESC, waiting.counter_id
 LIMIT %(most)s::bigint

@@ -1,6 +1,7 @@
 -- Notes how the database and all processes are doing now, and forgets samples of long ago.
 -- Parameters: gap interval (none is taken within it of the last one), keep interval.
--- Cost: as measure_lag_spread.sql, and a row each for the processes and partitions there are.
+-- Cost, and times from the future: as measure_lag_spread.sql; and a row each for the processes
+--   and partitions there are.
 -- Index: the sample's primary key.
 WITH forgotten AS (
   DELETE FROM rollups_sample WHERE sampled_at < statement_timestamp() - %(keep)s::interval
@@ -33,12 +34,15 @@ FROM (
          percentile_cont(ARRAY[0.5, 0.99, 1]) WITHIN GROUP (ORDER BY waiting.seconds)
            AS spread
   FROM (
-    SELECT greatest(
+    SELECT abs(
              extract(
-               epoch FROM clock_timestamp()
-                 - greatest(min(last_write.pending_since), max(rollup.watermark_at))
-             ),
-             0
+               epoch FROM clock_timestamp() - greatest(
+                 min(last_write.pending_since),
+                 max(rollup.watermark_at) FILTER (
+                   WHERE rollup.watermark_at <= clock_timestamp()
+                 )
+               )
+             )
            )::double precision AS seconds
     FROM counters_lastwrite AS last_write
     -- A look-up for each: see select_pending.sql.
