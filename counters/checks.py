@@ -17,10 +17,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from counters.api.paths import CounterNameInPath
 
 LEAST_POSTGRESQL = 15
-_ONE_SNAPSHOT_A_TRANSACTION = (
-    IsolationLevel.REPEATABLE_READ,
-    IsolationLevel.SERIALIZABLE,
-)
+_ONE_SNAPSHOT_A_TRANSACTION = ("repeatable read", "serializable")
 _OWN_TO_EACH_PROCESS = (
     "django.core.cache.backends.locmem.",
     "django.core.cache.backends.dummy.",
@@ -39,7 +36,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 
 @register(Tags.database)
-def check_version(
+def check_server(
     databases: Collection[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
     """Run by `migrate` and `check --database default`."""
@@ -48,16 +45,21 @@ def check_version(
         return []
     server: Any = connection
     version = int(server.pg_version)
-    if version >= LEAST_POSTGRESQL * 10_000:
-        return []
-    return [
-        Error(
-            f"The database is PostgreSQL {version // 10_000}; the counters need"
-            f" {LEAST_POSTGRESQL} or newer.",
-            hint="Upgrade the server, or name another one in DATABASES['default'].",
-            id="counters.E002",
-        )
-    ]
+    if version < LEAST_POSTGRESQL * 10_000:
+        return [
+            Error(
+                f"The database is PostgreSQL {version // 10_000}; the counters need"
+                f" {LEAST_POSTGRESQL} or newer.",
+                hint="Upgrade the server, or name another one in DATABASES['default'].",
+                id="counters.E002",
+            )
+        ]
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW default_transaction_isolation")
+        level = cursor.fetchone()[0]
+    if level in _ONE_SNAPSHOT_A_TRANSACTION:
+        return [_too_isolated("The database's default_transaction_isolation", level)]
+    return []
 
 
 @register(Tags.urls)
@@ -102,17 +104,23 @@ def _check_engine() -> Iterator[CheckMessage]:
 
 def _check_isolation() -> Iterator[CheckMessage]:
     options = settings.DATABASES.get(DEFAULT_DB_ALIAS, {}).get("OPTIONS", {})
-    level = options.get("isolation_level")
+    asked = options.get("isolation_level")
+    if asked is None:
+        return
+    # psycopg sends it with each BEGIN, and with nothing else.
+    level = IsolationLevel(asked).name.lower().replace("_", " ")
     if level in _ONE_SNAPSHOT_A_TRANSACTION:
-        yield Caution(
-            f"DATABASES['default'] has the isolation level {IsolationLevel(level).name}:"
-            " nothing is counted wrong, but adds that meet another use of their token, or a"
-            " fold, fail with serialization errors in place of waiting for it.",
-            hint="Leave out OPTIONS['isolation_level'] (READ_COMMITTED), and set the level"
-            " in the transactions of yours that need another: SET TRANSACTION ISOLATION"
-            " LEVEL.",
-            id="counters.W007",
-        )
+        yield _too_isolated("DATABASES['default'], OPTIONS['isolation_level'],", level)
+
+
+def _too_isolated(what: str, level: str) -> CheckMessage:
+    return Caution(
+        f"{what} is {level}: nothing is counted wrong, but folds, and adds within atomic(),"
+        " fail with serialization errors where they would wait or see a repeat.",
+        hint="Let it be read committed, PostgreSQL's default; set another in those of your"
+        " transactions that need it: SET TRANSACTION ISOLATION LEVEL.",
+        id="counters.W007",
+    )
 
 
 def _check_time_zones() -> Iterator[CheckMessage]:

@@ -39,7 +39,8 @@ def see_repeats(connection: BaseDatabaseWrapper, record: Callable[[], Rows]) -> 
     rebuilt (REINDEX CONCURRENTLY of a past day) or its order is changed (migration 0005). Of
     two first uses of a token at the same moment both may find the key free, and one comes to
     the second index too late. It fails when the other has committed, so its next try finds
-    the key taken. Within a transaction block there is none: the error has ended the block.
+    the key taken. (A batch that meets two such tokens, one on each try, raises.) Within a
+    transaction block there is no next try: the error has ended the block.
     """
     try:
         return record()

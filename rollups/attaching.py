@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import copy
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
 from typing import Any, Literal, Self, TypeVar, overload
 
 from django.db.models import Model
@@ -24,7 +25,7 @@ from counters.models import CounterType
 from counters.repeats import Recorded
 from rollups import reading
 from rollups.reading import Reading
-from rollups.reading_many import CounterName, get_many, nothing_yet
+from rollups.reading_many import CounterName, get_many
 
 OnDelete = Literal["keep", "delete"]
 M = TypeVar("M", bound=Model)
@@ -86,18 +87,18 @@ class AttachedCounter:
 
     def read(self, *, accuracy: str | None = None) -> Reading:
         """Read it now, as `reading.get`; 0 where nothing was added to it yet."""
-        now = datetime.now(UTC)
+        read = partial(
+            reading.get, namespace=self.namespace, name=self.name, accuracy=accuracy
+        )
         try:
-            return reading.get(
-                namespace=self.namespace, name=self.name, accuracy=accuracy
-            )
+            return read()
         except CounterNotFound:
-            found = namespaces.get(self.namespace)
-            return nothing_yet(
-                CounterName(self.namespace, self.name),
-                accuracy=reading.choose_accuracy(found, accuracy),
-                as_of=now,
-            )
+            [found] = get_many([CounterName(self.namespace, self.name)])
+            if found.counter_id is not None:
+                # Made in between.
+                return read()
+            chosen = reading.choose_accuracy(namespaces.get(self.namespace), accuracy)
+            return replace(found, accuracy=chosen)
 
 
 class CounterField:

@@ -27,8 +27,7 @@ class Reading:
     namespace: str
     name: str
     count: int
-    # Everything committed up to this instant is in the count (UTC). Read within a transaction
-    # block it is no later than the block's beginning, though the count may be.
+    # Everything committed up to this instant is in the count (UTC), and perhaps some more.
     as_of: datetime
     # True where events wait for a fold; an accurate count holds them, an eventual one not.
     pending: bool

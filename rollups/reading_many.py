@@ -12,7 +12,7 @@ from counters import best_effort, namespaces
 from counters.models import Namespace
 from counters.statements import fetch
 from rollups import trigger
-from rollups.reading import Accuracy, Reading
+from rollups.reading import Reading
 
 
 class CounterName(NamedTuple):
@@ -28,29 +28,15 @@ def get_many(wanted: Sequence[CounterName]) -> list[Reading]:
     One statement, whatever their number and namespaces; best-effort counters come from
     the cache, one look for each namespace. Raises NamespaceNotFound, NoSharedCache.
     """
-    # Before the looks, so that it promises no more than they saw.
-    now = datetime.now(UTC)
     found = {name: namespaces.get(name) for name in {one.namespace for one in wanted}}
     loose = {name for name, each in found.items() if best_effort.applies_to(each)}
-    readings = {
-        one: _reading(one, count, accuracy="best-effort", as_of=now)
-        for name in sorted(loose)
-        for one, count in _best_effort(found[name], wanted)
-    }
+    readings: dict[CounterName, Reading] = {}
+    for name in sorted(loose):
+        readings |= _best_effort(found[name], wanted)
     durable = [one for one in dict.fromkeys(wanted) if one.namespace not in loose]
-    readings |= {
-        one: nothing_yet(one, accuracy="eventual", as_of=now) for one in durable
-    }
     if durable:
         readings |= _eventual(durable, found)
     return [readings[one] for one in wanted]
-
-
-def nothing_yet(
-    counter: CounterName, *, accuracy: Accuracy, as_of: datetime
-) -> Reading:
-    """Return the reading of a counter that at `as_of` was not yet added to: 0."""
-    return _reading(counter, 0, accuracy=accuracy, as_of=as_of)
 
 
 def _eventual(
@@ -85,22 +71,21 @@ def _eventual(
 
 def _best_effort(
     namespace: Namespace, wanted: Sequence[CounterName]
-) -> list[tuple[CounterName, int]]:
+) -> dict[CounterName, Reading]:
     counters = [one for one in wanted if one.namespace == namespace.name]
+    # Before the look, so that it promises no more than the look saw.
+    now = datetime.now(UTC)
     counts = best_effort.read_many(namespace, [one.name for one in counters])
-    return [(one, counts.get(one.name, 0)) for one in counters]
-
-
-def _reading(
-    counter: CounterName, count: int, *, accuracy: Accuracy, as_of: datetime
-) -> Reading:
-    return Reading(
-        counter_id=None,
-        namespace=counter.namespace,
-        name=counter.name,
-        count=count,
-        as_of=as_of,
-        pending=False,
-        accuracy=accuracy,
-        last_write_at=None,
-    )
+    return {
+        one: Reading(
+            counter_id=None,
+            namespace=one.namespace,
+            name=one.name,
+            count=counts.get(one.name, 0),
+            as_of=now,
+            pending=False,
+            accuracy="best-effort",
+            last_write_at=None,
+        )
+        for one in counters
+    }

@@ -1,6 +1,6 @@
 -- A counter's count from its rollup and the events that it does not cover, in one snapshot.
 -- Parameters: namespace_id bigint, name text.
--- Returns: as read_eventual.sql; count holds every event committed before this statement,
+-- Returns: as read_eventual.sql; count holds every event committed before its snapshot,
 --   and those of the reader's own transaction.
 -- Raises: CN503, from rollups_check_anchor, where the watermarks are of another cluster.
 -- Indexes: as read_eventual.sql, and counters_event_unfolded. See fold_events.sql for why

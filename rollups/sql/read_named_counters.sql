@@ -1,7 +1,7 @@
 -- The eventual counts of named counters, for a page of objects; and whether they are pending.
 -- Parameters: namespace_ids bigint[], names text[] (in pairs).
--- Returns: one row a counter that exists: position (from 0), counter_id, count, as_of,
---   pending, last_write_at (as read_eventual.sql).
+-- Returns: one row a name: position (from 0), counter_id (null: there is none yet; its count
+--   is 0), count, as_of, pending, last_write_at (as read_eventual.sql).
 -- Indexes: counters_counter_namespace_name; the primary keys of rollup and last write.
 SELECT wanted.position - 1,
        counter.id,
@@ -12,7 +12,7 @@ SELECT wanted.position - 1,
        greatest(rollup.last_write_at, waiting.written_at)
 FROM unnest(%(namespace_ids)s::bigint[], %(names)s::text[])
   WITH ORDINALITY AS wanted (namespace_id, name, position)
-JOIN counters_counter AS counter
+LEFT JOIN counters_counter AS counter
   ON counter.namespace_id = wanted.namespace_id AND counter.name = wanted.name
 LEFT JOIN rollups_rollup AS rollup ON rollup.counter_id = counter.id
 LEFT JOIN LATERAL (

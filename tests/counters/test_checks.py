@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.db import connections
+from django.db import connection, connections
 from django.db.backends.postgresql.psycopg_any import IsolationLevel
 from django.urls import include, path
 from pytest_django import Settings
 
-from counters.checks import check_api, check_settings, check_version
+from counters.checks import check_api, check_server, check_settings
 
 LOCAL = "django.core.cache.backends.locmem.LocMemCache"
 
@@ -61,13 +61,26 @@ def test_check__warns_of_snapshots_that_last_for_a_transaction(
     assert ids(check_settings()) == expected
 
 
+@pytest.mark.django_db
+def test_check__asks_the_server_for_its_own_isolation_level() -> None:
+    assert check_server(databases=["default"]) == []
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_isolation = 'serializable'")
+    try:
+        assert ids(check_server(databases=["default"])) == ["counters.W007"]
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("RESET default_transaction_isolation")
+
+
 def test_check__refuses_another_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(connections["default"]), "vendor", "sqlite")
 
     assert ids(check_settings()) == ["counters.E001"]
-    assert check_version(databases=["default"]) == []
+    assert check_server(databases=["default"]) == []
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("version", "expected"),
     [(149_999, ["counters.E002"]), (150_000, []), (180_001, [])],
@@ -77,7 +90,7 @@ def test_check__refuses_an_old_server(
 ) -> None:
     monkeypatch.setitem(vars(connections["default"]), "pg_version", version)
 
-    assert ids(check_version(databases=["default"])) == expected
+    assert ids(check_server(databases=["default"])) == expected
 
 
 def test_check__does_not_ask_a_database_unasked(
@@ -85,8 +98,8 @@ def test_check__does_not_ask_a_database_unasked(
 ) -> None:
     monkeypatch.setitem(vars(connections["default"]), "pg_version", 100_000)
 
-    assert check_version() == []
-    assert check_version(databases=["other"]) == []
+    assert check_server() == []
+    assert check_server(databases=["other"]) == []
 
 
 class WithApi:

@@ -87,10 +87,12 @@ def first_use_meanwhile(_two_keys: None, threads: Threads) -> Callable[[Use], Re
         recording.add(namespace="test", name="hits")
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [GATE])
-            late = threads.submit(waiting, use)
-            wait_until_somebody_waits_for_a_lock()
-            first = USES["one"]()
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [GATE])
+            try:
+                late = threads.submit(waiting, use)
+                wait_until_somebody_waits_for_a_lock(kind="advisory")
+                first = USES["one"]()
+            finally:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [GATE])
         assert not first.duplicate
 
         answer: Recorded = late.result()

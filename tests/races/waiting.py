@@ -9,13 +9,22 @@ from django.db import connection
 TIMEOUT_SECONDS = 30
 
 
-def wait_until_somebody_waits_for_a_lock(*, waiting: int = 1) -> None:
-    """Return once PostgreSQL says that so many connections are blocked."""
+def wait_until_somebody_waits_for_a_lock(
+    *, waiting: int = 1, kind: str | None = None
+) -> None:
+    """Return once PostgreSQL says that so many connections are blocked.
+
+    `kind` is a `locktype` of pg_locks; None: whichever.
+    """
     deadline = datetime.now(UTC).timestamp() + TIMEOUT_SECONDS
     with connection.cursor() as cursor:
         while datetime.now(UTC).timestamp() < deadline:
             # Not pg_stat_activity: a transaction sees its first look at it for ever.
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks"
+                " WHERE NOT granted AND locktype = coalesce(%s, locktype)",
+                [kind],
+            )
             if cursor.fetchone()[0] >= waiting:
                 return
     raise TimeoutError(f"fewer than {waiting} waited for a lock")

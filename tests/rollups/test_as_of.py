@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from counters import recording
 from counters.models import Namespace
 from counters.statements import load
 from rollups import listing, reading
+from rollups.attaching import AttachedCounter
 from rollups.folding import fold
 from rollups.reading_many import CounterName, get_many
 from tests.conftest import Threads
@@ -68,6 +70,32 @@ def test_as_of__is_before_what_a_repeatable_read_does_not_see(
         answer = read(committed_namespace)
 
     assert answer.count == 5
+    assert answer.as_of < committed_at
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: get_many([CounterName("test", "hits")])[0],
+        AttachedCounter("test", "hits", "hits").read,
+        partial(AttachedCounter("test", "hits", "hits").read, accuracy="accurate"),
+    ],
+    ids=["many", "attached", "attached, accurate"],
+)
+def test_as_of__of_no_counter_is_before_the_one_that_it_does_not_see(
+    committed_namespace: Namespace,
+    threads: Threads,
+    read: Callable[[], reading.Reading],
+) -> None:
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            cursor.execute("SELECT 1")
+        committed_at = threads.submit(add_and_commit).result()
+
+        answer = read()
+
+    assert (answer.counter_id, answer.count) == (None, 0)
     assert answer.as_of < committed_at
 
 
