@@ -1,8 +1,9 @@
 """Measures the demands: a short run, CPU seconds rather than times.
 
 None of the points that the model is held against is measured here. Two points that differ
-in one thing give what is fixed and what each thing adds; the flush's share comes off,
-since how many calls share one depends on the load.
+in one thing give what is fixed and what each thing adds; an add's demand is measured at four
+numbers of writers. The flush's share comes off, since how many calls share one depends on the
+load.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def beside(demands: Demands, seen: Mapping[Turn, Seen], *, cores: int) -> Demand
     """Return the demands with what sharing the cores makes of each: CPU, not throughput.
 
     From the turns beside a worker. What a message or a fold takes is measured alone, with
-    all it needs in the caches; beside writers it takes more, and so do the writers a part.
+    all it needs in the caches; beside writers it takes another amount, and so do the writers.
     """
     together = {turn: one for turn, one in seen.items() if turn.workers}
     for _ in range(ROUNDS):

@@ -14,8 +14,9 @@ FEW_QUEUED, LOOK_EVERY_SECONDS = 16, 1.0
 REST_SECONDS = 0.025
 PAUSE_TIMES_FOLDING, LONGEST_PAUSE_SECONDS = 5, 0.2
 MESSAGE_COUNTERS = 500
-# How often the thread that publishes waits for a core in a message: it wakes from its pause
-# and from the broker's answer, and takes the interpreter's lock after each.
+# How often the thread that publishes waits in a message: it wakes from its pause and from the
+# broker's answer, and after each it needs the interpreter's lock, which its process holds while
+# that queues for a core.
 MESSAGE_WAITS = 4
 MOST_PASSED = 31
 

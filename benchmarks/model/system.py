@@ -138,8 +138,8 @@ class System:
             self.client = demands.batch_client.of(run.batch)
             self.postgres = demands.batch_postgres.of(run.batch)
             self.wal_bytes = demands.batch_wal_bytes.of(run.batch)
-        # Writers and workers on one machine push each other's data out of the caches. A
-        # batch is one loop over its own.
+        # Writers and workers on one machine share the caches. A batch is one loop over its
+        # own.
         together = run.workers > 0 and hosts.database is None
         if together and run.batch == 1:
             self.client *= demands.beside_client

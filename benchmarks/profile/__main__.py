@@ -1,4 +1,4 @@
-"""`python -m benchmarks.profile add|fold|rest|batch|statements`: where the time goes, in groups."""
+"""`python -m benchmarks.profile add|fold|rest|batch|statements|crowd`: where the time goes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib import import_module
 
 from benchmarks.ground import prepared
 
-JOBS = ("add", "fold", "rest", "batch", "statements")
+JOBS = ("add", "fold", "rest", "batch", "statements", "crowd")
 
 
 def main() -> None:
