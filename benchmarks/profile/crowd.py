@@ -28,9 +28,8 @@ from benchmarks.scaling import filling
 
 WRITERS = (4, 8, 16, 32, 48)
 HEADS = (
-    *("writers", "adds/s", "user us", "system us", "switches an add"),
-    *("in the caller", "backend on a core, or waiting for one"),
-    *("waiting for the log", "for anything else"),
+    *("writers", "adds/s", "user us", "system us", "switches"),
+    *("in caller", "for core", "for log", "for else"),
 )
 # Where backends are; those of writers of the pool that have nothing to do are idle as well.
 WHERE = """
@@ -41,7 +40,7 @@ FROM pg_stat_activity
 WHERE backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid()
 """
 LOOK_EVERY_SECONDS = 0.05
-WARM_UP_SECONDS = 3.0
+WARM_UP_SECONDS, WARM_UP_SECONDS_EACH = 3.0, 0.1
 # About what an add touches, in the caller's process and in its backend together.
 TOUCHED_BYTES = 600 * 1024
 PROCESSES = (1, 8, 16, 32, 64, 96)
@@ -52,12 +51,19 @@ CACHE_LINE, PAGE = 64, 4096
 def show(seconds: float) -> None:
     filling.create_counters(writers.COUNTERS)
     console = Console(width=88)
-    adds = Table(title="An add by writers, without triggers")
+    adds = Table(
+        title="An add by writers, without triggers",
+        caption="CPU of the caller and its context switches, of each add; and where the"
+        " writers are: in their caller, or in PostgreSQL, on a core or waiting for a core,"
+        " for the log, for anything else.",
+    )
     for head in HEADS:
         adds.add_column(head, justify="right")
     with writers.started(max(WRITERS)) as pool:
         for count in WRITERS:
-            adds.add_row(str(count), *_adds(pool, count, seconds / len(WRITERS)))
+            adds.add_row(
+                str(count), *_adds(pool, count, max(1.0, seconds / len(WRITERS)))
+            )
     console.print(adds)
     caches = Table(title=f"{TOUCHED_BYTES // 1024} KiB a process, in turns on one core")
     for head in ("processes", "MiB together", "us a turn"):
@@ -79,7 +85,7 @@ class _Taken:
 
 
 def _adds(pool: ProcessPoolExecutor, count: int, seconds: float) -> list[str]:
-    begins_at = time.monotonic() + WARM_UP_SECONDS
+    begins_at = time.monotonic() + WARM_UP_SECONDS + WARM_UP_SECONDS_EACH * count
     tasks = [
         pool.submit(_write, number, begins_at, begins_at + seconds)
         for number in range(count)
