@@ -22,6 +22,7 @@ from counters.statements import load
 from rollups.models import Rollup
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
+from tests.snapshots import one_snapshot
 from tests.token_kinds import timed_and_untimed
 
 pytestmark = [
@@ -191,10 +192,7 @@ def test_add__with_one_snapshot_a_transaction_fails_where_it_would_see_a_repeat(
         token=str(uuid4()),
         generation_time=datetime.now(UTC),
     )
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            cursor.execute("SELECT 1")
+    with one_snapshot():
         threads.submit(add).result()
         with pytest.raises(OperationalError) as failed:
             add()

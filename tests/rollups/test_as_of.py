@@ -22,6 +22,7 @@ from rollups.attaching import AttachedCounter
 from rollups.folding import fold
 from rollups.reading_many import CounterName, get_many
 from tests.conftest import Threads
+from tests.snapshots import one_snapshot
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -61,10 +62,7 @@ def add_and_commit() -> datetime:
 def test_as_of__is_before_what_a_repeatable_read_does_not_see(
     committed_namespace: Namespace, counter_id: int, threads: Threads, read: Read
 ) -> None:
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            cursor.execute("SELECT 1")
+    with one_snapshot():
         committed_at = threads.submit(add_and_commit).result()
 
         answer = read(committed_namespace)
@@ -87,10 +85,7 @@ def test_as_of__of_no_counter_is_before_the_one_that_it_does_not_see(
     threads: Threads,
     read: Callable[[], reading.Reading],
 ) -> None:
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            cursor.execute("SELECT 1")
+    with one_snapshot():
         committed_at = threads.submit(add_and_commit).result()
 
         answer = read()
