@@ -88,12 +88,19 @@ def _best_effort(namespace: Namespace, name: str) -> Reading:
     count = best_effort.read(namespace, name)
     if count is None:
         raise CounterNotFound(namespace.name, name)
+    return of_best_effort(namespace, name, count, as_of=now)
+
+
+def of_best_effort(
+    namespace: Namespace, name: str, count: int, *, as_of: datetime
+) -> Reading:
+    """Return the reading of a best-effort counter; `as_of` is before the look."""
     return Reading(
         counter_id=None,
         namespace=namespace.name,
         name=name,
         count=count,
-        as_of=now,
+        as_of=as_of,
         pending=False,
         accuracy="best-effort",
         last_write_at=None,

@@ -12,7 +12,7 @@ from counters import best_effort, namespaces
 from counters.models import Namespace
 from counters.statements import fetch
 from rollups import trigger
-from rollups.reading import Reading
+from rollups.reading import Reading, of_best_effort
 
 
 class CounterName(NamedTuple):
@@ -77,15 +77,6 @@ def _best_effort(
     now = datetime.now(UTC)
     counts = best_effort.read_many(namespace, [one.name for one in counters])
     return {
-        one: Reading(
-            counter_id=None,
-            namespace=one.namespace,
-            name=one.name,
-            count=counts.get(one.name, 0),
-            as_of=now,
-            pending=False,
-            accuracy="best-effort",
-            last_write_at=None,
-        )
+        one: of_best_effort(namespace, one.name, counts.get(one.name, 0), as_of=now)
         for one in counters
     }
