@@ -93,9 +93,9 @@ def measure(
         for number in range(turn.writers)
     ]
     meter = Meter(program=worker)
-    _sleep_until(begins_at)
+    sleep_until(begins_at)
     meter.begin()
-    _sleep_until(begins_at + seconds)
+    sleep_until(begins_at + seconds)
     cost = meter.end()
     done = [task.result() for task in tasks]
     took = sorted(one for writer in done for one in writer.took)
@@ -118,7 +118,8 @@ def measure(
     )
 
 
-def _sleep_until(at: float) -> None:
+def sleep_until(at: float) -> None:
+    """Return at that time of the monotonic clock, which all processes of a machine share."""
     time.sleep(max(0.0, at - time.monotonic()))
 
 
@@ -141,7 +142,7 @@ def _write(turn: Turn, number: int, begins_at: float, ends_at: float) -> _Done:
     for _ in range(WARM_UP_CALLS):
         call()
     tally = publisher.get().tally
-    _sleep_until(begins_at)
+    sleep_until(begins_at)
     messages = tally.messages
     cpu, own, started_at = time.process_time(), time.thread_time(), time.monotonic()
     while (began := time.monotonic()) < ends_at:

@@ -110,7 +110,7 @@ def _adds(pool: ProcessPoolExecutor, count: int, seconds: float) -> list[str]:
 
 def _look(begins_at: float, ends_at: float) -> tuple[float, float, float]:
     """Return how many backends waited for nothing but a core, for the log, for another thing."""
-    time.sleep(max(0.0, begins_at - time.monotonic()))
+    writers.sleep_until(begins_at)
     seen: list[tuple[int, int, int]] = []
     while time.monotonic() < ends_at:
         seen += filling.execute(WHERE)
@@ -125,7 +125,7 @@ def _write(number: int, begins_at: float, ends_at: float) -> _Taken:
     settings.ROLLUPS_TRIGGER = "off"
     chance = random.Random(number)
     recording.add(namespace="bench", name="c0")
-    time.sleep(max(0.0, begins_at - time.monotonic()))
+    writers.sleep_until(begins_at)
     before, adds = resource.getrusage(resource.RUSAGE_SELF), 0
     while time.monotonic() < ends_at:
         recording.add(namespace="bench", name=f"c{chance.randrange(writers.COUNTERS)}")
