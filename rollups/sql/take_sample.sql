@@ -1,7 +1,7 @@
 -- Notes how the database and all processes are doing now, and forgets samples of long ago.
 -- Parameters: gap interval (none is taken within it of the last one), keep interval.
--- Cost, and times from the future: as measure_lag_spread.sql; and a row each for the processes
---   and partitions there are.
+-- Cost: as measure_lag_spread.sql; and a row each for the processes and partitions there
+--   are.
 -- Index: the sample's primary key.
 WITH forgotten AS (
   DELETE FROM rollups_sample WHERE sampled_at < statement_timestamp() - %(keep)s::interval
@@ -10,10 +10,10 @@ INSERT INTO rollups_sample (
   sampled_at, pending, lag_p50_seconds, lag_p99_seconds, lag_max_seconds, inserted, numbers
 )
 SELECT statement_timestamp(),
-       lag.pending,
-       coalesce(lag.spread[1], 0),
-       coalesce(lag.spread[2], 0),
-       coalesce(lag.spread[3], 0),
+       waiting.pending,
+       coalesce(waiting.spread[1], 0),
+       coalesce(waiting.spread[2], 0),
+       coalesce(waiting.spread[3], 0),
        (
          -- The partitions' own statistics; pg_stat_user_tables asks for much more.
          SELECT coalesce(sum(pg_stat_get_tuples_inserted(inhrelid)), 0)
@@ -31,31 +31,11 @@ SELECT statement_timestamp(),
        )
 FROM (
   SELECT count(*) AS pending,
-         percentile_cont(ARRAY[0.5, 0.99, 1]) WITHIN GROUP (ORDER BY waiting.seconds)
-           AS spread
-  FROM (
-    SELECT abs(
-             extract(
-               epoch FROM clock_timestamp() - greatest(
-                 min(last_write.pending_since),
-                 max(rollup.watermark_at) FILTER (
-                   WHERE rollup.watermark_at <= clock_timestamp()
-                 )
-               )
-             )
-           )::double precision AS seconds
-    FROM counters_lastwrite AS last_write
-    -- A look-up for each: see select_pending.sql.
-    LEFT JOIN LATERAL (
-      SELECT watermark, watermark_at
-      FROM rollups_rollup
-      WHERE counter_id = last_write.counter_id
-      OFFSET 0
-    ) AS rollup ON true
-    WHERE NOT pg_visible_in_snapshot(last_write.xid, coalesce(rollup.watermark, '1:1:'))
-    GROUP BY last_write.counter_id
-  ) AS waiting
-) AS lag
+         percentile_cont(ARRAY[0.5, 0.99, 1]) WITHIN GROUP (
+           ORDER BY extract(epoch FROM lag)::double precision
+         ) AS spread
+  FROM rollups_pending
+) AS waiting
 WHERE NOT EXISTS (
   SELECT FROM rollups_sample
   WHERE sampled_at > statement_timestamp() - %(gap)s::interval
