@@ -28,9 +28,9 @@ class GuardedConsumer(Consumer):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # Without the client there is no Redis to forgive, and kombu's module is broken.
+        # Without the client there is no Redis, and kombu's module is broken.
         if find_spec("redis"):
-            import_module("rollups.acks").forgive()
+            import_module("rollups.acks").install()
         super().__init__(*args, **kwargs)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
@@ -68,10 +68,15 @@ class GuardedConsumer(Consumer):
 
 def is_for_us(message: Any, queue: str) -> bool:
     """Whether it came through our queue, or names one of our tasks."""
-    headers, delivery = message.headers, message.delivery_info
-    task = headers.get("task") if isinstance(headers, dict) else None
+    delivery = message.delivery_info
     routed = delivery.get("routing_key") if isinstance(delivery, dict) else None
-    return routed == queue or (isinstance(task, str) and task.startswith("rollups."))
+    return routed == queue or names_our_task(message)
+
+
+def names_our_task(message: Any) -> bool:
+    headers = message.headers
+    task = headers.get("task") if isinstance(headers, dict) else None
+    return isinstance(task, str) and task.startswith("rollups.")
 
 
 def what_is_wrong(message: Any) -> str | None:

@@ -1,9 +1,12 @@
-"""A message whose acknowledgement the broker did not hear must not take a place for ever."""
+"""What a worker has taken from Redis: ours in its memory, other tasks' in Redis.
+
+A message whose acknowledgement the broker did not hear must not take a place for ever.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -55,7 +58,7 @@ def takes_another(url: str, monkeypatch: pytest.MonkeyPatch, *, way: str) -> boo
 def test_worker__takes_another_after_an_acknowledgement_timed_out(
     valkey: OwnValkey, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    acks.forgive()
+    acks.install()
 
     assert takes_another(valkey.url, monkeypatch, way=way)
 
@@ -69,3 +72,100 @@ def test_kombu__without_help_never_takes_another(
     channel.QoS = ANY_QOS
 
     assert not takes_another(valkey.url, monkeypatch, way="ack_log_error")
+
+
+@pytest.fixture
+def taken(
+    valkey: OwnValkey, client: Any, qos_class: None
+) -> Iterator[Callable[[str], Any]]:
+    """Publish a message of a task, and take it as a worker with one place does."""
+    acks.install()
+    client.flushdb()
+    with Connection(valkey.url) as connection:
+        channel: Any = connection.channel()
+        channel.basic_qos(0, 1, False)
+
+        def taken(task: str) -> Any:
+            headers = {"task": task, "id": "1"}
+            connection.Producer(channel).publish(
+                [[1]], routing_key=QUEUE.name, headers=headers
+            )
+            message = QUEUE.bind(channel).get()
+            assert message is not None
+            assert not channel.qos.can_consume()
+            return message
+
+        yield taken
+
+
+@pytest.fixture
+def client(valkey: OwnValkey) -> Iterator[Any]:
+    with redis.Redis.from_url(valkey.url) as client:
+        yield client
+
+
+def test_worker__keeps_a_trigger_in_memory_and_another_task_in_redis(
+    taken: Callable[[str], Any], client: Any
+) -> None:
+    for task, known in (
+        ("rollups.rollup", []),
+        ("shop.ship", ["unacked", "unacked_index"]),
+    ):
+        message = taken(task)
+
+        assert sorted(key.decode() for key in client.keys("unacked*")) == known
+        message.ack()
+        assert message.channel.qos.can_consume()
+        assert client.keys("unacked*") == []
+
+
+def test_worker__that_acknowledged_a_trigger_gives_nothing_back(
+    taken: Callable[[str], Any], client: Any
+) -> None:
+    message = taken("rollups.rollup")
+
+    message.ack()
+    message.channel.close()
+
+    assert client.llen(QUEUE.name) == 0
+
+
+@pytest.mark.parametrize("task", ["rollups.rollup", "shop.ship"])
+def test_worker__that_ends_gives_back_what_it_did_not_begin(
+    taken: Callable[[str], Any], valkey: OwnValkey, client: Any, task: str
+) -> None:
+    message = taken(task)
+
+    message.channel.close()
+
+    assert client.llen(QUEUE.name) == 1
+    with Connection(valkey.url) as connection:
+        again: Any = QUEUE.bind(connection.channel()).get()
+        assert again.payload == message.payload == [[1]]
+        assert again.headers["task"] == task
+        again.ack()
+
+
+@pytest.mark.parametrize("task", ["rollups.rollup", "shop.ship"])
+def test_worker__puts_back_what_it_rejects_for_later(
+    taken: Callable[[str], Any], client: Any, task: str
+) -> None:
+    message = taken(task)
+
+    message.requeue()
+
+    assert client.llen(QUEUE.name) == 1
+    assert message.channel.qos.can_consume()
+
+
+@pytest.mark.parametrize("task", ["rollups.rollup", "shop.ship"])
+def test_worker__drops_what_it_rejects(
+    taken: Callable[[str], Any], client: Any, task: str
+) -> None:
+    message = taken(task)
+
+    message.reject()
+
+    assert client.llen(QUEUE.name) == 0
+    assert client.keys("unacked*") == []
+    assert message.channel.qos.can_consume()
