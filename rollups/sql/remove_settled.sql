@@ -18,6 +18,9 @@ removed AS (
   DELETE FROM counters_lastwrite AS last_write
   USING settled
   WHERE last_write.counter_id = settled.counter_id AND last_write.slot = settled.slot
+    -- Said again, so that they are looked up also where the planner knows of hardly any rows
+    -- and would join all of them.
+    AND last_write.counter_id = ANY ((SELECT %(counter_ids)s::bigint[])::bigint[])
 )
 SELECT DISTINCT last_write.counter_id
 FROM counters_lastwrite AS last_write
