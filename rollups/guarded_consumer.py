@@ -68,15 +68,10 @@ class GuardedConsumer(Consumer):
 
 def is_for_us(message: Any, queue: str) -> bool:
     """Whether it came through our queue, or names one of our tasks."""
-    delivery = message.delivery_info
-    routed = delivery.get("routing_key") if isinstance(delivery, dict) else None
-    return routed == queue or names_our_task(message)
-
-
-def names_our_task(message: Any) -> bool:
-    headers = message.headers
+    headers, delivery = message.headers, message.delivery_info
     task = headers.get("task") if isinstance(headers, dict) else None
-    return isinstance(task, str) and task.startswith("rollups.")
+    routed = delivery.get("routing_key") if isinstance(delivery, dict) else None
+    return routed == queue or (isinstance(task, str) and task.startswith("rollups."))
 
 
 def what_is_wrong(message: Any) -> str | None:

@@ -24,6 +24,8 @@ HARD_LIMIT_SECONDS = 120
     base=FireAndForget,
     ignore_result=True,
     time_limit=HARD_LIMIT_SECONDS,
+    # Whatever the project says of its own: one that a killed worker had is the sweep's.
+    acks_late=False,
 )
 def rollup(
     counter_ids: list[int],

@@ -1,4 +1,4 @@
-"""What a worker has taken from Redis: ours in its memory, other tasks' in Redis.
+"""What a worker has taken from Redis: triggers in its memory, other tasks' in Redis.
 
 A message whose acknowledgement the broker did not hear must not take a place for ever.
 """
@@ -109,6 +109,7 @@ def test_worker__keeps_a_trigger_in_memory_and_another_task_in_redis(
 ) -> None:
     for task, known in (
         ("rollups.rollup", []),
+        ("rollups.compact_partitions", ["unacked", "unacked_index"]),
         ("shop.ship", ["unacked", "unacked_index"]),
     ):
         message = taken(task)
@@ -169,3 +170,27 @@ def test_worker__drops_what_it_rejects(
     assert client.llen(QUEUE.name) == 0
     assert client.keys("unacked*") == []
     assert message.channel.qos.can_consume()
+
+
+def test_worker__gives_back_to_the_front_and_puts_back_behind(
+    valkey: OwnValkey, client: Any, qos_class: None
+) -> None:
+    acks.install()
+    client.flushdb()
+    headers = {"task": "rollups.rollup", "id": "1"}
+    with Connection(valkey.url) as connection:
+        channel: Any = connection.channel()
+        queue, producer = QUEUE.bind(channel), connection.Producer(channel)
+        for number in (1, 2, 3):
+            producer.publish([[number]], routing_key=QUEUE.name, headers=headers)
+        first, second = queue.get(), queue.get()
+        assert first is not None
+
+        first.requeue()
+        channel.close()
+
+    assert second is not None
+    with Connection(valkey.url) as connection:
+        queue = QUEUE.bind(connection.channel())
+        found = [message.payload for _ in range(3) if (message := queue.get())]
+        assert found == [[[2]], [[3]], [[1]]]

@@ -145,6 +145,19 @@ def test_sweep__reads_a_rollup_for_each_that_is_pending_and_no_more(
     assert plan.rows_read("rollups_rollup") <= 50 * SLOTS
 
 
+def test_measure_counter_lags__looks_up_the_counters_that_are_asked_for(
+    seeded: Seeded, mode: str
+) -> None:
+    """In the view, which would else read the last writes of all."""
+    ids = [seeded.few_id, seeded.many_id]
+
+    plan = explain_file("rollups", "measure_counter_lags", mode, counter_ids=ids)
+
+    assert not plan.read_whole
+    assert plan.rows_read("counters_lastwrite") <= 2 * SLOTS
+    assert plan.rows_read("rollups_rollup") <= 2 * SLOTS
+
+
 def test_read_latest_events__reads_a_few_of_each_partition(
     seeded: Seeded, mode: str
 ) -> None:
