@@ -49,7 +49,8 @@ class Done:
 def run(orders: Orders, *, meanwhile: AbstractContextManager[object]) -> list[Done]:
     """Let the clients count for some seconds, all at once; return what each did.
 
-    `meanwhile` is entered when all are warm, and left when the last one is done.
+    `meanwhile` is entered when all are warm and wait, so that none of them is in its way, and
+    left when the last one is done.
     """
     # Not fork: the runner's own connections must not be shared. The fork server has Django
     # loaded, so that sixteen clients do not each load it while the others wait.
@@ -62,13 +63,26 @@ def run(orders: Orders, *, meanwhile: AbstractContextManager[object]) -> list[Do
     ]
     for process in processes:
         process.start()
-    barrier.wait(START_TIMEOUT_SECONDS)
+    _wait_for_all(barrier, orders.clients)
     with meanwhile:
+        barrier.wait(START_TIMEOUT_SECONDS)
         patience = START_TIMEOUT_SECONDS + orders.seconds
         done = [answers.get(timeout=patience) for _ in processes]
     for process in processes:
         process.join()
     return done
+
+
+def _wait_for_all(barrier: Barrier, clients: int) -> None:
+    """Return when all clients wait. Raises RuntimeError where one of them does not come."""
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while barrier.n_waiting < clients:
+        if time.monotonic() > deadline:
+            raise RuntimeError(
+                f"{barrier.n_waiting} of {clients} clients are ready after"
+                f" {START_TIMEOUT_SECONDS} s"
+            )
+        time.sleep(0.01)
 
 
 def _client(

@@ -39,9 +39,9 @@ def main() -> None:
         with ground.prepared() as data_dir:
             counter_ids = filling.create_counters(writers.COUNTERS)
             turns = [*calibrating.TURNS, *validating.POINTS]
-            seen = measuring.measure(turns, counter_ids, _say)
+            seen, alone = measuring.measure(turns, counter_ids, _say)
             measuring.save(seen)
-            demands.save(calibrating.calibrate(data_dir, seen, counter_ids, _say))
+            demands.save(calibrating.calibrate(data_dir, seen, alone, _say))
     known = demands.load()
     compared = validating.compare(known)
     sizes = [extrapolating.simulate(known, batch) for batch in extrapolating.BATCHES]

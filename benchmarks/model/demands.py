@@ -26,6 +26,8 @@ class Line:
 class Curve:
     """Seconds of one add by how many write at once: straight lines over the logarithm.
 
+    Also how many times as much something takes, by that or by the events of a call.
+
     The more processes take turns on a core, the less of what one needs is still in its
     caches: first in the core's own, and with some tens of them in the one that all share.
     """
@@ -34,20 +36,15 @@ class Curve:
     points: list[tuple[int, float]]
 
     def of(self, writers: int) -> float:
-        """Return the seconds; beyond the last point what that one has."""
-        (low, fewer), (high, more) = self._around(writers)
-        if writers >= high:
-            return more
-        share = math.log2(writers / low) / math.log2(high / low)
-        return max(0.0, fewer + share * (more - fewer))
-
-    def _around(self, writers: int) -> tuple[tuple[int, float], tuple[int, float]]:
-        for pair in pairwise(self.points):
-            if writers < pair[1][0]:
-                return pair
-        return self.points[-2], self.points[-1]
+        """Return the seconds; beyond the first and the last point what that one has."""
+        for (low, fewer), (high, more) in pairwise(self.points):
+            if writers < high:
+                share = max(0.0, math.log2(writers / low)) / math.log2(high / low)
+                return fewer + share * (more - fewer)
+        return self.points[-1][1]
 
 
+EVEN = Curve([(1, 1.0), (2, 1.0)])
 # Where many callers have a machine of their own, it is as crowded as with so many here.
 CROWDED = 12
 
@@ -87,12 +84,13 @@ class Demands:
     flush_cpu: float
     flush_bytes_per_second: float
     # How many times as much a client, PostgreSQL and a worker take where all of them share
-    # the cores, and so their caches: see `fitting`. PostgreSQL's for a batch: folds remove
-    # last writes, which adds insert anew where they would update them in place.
-    beside_client: float = 1.0
-    beside_postgres: float = 1.0
-    beside_worker: float = 1.0
-    beside_batch: float = 1.0
+    # the cores, and so their caches, by the number of writers: see `fitting`. PostgreSQL's for
+    # a batch, by its events: folds remove last writes, which adds insert anew where they would
+    # update them in place.
+    beside_client: Curve = EVEN
+    beside_postgres: Curve = EVEN
+    beside_worker: Curve = EVEN
+    beside_batch: Curve = EVEN
     # The only number that is fitted to what came out and not to what was taken.
     sticky: float = 0.0
     facts: dict[str, str] = field(default_factory=dict)

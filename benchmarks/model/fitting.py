@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from benchmarks.model.demands import Demands, Line
+from benchmarks.model.demands import Curve, Demands, Line
 from benchmarks.model.system import Predicted, predict
 from benchmarks.model.writers import Seen, Turn, as_run
 
@@ -17,6 +17,9 @@ SIMULATED_SECONDS = 2.0
 # What takes more CPU makes fewer calls and other messages, which changes what is taken: after
 # so many rounds nothing moves.
 ROUNDS = 4
+# What caches explain. Where a worker has no more time, it takes no more of it either, whatever
+# a message of it is said to take, and the factor would grow for ever.
+LEAST, MOST = 0.5, 2.0
 
 
 def fitted(demands: Demands, seen: Mapping[Turn, Seen], *, cores: int) -> Demands:
@@ -49,25 +52,31 @@ def beside(demands: Demands, seen: Mapping[Turn, Seen], *, cores: int) -> Demand
 
     From the turns beside a worker. What a message or a fold takes is measured alone, with
     all it needs in the caches; beside writers it takes another amount, and so do the writers.
+    By the number of writers, since it is the crowd that empties the caches; batches by their size.
     """
     together = {turn: one for turn, one in seen.items() if turn.workers}
     for _ in range(ROUNDS):
-        ratios: dict[str, list[float]] = defaultdict(list)
-        for turn, one in together.items():
+        points: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        for turn, one in sorted(together.items(), key=_size):
             found = _predicted(demands, turn, one, cores)
-            postgres = one.postgres_cpu / found.postgres_cpu
-            if turn.batch > 1:
-                ratios["beside_batch"].append(postgres)
-            else:
-                ratios["beside_postgres"].append(postgres)
-                ratios["beside_client"].append(one.client_cpu / found.client_cpu)
-                ratios["beside_worker"].append(one.worker_cpu / found.worker_cpu)
-        factors = {
-            name: getattr(demands, name) * statistics.geometric_mean(of_name)
-            for name, of_name in ratios.items()
-        }
+            ratios = {"beside_batch": one.postgres_cpu / found.postgres_cpu}
+            if turn.batch == 1:
+                ratios = {
+                    "beside_client": one.client_cpu / found.client_cpu,
+                    "beside_postgres": one.postgres_cpu / found.postgres_cpu,
+                    "beside_worker": one.worker_cpu / found.worker_cpu,
+                }
+            by = turn.writers if turn.batch == 1 else turn.batch
+            for name, ratio in ratios.items():
+                factor = getattr(demands, name).of(by) * ratio
+                points[name].append((by, min(max(factor, LEAST), MOST)))
+        factors: dict[str, Any] = {name: Curve(each) for name, each in points.items()}
         demands = replace(demands, **factors)
     return demands
+
+
+def _size(item: tuple[Turn, Seen]) -> tuple[int, int]:
+    return item[0].batch, item[0].writers
 
 
 def _predicted(demands: Demands, turn: Turn, one: Seen, cores: int) -> Predicted:

@@ -1,14 +1,14 @@
 """Measures turns of writers: those that calibrate, and those that the model is held against.
 
-They take turns in the same rounds, so that a machine that is slower for some minutes is slower
-for both. What is learnt from which turn is the affair of `calibrating` and `validating`.
+They take turns in the same rounds, with what runs alone, so that a machine that is slower for
+some minutes is slower for all. What is learnt from which turn is the affair of `calibrating` and `validating`.
 """
 
 from __future__ import annotations
 
 import json
 import multiprocessing
-import statistics
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -17,27 +17,40 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks.model import writers
+from benchmarks.model import alone, writers
+from benchmarks.model.alone import Alone
 from benchmarks.model.writers import Seen, Turn
 from benchmarks.scaling import filling, workers
 
-TURN_SECONDS, ROUNDS = 2.0, 5
+TURN_SECONDS, ROUNDS = 2.0, 8
 MEASURED = Path(__file__).with_name("measured.json")
 
 
 def measure(
-    turns: Sequence[Turn], counter_ids: Sequence[int], say: Callable[[str], None]
-) -> dict[Turn, Seen]:
-    """Return the medians of each turn, measured A B C, A B C, ..."""
+    turns: Sequence[Turn], counter_ids: list[int], say: Callable[[str], None]
+) -> tuple[dict[Turn, Seen], Alone]:
+    """Return each turn and what runs alone, of several rounds as others disturbed it least.
+
+    In another order each round: what was written before a turn is never the same, nor what the
+    neighbours of this machine do.
+    """
     found: dict[Turn, list[Seen]] = {turn: [] for turn in turns}
+    by_itself: list[Alone] = []
     with writers.started(max(turn.writers for turn in turns)) as pool:
         for number in range(ROUNDS):
-            for processes in sorted({turn.workers for turn in turns}):
+            order = random.Random(number)
+            mixed = order.sample(turns, len(turns))
+            for processes in dict.fromkeys(turn.workers for turn in mixed):
                 say(f"round {number + 1} of {ROUNDS}: {processes} worker processes")
-                mine = [turn for turn in turns if turn.workers == processes]
+                mine = [turn for turn in mixed if turn.workers == processes]
                 with _working(processes, counter_ids) as worker:
                     _take(pool, mine, worker, found)
-    return {turn: _middle(seen) for turn, seen in found.items()}
+                if not processes:
+                    # Right after a vacuum.
+                    say(f"round {number + 1} of {ROUNDS}: folds, messages, REST calls")
+                    by_itself.append(alone.measure(counter_ids))
+    quietest = {turn: min(seen, key=_cpu) for turn, seen in found.items()}
+    return quietest, alone.least(by_itself)
 
 
 @contextmanager
@@ -68,14 +81,13 @@ def _take(
             workers.wait_until_folded()
 
 
-def _middle(seen: Sequence[Seen]) -> Seen:
-    """Return the medians of several turns."""
-    return Seen(
-        *(
-            statistics.median(getattr(one, name) for one in seen)
-            for name in Seen.__dataclass_fields__
-        )
-    )
+def _cpu(seen: Seen) -> float:
+    """Return what a call took of the cores.
+
+    Who shares a host's cores and caches with us makes that more, by as much as a half, and
+    never less; so the least is what the machine does by itself.
+    """
+    return seen.client_cpu + seen.postgres_cpu + seen.worker_cpu
 
 
 def save(seen: Mapping[Turn, Seen], path: Path = MEASURED) -> None:

@@ -34,7 +34,13 @@ def demands_table(demands: Demands) -> str:
     def curve(value: Curve) -> str:
         return ", ".join(us(seconds) for _, seconds in value.points)
 
-    writers = ", ".join(str(count) for count, _ in demands.add_client.points)
+    def factors(value: Curve) -> str:
+        return ", ".join(f"{factor:.2f}" for _, factor in value.points)
+
+    def counts(value: Curve) -> str:
+        return ", ".join(str(count) for count, _ in value.points)
+
+    writers, together = counts(demands.add_client), counts(demands.beside_client)
     flushes = sorted(demands.flush_seconds)
     rows = [
         (
@@ -84,23 +90,23 @@ def demands_table(demands: Demands) -> str:
         ("writing to the WAL", _short(demands.flush_bytes_per_second / 1e6), "MB/s"),
         (
             "writers beside a worker: single adds",
-            f"{demands.beside_client:.2f}",
-            "times",
+            factors(demands.beside_client),
+            f"times, with {together} writers",
         ),
         (
             "PostgreSQL for writers and a worker: single adds, folds",
-            f"{demands.beside_postgres:.2f}",
-            "times",
+            factors(demands.beside_postgres),
+            f"times, with {together} writers",
         ),
         (
             "PostgreSQL for writers and a worker: batches",
-            f"{demands.beside_batch:.2f}",
-            "times",
+            factors(demands.beside_batch),
+            f"times, with {counts(demands.beside_batch)} events a call",
         ),
         (
             "worker beside writers: messages, folds",
-            f"{demands.beside_worker:.2f}",
-            "times",
+            factors(demands.beside_worker),
+            f"times, with {together} writers",
         ),
         ("jobs that stay where they were woken, fitted", f"{demands.sticky:.0%}", ""),
     ]

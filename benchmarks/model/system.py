@@ -129,8 +129,8 @@ class System:
         self.took: list[float] = []
         self.in_database_seconds = 0.0
         self.messages = self.folds = self.counters_folded = 0
+        crowded = CROWDED if run.calls_per_second else run.writers
         if run.batch == 1:
-            crowded = CROWDED if run.calls_per_second else run.writers
             self.client = demands.add_client.of(crowded)
             self.postgres = demands.add_postgres.of(crowded)
             self.wal_bytes = demands.add_wal_bytes
@@ -142,12 +142,13 @@ class System:
         # own.
         together = run.workers > 0 and hosts.database is None
         if together and run.batch == 1:
-            self.client *= demands.beside_client
+            self.client *= demands.beside_client.of(crowded)
+        beside_postgres = demands.beside_postgres.of(crowded)
         if run.workers:
-            batch = run.batch > 1
-            self.postgres *= demands.beside_batch if batch else demands.beside_postgres
-        self.fold_postgres = demands.beside_postgres if run.workers else 1.0
-        self.beside_worker = demands.beside_worker if together else 1.0
+            beside_batch = demands.beside_batch.of(run.batch)
+            self.postgres *= beside_batch if run.batch > 1 else beside_postgres
+        self.fold_postgres = beside_postgres if run.workers else 1.0
+        self.beside_worker = demands.beside_worker.of(crowded) if together else 1.0
         if run.rest:
             self.client = demands.rest.of(run.batch)
         # CPU seconds by who took them.

@@ -11,9 +11,9 @@ from benchmarks.model.system import Predicted, predict
 from benchmarks.model.writers import Seen, Turn
 
 POINTS = [
-    *(Turn(n, workers=1) for n in (1, 2, 4, 8, 16, 32)),
+    *(Turn(n, workers=1) for n in (2, 4, 8, 16, 32)),
     *(Turn(4, batch=n, workers=1) for n in (10, 100, 1_000)),
-    *(Turn(n, workers=2) for n in (4, 16)),
+    *(Turn(n, workers=2) for n in (4, 8, 16)),
     Turn(4, batch=100, workers=2),
 ]
 WITHIN = 0.2

@@ -12,7 +12,7 @@ from benchmarks.meters import cpu_seconds
 from benchmarks.programs import Running
 
 THREADS = 4
-CALLS = {1: 2_000, 100: 200}
+CALLS = {1: 800, 100: 80}
 ADD = "/api/v1/namespaces/bench/counters/c{}/add"
 BATCH = "/api/v1/events"
 

@@ -13,10 +13,14 @@ from importlib import import_module
 from typing import Any
 
 from benchmarks.model.system import Hosts, Run
-from benchmarks.scaling.costs import REPORTS_AFTER_SECONDS, Meter
+from benchmarks.scaling.costs import (
+    READS_BEFORE_SECONDS,
+    REPORTS_AFTER_SECONDS,
+    Meter,
+)
 
 COUNTERS = 1_000
-WARM_UP_SECONDS, WARM_UP_SECONDS_EACH, WARM_UP_CALLS = 0.5, 0.05, 5
+WARM_UP_SECONDS, WARM_UP_SECONDS_EACH, WARM_UP_CALLS = 0.8, 0.05, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ def measure(
         for number in range(turn.writers)
     ]
     meter = Meter(program=worker)
-    sleep_until(begins_at)
+    sleep_until(begins_at - READS_BEFORE_SECONDS)
     meter.begin()
     sleep_until(begins_at + seconds)
     cost = meter.end()
@@ -114,7 +118,7 @@ def measure(
         wal_bytes=cost.wal_bytes / calls,
         flushes=meter.flushes() / calls,
         messages=sum(writer.messages for writer in done) / calls,
-        others=max(0.0, cost.busy * cores - ours / cost.seconds),
+        others=max(0.0, cost.busy * cores * cost.seconds - ours) / seconds,
     )
 
 

@@ -16,6 +16,9 @@ WAL = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint"
 # A backend reports after a statement, unless it has within the last second.
 FLUSHES = "SELECT coalesce(sum(fsyncs), 0)::bigint FROM pg_stat_io WHERE object = 'wal'"
 REPORTS_AFTER_SECONDS = 1.1
+# Beside dozens of writers it takes some tenths of a second until the meters are read, and what
+# was taken meanwhile is missed. So they are read while the writers still sleep.
+READS_BEFORE_SECONDS = 0.3
 
 
 @dataclass(slots=True)

@@ -18,10 +18,15 @@ from typing import Any, Literal
 
 from hdrh.histogram import HdrHistogram
 
-from benchmarks.scaling.costs import REPORTS_AFTER_SECONDS, Cost, Meter
+from benchmarks.scaling.costs import (
+    READS_BEFORE_SECONDS,
+    REPORTS_AFTER_SECONDS,
+    Cost,
+    Meter,
+)
 
 PROCESSES = 4
-WARM_UP_SECONDS, WARM_UP_ADDS = 0.5, 5
+WARM_UP_SECONDS, WARM_UP_ADDS = 0.8, 5
 DRAWN = 20_000
 ZIPF_EXPONENT = 1.1
 # Microseconds: up to a minute, with three digits that count.
@@ -81,7 +86,7 @@ def write(
         for number in range(used)
     ]
     meter = Meter()
-    _sleep_until(begins_at)
+    _sleep_until(begins_at - READS_BEFORE_SECONDS)
     meter.begin()
     _sleep_until(begins_at + seconds)
     cost = meter.end()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 import simpy
 
-from benchmarks.model import fitting, laws, pacing
+from benchmarks.model import calibrating, fitting, laws, pacing
+from benchmarks.model.alone import Alone
 from benchmarks.model.demands import Curve, Demands, Line
+from benchmarks.model.disk import Disk
 from benchmarks.model.log import Log
 from benchmarks.model.processor import Cores, Processor
 from benchmarks.model.system import Hosts, Predicted, Run, predict
@@ -260,10 +262,20 @@ def test_fitting__finds_what_sharing_the_cores_costs() -> None:
     alone = _demands(
         message_client=0.0003, message_worker=0.0005, message_postgres=0.0001
     )
-    truth = replace(alone, beside_client=1.3, beside_postgres=1.2, beside_worker=1.8)
+    truth = replace(
+        alone,
+        beside_client=Curve([(3, 1.3), (12, 1.5)]),
+        beside_postgres=Curve([(3, 1.2), (12, 1.1)]),
+        beside_worker=Curve([(3, 1.8), (12, 1.6)]),
+    )
     seen = {}
     for turn in (Turn(3, workers=1), Turn(12, workers=1)):
-        run = Run(writers=turn.writers, hosts=Hosts(2), workers=1)
+        run = Run(
+            writers=turn.writers,
+            hosts=Hosts(2),
+            workers=1,
+            seconds=fitting.SIMULATED_SECONDS,
+        )
         found = predict(truth, run)
         seen[turn] = Seen(
             found.calls_per_second,
@@ -282,9 +294,43 @@ def test_fitting__finds_what_sharing_the_cores_costs() -> None:
 
     fitted = fitting.beside(alone, seen, cores=2)
 
-    assert fitted.beside_client == pytest.approx(1.3, rel=0.05)
-    assert fitted.beside_postgres == pytest.approx(1.2, rel=0.05)
-    assert fitted.beside_worker == pytest.approx(1.8, rel=0.05)
+    for writers in (3, 12):
+        for name in ("beside_client", "beside_postgres", "beside_worker"):
+            wanted = getattr(truth, name).of(writers)
+            assert getattr(fitted, name).of(writers) == pytest.approx(wanted, rel=0.1)
+
+
+def test_calibrating__takes_the_demands_from_the_turns() -> None:
+    by_itself = Alone(
+        *(float(number) for number, _ in enumerate(fields(Alone), start=1))
+    )
+    disk = Disk([0.0001], cpu_seconds=0.00002, bytes_per_second=1e9)
+    seen = {
+        turn: Seen(
+            2_000.0,
+            *(0.5, 0.5, 0.5),
+            client_cpu=0.0002 * turn.batch + 1e-6 * turn.writers,
+            publisher_cpu=0.0003,
+            postgres_cpu=0.0001 * turn.batch + 0.00002,
+            worker_cpu=0.0,
+            wal_bytes=600.0 * turn.batch,
+            flushes=1.0,
+            messages=0.5,
+            others=0.0,
+        )
+        for turn in calibrating.TURNS
+    }
+
+    demands = calibrating.demands_of(seen, by_itself, disk)
+
+    assert demands.add_client.of(6) == pytest.approx(0.000206)
+    assert demands.add_postgres.of(24) == pytest.approx(0.0001)
+    assert demands.batch_postgres.of(100) == pytest.approx(0.01)
+    assert demands.message_client == pytest.approx(0.0006)
+    # What is left of a single writer's half millisecond.
+    assert demands.round_trip == pytest.approx(0.0005 - 0.000201 - 0.00012 - 0.00008)
+    assert demands.fold_worker.of(1) == pytest.approx(by_itself.fold_one_worker)
+    assert demands.fold_postgres.of(100) == pytest.approx(by_itself.fold_many_postgres)
 
 
 def test_curve__is_straight_between_what_was_measured() -> None:
@@ -292,8 +338,8 @@ def test_curve__is_straight_between_what_was_measured() -> None:
 
     assert curve.of(8) == pytest.approx(110.0)
     assert curve.of(16) == pytest.approx(210.0)
-    # Fewer than the first: the same line goes on. More than the last: nobody knows.
-    assert curve.of(2) == pytest.approx(90.0)
+    # Fewer than the first, more than the last: nobody knows.
+    assert curve.of(1) == curve.of(4) == pytest.approx(100.0)
     assert curve.of(32) == curve.of(500) == pytest.approx(310.0)
 
 
