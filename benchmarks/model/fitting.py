@@ -52,7 +52,8 @@ def beside(demands: Demands, seen: Mapping[Turn, Seen], *, cores: int) -> Demand
 
     From the turns beside a worker. What a message or a fold takes is measured alone, with
     all it needs in the caches; beside writers it takes another amount, and so do the writers.
-    By the number of writers, since it is the crowd that empties the caches; batches by their size.
+    By the number of writers, since it is the crowd that empties the caches; batches by their
+    size.
     """
     together = {turn: one for turn, one in seen.items() if turn.workers}
     for _ in range(ROUNDS):

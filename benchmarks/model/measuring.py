@@ -1,7 +1,8 @@
 """Measures turns of writers: those that calibrate, and those that the model is held against.
 
 They take turns in the same rounds, with what runs alone, so that a machine that is slower for
-some minutes is slower for all. What is learnt from which turn is the affair of `calibrating` and `validating`.
+some minutes is slower for all. What is learnt from which turn is the affair of `calibrating`
+and `validating`.
 """
 
 from __future__ import annotations
