@@ -13,6 +13,7 @@ from typing import Any
 
 from kombu.transport import redis, virtual
 
+from rollups.guarded_consumer import task_of
 from rollups.publishing import TASK
 
 _RedisQoS: Any = redis.QoS
@@ -86,9 +87,8 @@ class WorkerQoS(_RedisQoS):  # type: ignore[misc]
 
 
 def is_trigger(message: Any) -> bool:
-    """Whether it names the rollup task; what a worker reads may be anything."""
-    headers = message.headers
-    return isinstance(headers, dict) and headers.get("task") == TASK
+    """Whether it names the rollup task."""
+    return task_of(message) == TASK
 
 
 def install() -> None:

@@ -68,10 +68,15 @@ class GuardedConsumer(Consumer):
 
 def is_for_us(message: Any, queue: str) -> bool:
     """Whether it came through our queue, or names one of our tasks."""
-    headers, delivery = message.headers, message.delivery_info
-    task = headers.get("task") if isinstance(headers, dict) else None
+    delivery, task = message.delivery_info, task_of(message)
     routed = delivery.get("routing_key") if isinstance(delivery, dict) else None
     return routed == queue or (isinstance(task, str) and task.startswith("rollups."))
+
+
+def task_of(message: Any) -> object:
+    """Return the task that a message names: what a worker reads may be anything."""
+    headers = message.headers
+    return headers.get("task") if isinstance(headers, dict) else None
 
 
 def what_is_wrong(message: Any) -> str | None:

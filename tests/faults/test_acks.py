@@ -21,6 +21,7 @@ from tests.faults.conftest import QUEUE, empty
 pytestmark = [pytest.mark.faults, pytest.mark.own_brokers]
 
 ANY_QOS: Any = transport.QoS
+either_task = pytest.mark.parametrize("task", ["rollups.rollup", "shop.ship"])
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ def test_worker__that_acknowledged_a_trigger_gives_nothing_back(
     assert client.llen(QUEUE.name) == 0
 
 
-@pytest.mark.parametrize("task", ["rollups.rollup", "shop.ship"])
+@either_task
 def test_worker__that_ends_gives_back_what_it_did_not_begin(
     taken: Callable[[str], Any], valkey: OwnValkey, client: Any, task: str
 ) -> None:
@@ -147,7 +148,7 @@ def test_worker__that_ends_gives_back_what_it_did_not_begin(
         again.ack()
 
 
-@pytest.mark.parametrize("task", ["rollups.rollup", "shop.ship"])
+@either_task
 def test_worker__puts_back_what_it_rejects_for_later(
     taken: Callable[[str], Any], client: Any, task: str
 ) -> None:
@@ -159,7 +160,7 @@ def test_worker__puts_back_what_it_rejects_for_later(
     assert message.channel.qos.can_consume()
 
 
-@pytest.mark.parametrize("task", ["rollups.rollup", "shop.ship"])
+@either_task
 def test_worker__drops_what_it_rejects(
     taken: Callable[[str], Any], client: Any, task: str
 ) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -95,6 +96,15 @@ def terminate_backends_of_workers() -> int:
         return int(cursor.rowcount)
 
 
+@contextmanager
+def stopped_worker(url: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker that was ready, and takes nothing until it is told to go on."""
+    empty(url)
+    with programs.worker(url, log, **OFTEN) as worker:
+        os.killpg(worker.pid, signal.SIGSTOP)
+        yield worker
+
+
 @pytest.mark.timeout(300)
 def test_service__folds_everything_after_its_broker_was_away(
     committed_namespace: Namespace,
@@ -136,10 +146,8 @@ def test_worker__folds_what_waits_in_a_broker_that_is_full(
     tmp_path: Path,
 ) -> None:
     """To take a trigger needs no room: nothing is noted of it."""
-    empty(valkey.url)
     log = tmp_path / "worker.log"
-    worker = stack.enter_context(programs.worker(valkey.url, log, **OFTEN))
-    os.killpg(worker.pid, signal.SIGSTOP)
+    worker = stack.enter_context(stopped_worker(valkey.url, log))
     with publishing_to(valkey.url) as made:
         add()
         wait_until_settled(made)
@@ -157,10 +165,8 @@ def test_worker__that_finds_its_broker_full_with_another_task_waiting_goes_on(
     tmp_path: Path,
 ) -> None:
     """Reading that needs room: kombu notes what is not acknowledged yet."""
-    empty(valkey.url)
     log = tmp_path / "worker.log"
-    worker = stack.enter_context(programs.worker(valkey.url, log, **OFTEN))
-    os.killpg(worker.pid, signal.SIGSTOP)
+    worker = stack.enter_context(stopped_worker(valkey.url, log))
     with Connection(valkey.url) as broker:
         current_app.send_task("rollups.upkeep_of_a_newer_version", connection=broker)
     add()
