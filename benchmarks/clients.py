@@ -14,6 +14,7 @@ from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 
 from benchmarks.loads import Load
+from benchmarks.waiting import wait_until
 
 START_TIMEOUT_SECONDS = 120
 WARM_UP_SECONDS = 0.3
@@ -63,7 +64,12 @@ def run(orders: Orders, *, meanwhile: AbstractContextManager[object]) -> list[Do
     ]
     for process in processes:
         process.start()
-    _wait_for_all(barrier, orders.clients)
+    wait_until(
+        lambda: barrier.n_waiting == orders.clients,
+        f"not all of {orders.clients} clients were ready",
+        within_seconds=START_TIMEOUT_SECONDS,
+        every_seconds=0.01,
+    )
     with meanwhile:
         barrier.wait(START_TIMEOUT_SECONDS)
         patience = START_TIMEOUT_SECONDS + orders.seconds
@@ -71,18 +77,6 @@ def run(orders: Orders, *, meanwhile: AbstractContextManager[object]) -> list[Do
     for process in processes:
         process.join()
     return done
-
-
-def _wait_for_all(barrier: Barrier, clients: int) -> None:
-    """Return when all clients wait. Raises RuntimeError where one of them does not come."""
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    while barrier.n_waiting < clients:
-        if time.monotonic() > deadline:
-            raise RuntimeError(
-                f"{barrier.n_waiting} of {clients} clients are ready after"
-                f" {START_TIMEOUT_SECONDS} s"
-            )
-        time.sleep(0.01)
 
 
 def _client(

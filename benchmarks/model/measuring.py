@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ def measure(
     """Return each turn and what runs alone, of several rounds as others disturbed it least.
 
     In another order each round: what was written before a turn is never the same, nor what the
-    neighbours of this machine do.
+    neighbours of this machine do. Who shares a host's cores and caches with us makes a call take
+    more CPU, by as much as a half, and never less; so the least is what the machine does by itself.
     """
     found: dict[Turn, list[Seen]] = {turn: [] for turn in turns}
     by_itself: list[Alone] = []
@@ -50,7 +52,7 @@ def measure(
                     # Right after a vacuum.
                     say(f"round {number + 1} of {ROUNDS}: folds, messages, REST calls")
                     by_itself.append(alone.measure(counter_ids))
-    quietest = {turn: min(seen, key=_cpu) for turn, seen in found.items()}
+    quietest = {turn: min(seen, key=attrgetter("cpu")) for turn, seen in found.items()}
     return quietest, alone.least(by_itself)
 
 
@@ -80,15 +82,6 @@ def _take(
         )
         if worker:
             workers.wait_until_folded()
-
-
-def _cpu(seen: Seen) -> float:
-    """Return what a call took of the cores.
-
-    Who shares a host's cores and caches with us makes that more, by as much as a half, and
-    never less; so the least is what the machine does by itself.
-    """
-    return seen.client_cpu + seen.postgres_cpu + seen.worker_cpu
 
 
 def save(seen: Mapping[Turn, Seen], path: Path = MEASURED) -> None:

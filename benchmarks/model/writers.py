@@ -52,6 +52,11 @@ class Seen:
     # Cores that neither our processes nor nobody used: what disturbed the turn.
     others: float
 
+    @property
+    def cpu(self) -> float:
+        """CPU seconds of a call, by whomever of ours."""
+        return self.client_cpu + self.postgres_cpu + self.worker_cpu
+
 
 def as_run(turn: Turn, seen: Seen, *, cores: int) -> Run:
     """Return the turn as the model runs it, on the cores that others left to it."""

@@ -13,6 +13,7 @@ import redis
 from benchmarks import programs
 from benchmarks.programs import Running
 from benchmarks.scaling import filling
+from benchmarks.waiting import wait_until
 
 PATIENCE_SECONDS = 120
 LOOK_EVERY_SECONDS = 0.02
@@ -37,15 +38,21 @@ def ask(counter_ids: Sequence[int]) -> None:
 def wait_until_folded() -> None:
     """Return when nothing is pending. Looks at the queue first, which costs little."""
     settings: Any = import_module("django.conf").settings
-    deadline = time.monotonic() + PATIENCE_SECONDS
     with redis.Redis.from_url(settings.CELERY_BROKER_URL) as broker:
-        while time.monotonic() < deadline:
-            time.sleep(LOOK_EVERY_SECONDS)
+
+        def all_is_folded() -> bool:
             if broker.llen("rollups"):
-                continue
+                return False
             [(pending,)] = filling.execute(
                 "SELECT EXISTS (SELECT FROM counters_lastwrite)"
             )
-            if not pending:
-                return
-    raise RuntimeError(f"not folded within {PATIENCE_SECONDS} s")
+            return not pending
+
+        # What was asked for a moment ago is on its way.
+        time.sleep(LOOK_EVERY_SECONDS)
+        wait_until(
+            all_is_folded,
+            "not folded",
+            within_seconds=PATIENCE_SECONDS,
+            every_seconds=LOOK_EVERY_SECONDS,
+        )

@@ -297,7 +297,7 @@ def test_fitting__finds_what_sharing_the_cores_costs() -> None:
     for writers in (3, 12):
         for name in ("beside_client", "beside_postgres", "beside_worker"):
             wanted = getattr(truth, name).of(writers)
-            assert getattr(fitted, name).of(writers) == pytest.approx(wanted, rel=0.1)
+            assert getattr(fitted, name).of(writers) == pytest.approx(wanted, rel=0.05)
 
 
 def test_calibrating__takes_the_demands_from_the_turns() -> None:
