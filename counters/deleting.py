@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from django.db import connection, transaction
@@ -81,10 +81,24 @@ def delete_namespace(
 
 def remove_orphans() -> int:
     """Remove what adds left that came while their counter was deleted; return counters."""
-    rows = fetch(connection, "counters", "find_orphans", most=BATCH_COUNTERS)
-    if rows:
+    removed = 0
+    while rows := fetch(connection, "counters", "find_orphans", most=BATCH_COUNTERS):
         _delete([counter_id for (counter_id,) in rows])
-    return len(rows)
+        removed += len(rows)
+    return removed
+
+
+def remove_orphans_among(counter_ids: Collection[int]) -> int:
+    """Remove what is left of those of these counters that are gone; return how many.
+
+    For whoever found them waiting for a fold: nobody can fold them. An id is never used
+    again, and a counter is committed no later than what is written of it.
+    """
+    there = Counter.objects.filter(pk__in=counter_ids).values_list("pk", flat=True)
+    gone = sorted(set(counter_ids) - set(there))
+    for first in range(0, len(gone), BATCH_COUNTERS):
+        _delete(gone[first : first + BATCH_COUNTERS])
+    return len(gone)
 
 
 def _delete(counter_ids: list[int]) -> int:
@@ -94,6 +108,10 @@ def _delete(counter_ids: list[int]) -> int:
     one has committed.
     """
     with transaction.atomic():
+        # A counter's events may be many, and nobody waits for them: adds and folds go on.
+        # Cut off by a web request's time-out it would begin anew with each retry, for ever.
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = 0")
         # For a clear: it holds its counter. One that comes later finds no counter.
         list(
             Counter.objects.select_for_update()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from counters import deleting
 from rollups.isolating import fold_each
 from rollups.sweeping import select_pending
 
@@ -26,16 +27,21 @@ def drain() -> Iterator[Drained]:
 
     One that is pending again by then waits for the next look: else a busy counter, or a
     writer who sleeps in an open transaction, would keep this at it without end. Stops as
-    well where a whole batch is held by other folds: those will see to it.
+    well where a whole batch is held by other folds: those will see to it. What is left of
+    deleted counters is removed: it would stand before all others for ever.
     """
     done: set[int] = set()
     while waiting := select_pending(grace=timedelta(0), most=BATCH_COUNTERS):
         # A fold makes the lag short, so behind nothing but done ones nothing older waits.
         batch = [one.counter_id for one in waiting if one.counter_id not in done]
         folds = fold_each(batch, until=math.inf) if batch else []
-        if not any(folded.events_of for folded in folds):
+        folded = {one for fold in folds for one in fold.events_of}
+        gone = deleting.remove_orphans_among(
+            [one for one in batch if one not in folded]
+        )
+        if not folded and not gone:
             return
         # Of a counter that is folded in parts only the last part counts.
-        whole = [folded.events_of.keys() - folded.partly for folded in folds]
+        whole = [fold.events_of.keys() - fold.partly for fold in folds]
         done.update(*whole)
-        yield Drained(sum(map(len, whole)), sum(folded.events for folded in folds))
+        yield Drained(sum(map(len, whole)), sum(fold.events for fold in folds))

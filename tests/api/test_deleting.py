@@ -14,10 +14,12 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.dispatch import receiver
 
 from counters import deleting, namespaces, recording
 from counters.errors import CounterNotFound
 from counters.models import Claim, Counter, Event, Grant, LastWrite, Namespace
+from counters.signals import counters_deleting
 from counters.statements import load
 from rollups import clearing
 from rollups.models import Bucket, Failure, Rollup
@@ -248,6 +250,31 @@ def test_delete_counter__during_an_add_leaves_no_orphan_for_long(
     while deleting.remove_orphans():
         pass
     assert not any(ids_with_rows().values())
+
+
+def test_delete_counter__is_not_cut_off_by_a_time_out(committed_api: Api) -> None:
+    """Cut off, it would begin anew with each retry, and a large counter stay for ever."""
+    fill(committed_api, "hits")
+    seen = []
+
+    @receiver(counters_deleting)
+    def look(**_: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW statement_timeout")
+            seen.append(cursor.fetchone()[0])
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = '1min'")
+    try:
+        response = delete(committed_api, counter("hits"), "hits")
+        assert response.status_code == 204
+        look()
+    finally:
+        counters_deleting.disconnect(look)
+        with connection.cursor() as cursor:
+            cursor.execute("RESET statement_timeout")
+
+    assert seen == ["0", "1min"]
 
 
 def test_remove_orphans__leaves_what_is_no_orphan(committed_api: Api) -> None:

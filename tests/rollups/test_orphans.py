@@ -1,0 +1,72 @@
+"""What an add leaves of a counter that was deleted meanwhile: removed, and in nobody's way."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from counters import deleting, recording
+from counters.models import Counter, Event, LastWrite
+from rollups import draining, lagging, reading, sweeping
+from rollups.draining import drain
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("committed_namespace", "triggers"),
+]
+
+
+def leave_orphans(*names: str, ago: timedelta = timedelta(hours=1)) -> None:
+    """Add to counters and take nothing but the counters away."""
+    recording.add_many(recording.NewEvent("test", name) for name in names)
+    LastWrite.objects.update(pending_since=datetime.now(UTC) - ago)
+    Counter.objects.filter(name__in=names).delete()
+
+
+def test_drain__folds_what_waits_behind_orphans(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They have waited longest, so without being removed they would fill every batch."""
+    monkeypatch.setattr(draining, "BATCH_COUNTERS", 2)
+    leave_orphans("a", "b", "c")
+    recording.add(namespace="test", name="hits", delta=5)
+
+    assert sum(one.events for one in drain()) == 1
+    assert reading.get(namespace="test", name="hits").count == 5
+    assert not LastWrite.objects.exists()
+    assert Event.objects.count() == 1
+
+
+def test_drain__ends_where_nothing_but_orphans_waits() -> None:
+    leave_orphans("a")
+
+    assert [one.counters for one in drain()] == [0]
+    assert list(drain()) == []
+
+
+def test_sweep__removes_orphans_that_are_overdue() -> None:
+    leave_orphans("a", "b")
+    recording.add(namespace="test", name="hits")
+    assert lagging.measure().pending == 3
+
+    sweeping.sweep()
+
+    assert lagging.measure().pending == 1
+    assert Event.objects.count() == 1
+
+
+def test_remove_orphans_among__leaves_what_is_no_orphan() -> None:
+    recording.add(namespace="test", name="hits")
+    ids = list(Counter.objects.values_list("pk", flat=True))
+
+    assert deleting.remove_orphans_among(ids) == 0
+    assert Event.objects.count() == LastWrite.objects.count() == 1
+
+
+def test_remove_orphans__goes_on_to_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deleting, "BATCH_COUNTERS", 2)
+    leave_orphans("a", "b", "c", "d", "e")
+
+    assert deleting.remove_orphans() == 5
+    assert not Event.objects.exists()
