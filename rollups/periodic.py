@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from counters import claims, deleting
 from rollups import exposition, sampling, sweeping, upkeep
 
 
@@ -19,8 +18,7 @@ def sweep() -> None:
 @shared_task(name="rollups.make_partitions", ignore_result=True)
 def make_partitions() -> None:
     """Make the partitions of the coming days, and clear away what nobody needs."""
-    claims.drop_expired()
-    deleting.remove_orphans()
+    upkeep.clear_away()
     upkeep.make_partitions()
 
 

@@ -1,14 +1,15 @@
-"""The hourly upkeep of partitions, for beat: says in the log what it did and could not do."""
+"""The hourly upkeep, for beat: says in the log what it did and could not do."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from django.db import ProgrammingError
 from psycopg.errors import InsufficientPrivilege
 
-from counters import compacting, partitions
+from counters import claims, compacting, deleting, partitions
 from counters.errors import NotAnchored
 from rollups import retention
 
@@ -17,6 +18,19 @@ logger = logging.getLogger(__name__)
 # A day has two indexes. A round rebuilds no more, so that the first one, which may find
 # months of them, spreads over as many hours.
 COMPACTED_A_ROUND = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ClearedAway:
+    """How much of what nobody needs was removed."""
+
+    claims: int
+    orphans: int
+
+
+def clear_away() -> ClearedAway:
+    """Remove expired claims, and what adds left of counters that were deleted meanwhile."""
+    return ClearedAway(claims.drop_expired(), deleting.remove_orphans())
 
 
 def make_partitions() -> None:

@@ -18,6 +18,7 @@ LEFT JOIN (
   FROM counters_lastwrite AS last_write
   LEFT JOIN rollups_rollup AS covering ON covering.counter_id = last_write.counter_id
   WHERE NOT pg_visible_in_snapshot(last_write.xid, coalesce(covering.watermark, '1:1:'))
+     OR NOT (SELECT rollups_is_anchored())  -- see read_eventual.sql
   GROUP BY last_write.counter_id
 ) AS waiting ON waiting.counter_id = counter.id
 WHERE %(namespace_id)s::bigint IS NULL OR counter.namespace_id = %(namespace_id)s::bigint

@@ -21,7 +21,10 @@ SELECT latest.counter_id, latest.namespace, found.name, found.total, found.event
        EXISTS (
          SELECT FROM counters_lastwrite AS last_write
          WHERE last_write.counter_id = latest.counter_id
-           AND NOT pg_visible_in_snapshot(last_write.xid, found.watermark)
+           AND (
+             NOT pg_visible_in_snapshot(last_write.xid, found.watermark)
+             OR NOT (SELECT rollups_is_anchored())  -- see read_eventual.sql
+           )
        ),
        latest.last_write_at
 FROM latest

@@ -15,7 +15,7 @@ from psycopg.errors import InsufficientPrivilege
 
 from counters import compacting, partitions, recording
 from counters.compacting import Compacted
-from counters.models import LastWrite, Namespace
+from counters.models import Claim, Counter, LastWrite, Namespace
 from rollups import retention, upkeep
 from rollups.folding import fold
 from rollups.models import Closing
@@ -101,6 +101,21 @@ def airy(
     monkeypatch.setattr(compacting, "LEAST_BYTES", 64 * 1024)
     with airy_partition():
         yield
+
+
+def test_partitions__clears_away_without_beat(committed_namespace: Namespace) -> None:
+    for name in ("kept", "gone"):
+        recording.add(namespace="test", name=name, token="x")
+    Claim.objects.update(expires_at=MONDAY)
+    Counter.objects.filter(name="gone").delete()
+
+    told_of = json.loads(told("--make", "--json"))
+
+    assert (told_of["expired_claims"], told_of["orphans"]) == (2, 1)
+    assert not Claim.objects.exists()
+    assert [one.counter_id for one in LastWrite.objects.all()] == [
+        Counter.objects.get().pk
+    ]
 
 
 def test_partitions__brings_strays_home_closes_and_drops(monday: None) -> None:

@@ -6,6 +6,7 @@ changed by hand, so that each case can be seen by itself.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +17,16 @@ from django.db import connection
 from counters import recording
 from counters.errors import NotAnchored
 from counters.models import Event, LastWrite, Namespace
-from rollups import anchoring, auditing, clearing, reading, sweeping, tasks
+from counters.statements import fetch
+from rollups import (
+    anchoring,
+    auditing,
+    clearing,
+    lagging,
+    reading,
+    sweeping,
+    tasks,
+)
 from rollups.draining import drain
 from rollups.folding import fold
 from rollups.models import Failure, Rollup
@@ -237,3 +247,21 @@ def _fold_all() -> dict[str, int]:
     for _ in drain():
         pass
     return _counts("eventual")
+
+
+def test_restore__what_is_new_waits_wherever_it_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The watermark of the other cluster seems to cover it: its ids are far ahead."""
+    LastWrite.objects.all().delete()
+    recording.add(namespace="test", name="hits")
+
+    call_command("export", "totals", "--format", "ndjson")
+    lines = map(json.loads, capsys.readouterr().out.splitlines())
+    said = {line["name"]: line["pending"] for line in lines}
+
+    assert said == {"hits": True, "new": False}
+    busiest = fetch(connection, "rollups", "list_busiest", most=1, namespace_id=None)
+
+    assert lagging.measure().pending == 1
+    assert [row[5] for row in busiest] == [True]

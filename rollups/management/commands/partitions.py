@@ -24,16 +24,17 @@ from counters.compacting import Compacted
 from counters.errors import stamp
 from counters.management.taught import TaughtCommand, add_json_option
 from counters.statements import fetch
-from rollups import retention
+from rollups import retention, upkeep
 from rollups.retention import Outcome
+from rollups.upkeep import ClearedAway
 
 
 class Command(TaughtCommand):
     help = (
-        "Show the partitions of the event table; make those of the coming days; close those"
-        " that retention lets go; compact those whose day is over. Beat does the same every"
-        " hour: this is for a role that owns the tables, where the service's does not, and for"
-        " looking."
+        "Show the partitions of the event table; make those of the coming days, and clear away"
+        " what nobody needs; close those that retention lets go; compact those whose day is"
+        " over. Beat does the same every hour: this is for a role that owns the tables, where"
+        " the service's does not, for a service without beat, and for looking."
     )
     examples = """\
 examples:
@@ -55,7 +56,8 @@ exit codes: 0 done; 1 refused, with the reason; 2 wrong usage
         parser.add_argument(
             "--make",
             action="store_true",
-            help="make the partitions of the coming days, and of events that found none",
+            help="make the partitions of the coming days, and of events that found none; drop"
+            " claims that expired, and what adds left of counters deleted meanwhile",
         )
         parser.add_argument(
             "--close",
@@ -89,6 +91,7 @@ exit codes: 0 done; 1 refused, with the reason; 2 wrong usage
             if options["make"]
             else []
         )
+        cleared = upkeep.clear_away() if options["make"] else ClearedAway(0, 0)
         outcomes = _close(dry_run=dry_run) if close else []
         dropped = retention.drop_closed() if close and not dry_run else []
         compacted = _compact(dry_run=dry_run) if compact else []
@@ -96,6 +99,8 @@ exit codes: 0 done; 1 refused, with the reason; 2 wrong usage
             self.write_json(
                 {
                     "made": [one.name for one in made],
+                    "expired_claims": cleared.claims,
+                    "orphans": cleared.orphans,
                     "closed": [_as_json(one) for one in outcomes if _is_closed(one)],
                     "kept": [_as_json(one) for one in outcomes if not _is_closed(one)],
                     "dropped": dropped,
@@ -104,6 +109,12 @@ exit codes: 0 done; 1 refused, with the reason; 2 wrong usage
             )
             return
         lines = [f"made    {one.name}" for one in made]
+        if cleared.claims:
+            lines.append(f"dropped {cleared.claims:,} expired claims")
+        if cleared.orphans:
+            lines.append(
+                f"dropped what was left of {cleared.orphans:,} deleted counters"
+            )
         lines += [_as_text(outcome, dry_run=dry_run) for outcome in outcomes]
         lines += [f"dropped {table}" for table in dropped]
         lines += [_compacted_as_text(one, dry_run=dry_run) for one in compacted]
