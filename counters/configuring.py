@@ -80,6 +80,7 @@ def _apply(namespace: Namespace, settings: Mapping[str, Any]) -> None:
             "a change that keeps the counts: best-effort counters live elsewhere; make"
             " another namespace",
         )
+    namespace.check_window()
     try:
         namespace.full_clean()
         with transaction.atomic():
@@ -121,7 +122,8 @@ def _named(namespace: Namespace, error: ValidationError) -> Exception:
     """Turn Django's error into ours, about the first field that it names."""
     field, problems = next(iter(error.message_dict.items()))
     if field == "name":
-        if any("already exists" in problem for problem in problems):
+        # By its code: the text is in the project's language.
+        if any(problem.code == "unique" for problem in error.error_dict["name"]):
             return AlreadyExists("name", namespace.name)
         return InvalidValue("name", namespace.name, NAME_WANTED)
     if field == "__all__" and namespace.accept_past <= timedelta(0):

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Now
 
+from counters.errors import InvalidValue
 from counters.fields import CurrentTransactionId, Xid8Field
+from counters.signals import window_widening
 
 NAMESPACE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 COUNTER_NAME_LENGTH = 200
@@ -105,6 +108,25 @@ class Namespace(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """As `check_window`, for forms."""
+        try:
+            self.check_window()
+        except InvalidValue as error:
+            raise ValidationError({"accept_past": error.message}) from error
+
+    def check_window(self) -> None:
+        """Raise InvalidValue where older events would be accepted again than were kept.
+
+        The tokens of those are gone with them: a retry would count twice. To be called in the
+        transaction that saves.
+        """
+        before = Namespace.objects.filter(pk=self.pk).values_list(
+            "accept_past", flat=True
+        )
+        if any(self.accept_past > one for one in before):
+            window_widening.send(sender=Namespace, namespace=self)
 
 
 class Grant(models.Model):

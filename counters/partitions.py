@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
@@ -56,8 +56,9 @@ def make(
 ) -> list[Partition]:
     """Make the partitions that are missing for event times from `since` to `until`.
 
-    Each is made in a transaction of its own that never blocks an add: ATTACH takes a lock
-    on the parent that lets inserts through. One whose locks cannot be had, because another
+    Each is made in a transaction of its own. What waits in the default partition is moved
+    under no lock that an add minds; then the default partition is locked for what came
+    meanwhile, and ATTACH takes a lock on the parent that lets inserts through. One whose locks cannot be had, because another
     transaction stays open, is left for the next time: its events wait in the default
     partition. Return the new ones, oldest first.
     """
@@ -113,7 +114,8 @@ def _midnight(at: datetime) -> datetime:
 
 def _make_patiently(connection: BaseDatabaseWrapper, wanted: Partition) -> bool:
     try:
-        return try_patiently(connection, lambda: _make_one(connection, wanted))
+        with transaction.atomic(using=connection.alias):
+            return _make_one(connection, wanted)
     except LocksHeld:
         logger.warning(
             "The partition %s is left for later: a transaction that read or wrote the"
@@ -141,5 +143,11 @@ def _make_one(connection: BaseDatabaseWrapper, wanted: Partition) -> bool:
         if cursor.fetchone()[0]:
             return False
         # DDL takes no parameters: the statement's names and literals are put in here.
-        cursor.execute(sql.SQL(load("counters", "make_partition")).format(**names))
+        make, attach = (
+            sql.SQL(load("counters", name)).format(**names)
+            for name in ("make_partition", "attach_partition")
+        )
+        cursor.execute(make)
+        # What was moved stays moved between the tries.
+        try_patiently(connection, lambda: cursor.execute(attach))
     return True

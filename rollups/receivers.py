@@ -20,8 +20,9 @@ from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 from kombu.exceptions import OperationalError
 
-from counters.signals import counters_deleting, events_committed
-from rollups import declared, presence, publisher, trigger
+from counters.models import Namespace
+from counters.signals import counters_deleting, events_committed, window_widening
+from rollups import declared, presence, publisher, retention, trigger
 from rollups.models import Bucket, Failure, Rollup
 from rollups.queues import QueueDiffers, declare, enrol
 
@@ -88,6 +89,11 @@ def create_declared_namespaces(
     for name in declared.create_namespaces(using=using, apps=apps):
         if verbosity >= 1:
             print(f"  Created the namespace {name} for the counters of your models.")  # noqa: T201
+
+
+@receiver(window_widening)
+def refuse_what_was_dropped(*, namespace: Namespace, **_: Any) -> None:
+    retention.check_window(namespace)
 
 
 @receiver(counters_deleting)

@@ -20,10 +20,11 @@ from django.db.models import Min
 from psycopg import sql
 
 from counters import partitions
+from counters.errors import InvalidValue, stamp
 from counters.models import Namespace
 from counters.partitions import Partition
 from counters.patience import LocksHeld, try_patiently
-from counters.statements import load
+from counters.statements import fetch, load
 from rollups.anchoring import anchored_only
 from rollups.models import Closing
 
@@ -98,6 +99,31 @@ def drop_closed(*, now: datetime | None = None) -> list[str]:
             continue
         dropped.append(closing.table)
     return dropped
+
+
+def check_window(namespace: Namespace, *, now: datetime | None = None) -> None:
+    """Raise InvalidValue where the namespace would accept events as old as dropped ones.
+
+    Call it in the transaction that changes the namespace: no partition is closed until its
+    end, and whoever closes one afterwards sees the new retention.
+    """
+    now = now or datetime.now(UTC)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('rollups.retention'))")
+    [(until,)] = fetch(
+        connection,
+        "rollups",
+        "find_dropped",
+        namespace_id=namespace.pk,
+        since=now - namespace.accept_past,
+    )
+    if until is not None:
+        raise InvalidValue(
+            "accept_past_seconds",
+            round(namespace.accept_past.total_seconds()),
+            f"at most {int((now - until).total_seconds())} today: events until"
+            f" {stamp(until)} were dropped, and a repeat of one could not be told",
+        )
 
 
 def _close(partition: Partition, now: datetime, *, dry_run: bool) -> Outcome:

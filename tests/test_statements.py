@@ -110,17 +110,23 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "oldest_lag": timedelta(seconds=1),
         "keep": timedelta(days=1),
     },
+    "rollups/find_dropped": {"since": NOW},
     "rollups/remove_settled": {"counter_ids": [1]},
     "rollups/repair_rollups": {"counter_ids": [1]},
     "rollups/select_pending": {"grace": timedelta(0), "most": 10},
 }
 NAMED = {
     "counters/make_partition": {"partition": sql.Identifier("counters_event_x")},
+    "counters/attach_partition": {"partition": sql.Identifier("counters_event_x")},
     "rollups/close_buckets": {"partition": sql.Identifier("counters_event_default")},
     "rollups/inspect_partition": {
         "partition": sql.Identifier("counters_event_default")
     },
 }
+
+
+# What must have run before.
+BEFORE = {"counters/attach_partition": "make_partition"}
 
 
 @pytest.mark.parametrize(
@@ -136,7 +142,10 @@ def test_statement__runs(namespace: Namespace, file: Path) -> None:
             bound: sql.Literal(f"2040-01-0{day}T00:00:00Z")
             for day, bound in enumerate(("since", "until"), start=1)
         }
-        statement = sql.SQL(statement).format(**NAMED[key], **bounds)
+        before = [load(app, BEFORE[key])] if key in BEFORE else []
+        statement = sql.SQL(";".join([*before, statement])).format(
+            **NAMED[key], **bounds
+        )
     else:
         assert parameters is not None, f"{file}: give its parameters in PARAMETERS"
         if "%(namespace_id)s" in statement:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.utils import translation
 
 from counters import access, configuring, namespaces, recording
 from counters.errors import AlreadyExists, OutsideAcceptWindow
@@ -184,6 +185,13 @@ def test_namespace__of_a_name_that_is_taken_is_refused(maker: Api) -> None:
 
     assert body["field"] == "name"
     assert "'test'" in body["detail"]
+
+
+def test_create__of_a_name_that_is_taken_is_refused_in_every_language(
+    namespace: Namespace,
+) -> None:
+    with translation.override("de"), pytest.raises(AlreadyExists):
+        configuring.create({"name": "test"})
 
 
 def test_create__of_a_name_that_is_taken_meanwhile_is_refused(

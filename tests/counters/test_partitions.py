@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
 from counters import partitions, recording
 from counters.models import Event, Namespace
+from counters.patience import try_patiently
+from counters.tokens import digest
+from tests.conftest import Threads
+from tests.races.waiting import TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.usefixtures("triggers")
 
@@ -29,6 +35,66 @@ def test_make_ahead__covers_today_and_the_days_around_it(db: None) -> None:
     assert len(names) == 10
     assert made[2].since == datetime(2030, 5, 17, tzinfo=UTC)
     assert made[2].until == datetime(2030, 5, 18, tzinfo=UTC)
+
+
+def test_make__lets_adds_go_on_while_it_moves_what_waits(
+    committed_namespace: Namespace, threads: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a lock until all but the newest are moved: there may be a day of them."""
+    at = datetime(2001, 5, 17, tzinfo=UTC)
+
+    def add_one(name: str) -> None:
+        event = recording.NewEvent("test", name, 1, name, at)
+        recording.add_many([event], any_age=True)
+
+    def add_meanwhile(connection: Any, work: Callable[[], Any]) -> Any:
+        if not added:
+            added.append(threads.submit(add_one, "new").result(TIMEOUT_SECONDS))
+        return try_patiently(connection, work)
+
+    added: list[None] = []
+    for name in ("old", "new"):
+        add_one(name)
+    Event.objects.filter(token=digest("new")).delete()
+    monkeypatch.setattr(partitions, "try_patiently", add_meanwhile)
+    try:
+        [made] = partitions.make(at, at, now=at)
+
+        assert added == [None]
+        assert rows_in(made.name) == 2
+        assert rows_in("counters_event_default") == 0
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE IF EXISTS counters_event_20010517")
+
+
+def test_make__builds_the_indexes_before_it_locks(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ATTACH builds those that are missing, while adds wait; else it takes what is there."""
+
+    def look(connection: Any, work: Callable[[], Any]) -> Any:
+        before.append(indexes())
+        return try_patiently(connection, work)
+
+    def indexes() -> tuple[int, int]:
+        """Return how many the table has, and how many of them are part of the parent's."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*), count(inhparent) FROM pg_index"
+                " LEFT JOIN pg_inherits ON inhrelid = indexrelid"
+                " WHERE indrelid = 'counters_event_20300517'::regclass"
+            )
+            total, attached = cursor.fetchone()
+        return total, attached
+
+    before: list[tuple[int, int]] = []
+    monkeypatch.setattr(partitions, "try_patiently", look)
+
+    partitions.make(NOW, NOW, now=NOW)
+
+    assert before == [(2, 0)]
+    assert indexes() == (2, 2)
 
 
 def test_make_ahead__does_nothing_the_second_time(db: None) -> None:

@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import OperationalError, connection, transaction
 from django.db.models import F, Sum
 
-from counters import partitions, recording
+from counters import configuring, partitions, recording
+from counters.errors import InvalidValue
 from counters.models import Event, LastWrite, Namespace
 from rollups import auditing, reading, retention
 from rollups.folding import fold
@@ -347,3 +349,59 @@ def test_close__goes_on_while_others_add_and_fold(
     fold_all()
     assert rollup_of("a").total == 6
     assert audit_is_right()
+
+
+def widen(days: int) -> Namespace:
+    seconds = days * 86_400
+    return configuring.change(
+        "test", {"accept_past_seconds": seconds, "retention_seconds": seconds}
+    )
+
+
+# A window that begins within Monday: what was dropped would be accepted again.
+DAYS_SINCE_MONDAY = (datetime.now(UTC) - MONDAY).days
+
+
+def test_window__is_not_widened_to_what_was_dropped() -> None:
+    """The tokens are gone with the events: a retry would count twice."""
+    add("a", 5, MONDAY)
+    fold_all()
+    close()
+
+    with pytest.raises(InvalidValue) as refused:
+        widen(DAYS_SINCE_MONDAY)
+
+    assert refused.value.field == "accept_past_seconds"
+    assert "2001-01-02T00:00:00" in refused.value.message
+    widen(DAYS_SINCE_MONDAY - 1)
+    with pytest.raises(ValidationError, match="could not be told"):
+        Namespace(
+            pk=Namespace.objects.get().pk, name="test", accept_past=10_000 * DAY
+        ).clean()
+
+
+def test_window__of_a_namespace_without_dropped_events_is_widened() -> None:
+    Namespace.objects.create(name="other")
+    add("a", 5, MONDAY, namespace="other")
+    add("a", 5, datetime.now(UTC))
+    fold_all()
+    close()
+
+    assert widen(DAYS_SINCE_MONDAY).accept_past == DAYS_SINCE_MONDAY * DAY
+
+
+def test_window__that_is_widened_holds_up_a_closing_until_it_is_there() -> None:
+    """Else the closing would go by the retention of before, and the window by its absence."""
+    add("a", 5, MONDAY)
+    fold_all()
+    with open_transaction(
+        "SELECT pg_advisory_xact_lock(hashtext('rollups.retention'))"
+    ):
+        assert close() == {
+            "counters_event_20010101": "another process is closing partitions"
+        }
+    with transaction.atomic():
+        widen(DAYS_SINCE_MONDAY)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+            assert cursor.fetchone() == (1,)
