@@ -18,6 +18,8 @@ from benchmarks.waiting import wait_until
 
 START_TIMEOUT_SECONDS = 120
 WARM_UP_SECONDS = 0.3
+# At a fixed rate: until connections are made, and what hurried warming up left is folded.
+WARM_UP_AT_RATE_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +87,19 @@ def _client(
     os.environ.update(orders.variables)
     step = import_module(f"benchmarks.peers.{orders.peer}").step
     keys = cycle(orders.load.keys(seed=number))
-    # Warm up: connect, prepare statements, fill caches.
-    warm = time.perf_counter() + WARM_UP_SECONDS
+    pause = orders.clients / orders.steps_per_second if orders.steps_per_second else 0.0
+    # Warm up: connect, prepare statements, fill caches. Not faster than what follows, which
+    # would begin with a queue otherwise.
+    began = time.perf_counter()
+    warm = began + (WARM_UP_AT_RATE_SECONDS if pause else WARM_UP_SECONDS)
+    due = began + pause * number / orders.clients
     while time.perf_counter() < warm:
+        if pause:
+            time.sleep(max(0.0, due - time.perf_counter()))
         step(next(keys))
+        due += pause
     barrier.wait(START_TIMEOUT_SECONDS)
     took, errors, first_error = [], 0, ""
-    pause = orders.clients / orders.steps_per_second if orders.steps_per_second else 0.0
     cpu, started = time.process_time(), time.perf_counter()
     before, end = started + pause * number / orders.clients, started + orders.seconds
     while before < end:

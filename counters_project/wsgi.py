@@ -7,6 +7,9 @@ from importlib import import_module
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
+
+from counters_project.garbage import keep_what_is_loaded
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "counters_project.settings")
 
@@ -14,8 +17,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "counters_project.settings")
 if not settings.configured and not os.environ.get("COUNTERS_ROLE"):
     os.environ["COUNTERS_ROLE"] = "web"
 
+# Not imported above: what it imports needs the settings, and the apps, which are loaded by now.
 application = get_wsgi_application()
+application = import_module("counters_project.charsets").TextCharset(application)
 
 if settings.ROLE == "web":
-    # Not imported above: it needs the apps' models, which are loaded by now.
     import_module("rollups.presence").start("web")
+    # Views are loaded by the first request as a rule: too late for what is kept here.
+    get_resolver().url_patterns  # noqa: B018
+    keep_what_is_loaded()

@@ -166,3 +166,18 @@ def test_https__is_demanded_but_for_those_who_look_after_the_service(
     checked = run(tmp_path, "-c", program, **PRODUCTION)
 
     assert checked.returncode == 0, checked.stderr
+
+
+def test_server__keeps_what_is_loaded_out_of_the_collectors_way(tmp_path: Path) -> None:
+    """A full collection that looks through Django and the apps stops a process for 0.1 s."""
+    looked = run(
+        tmp_path,
+        "-c",
+        "import counters_project.wsgi, gc, sys;"
+        "print(gc.get_freeze_count(), 'rollups.api.counter' in sys.modules)",
+        **PRODUCTION,
+    )
+
+    kept, has_views = looked.stdout.split()
+    assert int(kept) > 50_000, looked.stderr
+    assert has_views == "True"
