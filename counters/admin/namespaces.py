@@ -89,9 +89,10 @@ class NamespaceAdmin(ConfirmingMixin, AdminBase):
         return NamespaceList
 
     def consequences(self, form: Any) -> list[str]:
-        before = form["retention"].initial
+        # A new namespace has no events; its form begins with the default.
+        before = form.initial.get("retention")
         after = form.cleaned_data["retention"]
-        if form.instance.pk is None or after >= before:
+        if before is None or after >= before:
             return []
         return [
             f"Events older than {span(after)} are dropped at the next upkeep, and do not"

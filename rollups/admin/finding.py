@@ -26,6 +26,13 @@ ORDERS = {
 }
 
 
+def _id(text: str | None) -> int | None:
+    """Return an id of a query string; None for what no bigint can be."""
+    if not text or not text.isascii() or not text.isdigit() or len(text) > 18:
+        return None
+    return int(text)
+
+
 class NamespaceFilter(admin.SimpleListFilter):
     """One namespace: what lists are ordered and searched by."""
 
@@ -34,8 +41,8 @@ class NamespaceFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         found = dict(Namespace.objects.values_list("pk", "name")[:MOST_NAMESPACES])
-        chosen = request.GET.get(self.parameter_name, "")
-        if chosen.isdigit() and int(chosen) not in found:
+        chosen = _id(request.GET.get(self.parameter_name, ""))
+        if chosen is not None and chosen not in found:
             found |= dict(Namespace.objects.filter(pk=chosen).values_list("pk", "name"))
         return [(str(pk), name) for pk, name in found.items()]
 
@@ -84,12 +91,12 @@ class CounterList(ChangeList):
             for spec in self.filter_specs
             if isinstance(spec, admin.SimpleListFilter)
         }
-        namespace_id = asked.get("namespace")
-        if namespace_id is not None and not namespace_id.isdigit():
+        namespace_id = _id(asked.get("namespace"))
+        if asked.get("namespace") is not None and namespace_id is None:
             return Counter.objects.none()
         prefix = request.GET.get(SEARCH_VAR, "").strip()
         return find(
-            namespace_id=int(namespace_id) if namespace_id else None,
+            namespace_id=namespace_id,
             prefix="" if "\0" in prefix else prefix,
             state=asked.get("state"),
             order=asked.get("order"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +14,7 @@ from rollups.listing import Place
 READERS: dict[str, Any] = {
     "name": str,
     "count": lambda text: Decimal(int(text)),
-    "last_write_at": datetime.fromisoformat,
+    "last_write_at": lambda text: _in_utc(datetime.fromisoformat(text)),
 }
 
 
@@ -44,6 +44,13 @@ def read(cursor: str, ordering: str) -> Place:
     return place
 
 
+def _in_utc(at: datetime) -> datetime:
+    """Return the instant in UTC: PostgreSQL takes no offset beyond 16 hours, Python does."""
+    if at.tzinfo is None:
+        raise ValueError(at)
+    return at.astimezone(UTC)
+
+
 def _check_storable(place: Place) -> None:
     """Raise ValueError for what PostgreSQL could not even compare with."""
     if isinstance(place.value, str) and "\0" in place.value:
@@ -52,6 +59,4 @@ def _check_storable(place: Place) -> None:
     if not -(2**63) <= place.counter_id < 2**63:
         raise ValueError(place.counter_id)
     if isinstance(place.value, Decimal) and abs(place.value) >= Decimal(10) ** 40:
-        raise ValueError(place.value)
-    if isinstance(place.value, datetime) and place.value.tzinfo is None:
         raise ValueError(place.value)

@@ -67,6 +67,8 @@ def test_list__shows_count_and_state(admin: Client, add: Add) -> None:
         ("namespace=ID&state=pending", {"waits"}),
         ("namespace=999999", set()),
         ("namespace=x", set()),
+        ("namespace=%C2%B2", set()),
+        ("namespace=99999999999999999999&state=pending", set()),
     ],
 )
 def test_list__finds(

@@ -127,3 +127,24 @@ def test_namespace__with_a_window_beyond_all_years_is_refused(
             wrong.full_clean()
 
         assert field in refused.value.message_dict
+
+
+def test_admin__does_not_warn_of_a_new_namespace(admin: Client) -> None:
+    """It has no events that a retention below the default could drop."""
+    response = admin.post(
+        "/admin/counters/namespace/add/",
+        {
+            "name": "shop",
+            "counter_type": "eventual",
+            "accept_past": "1 00:00:00",
+            "accept_future": "00:05:00",
+            "retention": "7 00:00:00",
+            "bucket_size": "minute",
+            "grants-TOTAL_FORMS": "0",
+            "grants-INITIAL_FORMS": "0",
+        },
+    )
+
+    asked = response.content.decode()
+    assert "Add this namespace?" in asked
+    assert "do not come back" not in asked

@@ -313,6 +313,7 @@ FORGED = [
     forged("count", {}, 1, False),
     forged("last_write_at", "yesterday", 1, False),
     forged("last_write_at", "2026-01-01T00:00:00", 1, False),
+    forged("last_write_at", "0001-01-01T00:00:00+23:59", 1, False),
     forged("last_write_at", 5, 1, False),
     forged("last_write_at", "2026-01-01", 1, False),
     base64.urlsafe_b64encode(b"[" * 100_000).decode(),
@@ -352,6 +353,14 @@ def test_cursor__at_the_edge_is_no_error_of_the_server(
         200,
         400,
     }
+
+
+def test_cursor__of_an_offset_that_postgresql_does_not_take_is_in_utc() -> None:
+    fields = ["last_write_at", "2026-01-02T00:00:00+23:59", 1, False]
+
+    place = cursors.read(forged(*fields), "last_write_at")
+
+    assert str(place.value) == "2026-01-01 00:01:00+00:00"
 
 
 JSON = st.recursive(
