@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.http import parse_header_parameters
 
+from counters.api.parsers import is_no_text
 from counters.api.problems import MEDIA_TYPE, problem
 
 if TYPE_CHECKING:
@@ -33,24 +33,10 @@ class TextCharset:
     ) -> Iterable[bytes]:
         _, parameters = parse_header_parameters(environ.get("CONTENT_TYPE", ""))
         charset = parameters.get("charset", "")
-        if _is_no_text(charset):
+        # One that nobody knows Django passes over.
+        if is_no_text(charset):
             return _refuse(charset, start_response)
         return self._application(environ, start_response)
-
-
-def _is_no_text(charset: str) -> bool:
-    try:
-        codecs.lookup(charset)
-    except LookupError:
-        # Django passes over one that nobody knows.
-        return False
-    except ValueError:
-        return True
-    try:
-        "".encode(charset)
-    except LookupError:
-        return True
-    return False
 
 
 def _refuse(charset: str, start_response: StartResponse) -> Iterable[bytes]:

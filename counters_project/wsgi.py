@@ -22,7 +22,7 @@ application = get_wsgi_application()
 application = import_module("counters_project.charsets").TextCharset(application)
 
 if settings.ROLE == "web":
-    import_module("rollups.presence").start("web")
     # Views are loaded by the first request as a rule: too late for what is kept here.
     get_resolver().url_patterns  # noqa: B018
     keep_what_is_loaded()
+    import_module("rollups.presence").start("web")

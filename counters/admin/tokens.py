@@ -64,7 +64,8 @@ class TokenForm(forms.Form):
             user = user_named(name)
         except AccountNotFound as error:
             raise forms.ValidationError(error.message) from error
-        # A token is as good as its user: nobody hands out more than they have.
+        # A token is as good as its user. Whoever may hand out tokens may act by them for all
+        # users but superusers: docs/security.md says so where it names the permission.
         if user.is_superuser and not self._request.user.is_superuser:
             raise forms.ValidationError(
                 "Only a superuser may hand out the token of a superuser."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -51,6 +52,21 @@ def check_length(request: Request, *, most: int) -> None:
         raise BodyTooLarge(most)
 
 
+def is_no_text(charset: str) -> bool:
+    """Tell whether it is one of Python's codecs that are no encoding of text, as `zlib`."""
+    try:
+        codecs.lookup(charset)
+    except LookupError:
+        return False
+    except ValueError:
+        return True
+    try:
+        "".encode(charset)
+    except LookupError:
+        return True
+    return False
+
+
 class StrictJSONParser(JSONParser):
     """JSON as RFC 8259 has it, of bounded size; nesting that breaks the parser is an error."""
 
@@ -65,6 +81,10 @@ class StrictJSONParser(JSONParser):
         body = stream.read(most + 1)
         if len(body) > most:
             raise BodyTooLarge(most)
+        # Later releases of DRF see to it. A body that is decompressed has no bound.
+        encoding = str((parser_context or {}).get("encoding") or "utf-8")
+        if is_no_text(encoding):
+            raise ParseError(f"{encoding!r} is no encoding of text; use utf-8")
         try:
             return super().parse(BytesIO(body), media_type, parser_context)
         except RecursionError as error:

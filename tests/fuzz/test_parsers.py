@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import zlib
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from contextlib import suppress
@@ -196,3 +197,12 @@ def test_run_record__is_read_or_taken_for_none(tmp_path: Path, content: bytes) -
     (tmp_path / "run.json").write_bytes(content)
 
     assert isinstance(env.running_service(tmp_path), dict)
+
+
+@pytest.mark.parametrize("charset", ["zlib", "hex", "a\0b"])
+def test_parse__of_a_charset_that_is_no_text_is_refused(charset: str) -> None:
+    """Decompressed after its size was checked, a body would have no bound."""
+    body = BytesIO(zlib.compress(b"[" + b"0," * 1000 + b"0]"))
+
+    with pytest.raises(ParseError, match="no encoding of text"):
+        parsers.StrictJSONParser().parse(body, parser_context={"encoding": charset})
