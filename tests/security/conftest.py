@@ -15,6 +15,7 @@ from knox.models import AuthToken
 from pytest_django import DjangoDbBlocker
 
 from counters_project.programs import Environment, web
+from rollups.models import Process
 from tests.acceptance.conftest import free_port
 from tests.api.conftest import api, api_of  # noqa: F401 - fixtures
 from tests.programs import running, test_database_url, wait_until
@@ -65,3 +66,5 @@ def server(
             wait_until(made.answers, f"the web server does not answer: {made.log}")
             yield made
         User.objects.filter(username="over-the-wire").delete()
+        # Its processes have reported themselves; other tests look for theirs alone.
+        Process.objects.all().delete()
