@@ -80,6 +80,7 @@ def _apply(namespace: Namespace, settings: Mapping[str, Any]) -> None:
             "a change that keeps the counts: best-effort counters live elsewhere; make"
             " another namespace",
         )
+    # Again within full_clean, which is for forms and says less.
     namespace.check_window()
     try:
         namespace.full_clean()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
 
-from counters import best_effort, names, namespaces
+from counters import best_effort, bounded, names, namespaces
 from counters.errors import CounterNotFound, NotConfirmed
 from counters.models import Counter, LastWrite, Namespace
 from counters.signals import counters_deleting
@@ -15,6 +15,8 @@ from counters.statements import fetch
 
 # Few enough that a transaction stays short, many enough that a namespace goes quickly.
 BATCH_COUNTERS = 200
+# As good as for ever, where connections do not wait for an answer for longer than a minute.
+_DELETED_WITHIN_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,9 @@ def remove_orphans_among(counter_ids: Collection[int]) -> int:
     For whoever found them waiting for a fold: nobody can fold them. An id is never used
     again, and a counter is committed no later than what is written of it.
     """
-    there = Counter.objects.filter(pk__in=counter_ids).values_list("pk", flat=True)
-    gone = sorted(set(counter_ids) - set(there))
+    # Never by a replica, which may not have it yet.
+    there = Counter.objects.using(DEFAULT_DB_ALIAS).filter(pk__in=counter_ids)
+    gone = sorted(set(counter_ids) - set(there.values_list("pk", flat=True)))
     for first in range(0, len(gone), BATCH_COUNTERS):
         _delete(gone[first : first + BATCH_COUNTERS])
     return len(gone)
@@ -107,7 +110,7 @@ def _delete(counter_ids: list[int]) -> int:
     Statement by statement, because each waits for somebody and must then see what that
     one has committed.
     """
-    with transaction.atomic():
+    with transaction.atomic(), bounded.at_most(_DELETED_WITHIN_SECONDS):
         # A counter's events may be many, and nobody waits for them: adds and folds go on.
         # Cut off by a web request's time-out it would begin anew with each retry, for ever.
         with connection.cursor() as cursor:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Now
 
 from counters.errors import InvalidValue
@@ -122,11 +122,13 @@ class Namespace(models.Model):
         The tokens of those are gone with them: a retry would count twice. To be called in the
         transaction that saves.
         """
-        before = Namespace.objects.filter(pk=self.pk).values_list(
-            "accept_past", flat=True
-        )
-        if any(self.accept_past > one for one in before):
-            window_widening.send(sender=Namespace, namespace=self)
+        if self.pk is None or self.accept_past > LONGEST:
+            return  # new, or refused by the field
+        # Locked first in every way here, so that two changes cannot wait for each other.
+        kept = Namespace.objects.select_for_update(no_key=True).filter(pk=self.pk)
+        with transaction.atomic():
+            if any(self.accept_past > one.accept_past for one in kept):
+                window_widening.send(sender=Namespace, namespace=self)
 
 
 class Grant(models.Model):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
@@ -56,11 +56,11 @@ def make(
 ) -> list[Partition]:
     """Make the partitions that are missing for event times from `since` to `until`.
 
-    Each is made in a transaction of its own. What waits in the default partition is moved
-    under no lock that an add minds; then the default partition is locked for what came
-    meanwhile, and ATTACH takes a lock on the parent that lets inserts through. One whose locks cannot be had, because another
-    transaction stays open, is left for the next time: its events wait in the default
-    partition. Return the new ones, oldest first.
+    Each is made in a transaction of its own. It holds nobody up where no event of its span
+    waits in the default partition. What waits there is copied under no lock; then the whole
+    event table is locked for as long as it takes to delete it there, some microseconds an
+    event. One whose locks cannot be had, because another transaction stays open, is left for
+    the next time: its events wait in the default partition. Return the new ones, oldest first.
     """
     connection = connections[using]
     now = now or datetime.now(UTC)
@@ -118,8 +118,8 @@ def _make_patiently(connection: BaseDatabaseWrapper, wanted: Partition) -> bool:
             return _make_one(connection, wanted)
     except LocksHeld:
         logger.warning(
-            "The partition %s is left for later: a transaction that read or wrote the"
-            " default partition stays open. Its events wait there; nothing is lost.",
+            "The partition %s is left for later: a transaction that read or wrote events"
+            " stays open. Its events wait in the default partition; nothing is lost.",
             wanted.name,
         )
         return False
@@ -129,25 +129,41 @@ def _make_one(connection: BaseDatabaseWrapper, wanted: Partition) -> bool:
     """Make one partition in the current transaction; False where another made it first.
 
     Attaching it locks the default partition, which a transaction that read counts holds for
-    as long as it is open.
+    as long as it is open. Raises LocksHeld.
     """
     names = {
         "partition": sql.Identifier(wanted.name),
         "since": sql.Literal(wanted.since.isoformat()),
         "until": sql.Literal(wanted.until.isoformat()),
     }
+    # DDL takes no parameters: the statements' names and literals are put in here.
+    make, take_strays, attach = (
+        sql.SQL(load("counters", name)).format(**names)
+        for name in ("make_partition", "take_strays", "attach_partition")
+    )
     with connection.cursor() as cursor:
         # Two makers at once take turns; the second one sees what the first has made.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('counters.partitions'))")
         cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [wanted.name])
         if cursor.fetchone()[0]:
             return False
-        # DDL takes no parameters: the statement's names and literals are put in here.
-        make, attach = (
-            sql.SQL(load("counters", name)).format(**names)
-            for name in ("make_partition", "attach_partition")
-        )
+        # A day of strays may be many.
+        cursor.execute("SET LOCAL statement_timeout = 0")
         cursor.execute(make)
-        # What was moved stays moved between the tries.
-        try_patiently(connection, lambda: cursor.execute(attach))
+        # Of the last of its statements, the INSERT.
+        while cursor.nextset():
+            pass
+        has_strays = cursor.rowcount > 0
+
+        def finish() -> None:
+            if has_strays:
+                cursor.execute(take_strays)
+            cursor.execute(attach)
+
+        try:
+            # What was copied stays copied between the tries.
+            try_patiently(connection, finish)
+        except IntegrityError as error:
+            # The first event of its span came just now. The next time it is a stray.
+            raise LocksHeld from error
     return True

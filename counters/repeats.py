@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from django.db import IntegrityError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg.errors import UniqueViolation
+from psycopg.errors import CheckViolation, UniqueViolation
 
 from counters.checking import CheckedEvent
 from counters.errors import TokenConflict
@@ -39,14 +39,18 @@ def see_repeats(connection: BaseDatabaseWrapper, record: Callable[[], Rows]) -> 
     rebuilt (REINDEX CONCURRENTLY of a past day) or its order is changed (migration 0005). Of
     two first uses of a token at the same moment both may find the key free, and one comes to
     the second index too late. It fails when the other has committed, so its next try finds
-    the key taken. (A batch that meets two such tokens, one on each try, raises.) Within a
-    transaction block there is no next try: the error has ended the block.
+    the key taken. (A batch that meets two such tokens, one on each try, raises.) And an event
+    that was on its way into the default partition while the one of its day was attached fails
+    a check there; its next try finds that. Within a transaction block there is no next try:
+    the error has ended the block.
     """
     try:
         return record()
     except IntegrityError as error:
         in_block = connection.in_atomic_block or not connection.get_autocommit()
-        if in_block or not isinstance(error.__cause__, UniqueViolation):
+        if in_block or not isinstance(
+            error.__cause__, (UniqueViolation, CheckViolation)
+        ):
             raise
     return record()
 

@@ -31,7 +31,12 @@ class TextCharset:
     def __call__(
         self, environ: dict[str, Any], start_response: StartResponse
     ) -> Iterable[bytes]:
-        _, parameters = parse_header_parameters(environ.get("CONTENT_TYPE", ""))
+        content_type = environ.get("CONTENT_TYPE", "")
+        try:
+            _, parameters = parse_header_parameters(content_type)
+        except ValueError:
+            # Django itself would raise it again, and answer 500.
+            return _refuse(content_type, start_response)
         charset = parameters.get("charset", "")
         # One that nobody knows Django passes over.
         if is_no_text(charset):

@@ -109,7 +109,16 @@ def check_window(namespace: Namespace, *, now: datetime | None = None) -> None:
     """
     now = now or datetime.now(UTC)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('rollups.retention'))")
+        cursor.execute(
+            "SELECT pg_try_advisory_xact_lock(hashtext('rollups.retention'))"
+        )
+        [is_quiet] = cursor.fetchone()
+    if not is_quiet:
+        raise InvalidValue(
+            "accept_past_seconds",
+            round(namespace.accept_past.total_seconds()),
+            "to be raised this minute: events are being dropped; try again",
+        )
     [(until,)] = fetch(
         connection,
         "rollups",
@@ -133,7 +142,9 @@ def _close(partition: Partition, now: datetime, *, dry_run: bool) -> Outcome:
             "SELECT pg_try_advisory_xact_lock(hashtext('rollups.retention'))"
         )
         if not cursor.fetchone()[0] or partition not in partitions.existing():
-            return Outcome(partition, "another process is closing partitions")
+            return Outcome(
+                partition, "another process is closing partitions, or widening a window"
+            )
         # Not in the statement itself, whose one pass may be shared by parallel workers.
         cursor.execute("SELECT rollups_check_anchor()")
         cursor.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'")

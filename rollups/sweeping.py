@@ -75,14 +75,14 @@ def sweep() -> Swept | None:
             keep=KEPT,
         )
     metrics.count_sweep()
-    # A counter that was deleted while somebody added to it cannot be folded, only cleared
-    # away. Few are overdue as a rule, so this is where looking costs least.
-    if overdue:
-        deleting.remove_orphans_among(overdue)
     # Outside the transaction: nobody waits on its lock while the broker is slow.
     enqueued = trigger.send(
         overdue, expires_seconds=conf.sweep_period_seconds(), sweep_id=sweep_id
     )
+    # A counter that was deleted while somebody added to it cannot be folded, only cleared
+    # away. Few are overdue as a rule, so this is where looking costs least.
+    if overdue:
+        deleting.remove_orphans_among(overdue)
     return Swept(len(waiting), overdue, oldest_lag, enqueued)
 
 

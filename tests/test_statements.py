@@ -117,6 +117,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 }
 NAMED = {
     "counters/make_partition": {"partition": sql.Identifier("counters_event_x")},
+    "counters/take_strays": {"partition": sql.Identifier("counters_event_x")},
     "counters/attach_partition": {"partition": sql.Identifier("counters_event_x")},
     "rollups/close_buckets": {"partition": sql.Identifier("counters_event_default")},
     "rollups/inspect_partition": {
@@ -126,7 +127,9 @@ NAMED = {
 
 
 # What must have run before.
-BEFORE = {"counters/attach_partition": "make_partition"}
+BEFORE = dict.fromkeys(
+    ("counters/attach_partition", "counters/take_strays"), "make_partition"
+)
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def is_no_text(charset: str) -> bool:
         return True
     try:
         "".encode(charset)
-    except LookupError:
+    except (LookupError, ValueError):
         return True
     return False
 

@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
     ]
 
     reviewed = {
-        0: "replaces a view; waits for nobody but who changes the definition of one of its tables",
+        0: "replaces a view; waits for whoever reads it just then, a page or a metric, and they for it",
     }
 
     operations = [

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
-from counters import partitions, recording
+from counters import deleting, partitions, recording
 from counters.models import Event, Namespace
+from counters.partitions import Partition
 from counters.patience import try_patiently
 from counters.tokens import digest
+from rollups import reading
+from rollups.folding import fold
 from tests.conftest import Threads
-from tests.races.waiting import TIMEOUT_SECONDS
+from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
 
 pytestmark = pytest.mark.usefixtures("triggers")
 
@@ -37,35 +40,90 @@ def test_make_ahead__covers_today_and_the_days_around_it(db: None) -> None:
     assert made[2].until == datetime(2030, 5, 18, tzinfo=UTC)
 
 
-def test_make__lets_adds_go_on_while_it_moves_what_waits(
-    committed_namespace: Namespace, threads: Threads, monkeypatch: pytest.MonkeyPatch
+STRAY_DAY = datetime(2001, 5, 17, tzinfo=UTC)
+
+
+def add_stray(name: str) -> None:
+    event = recording.NewEvent("test", name, 5, name, STRAY_DAY)
+    recording.add_many([event], any_age=True)
+
+
+@pytest.fixture
+def stray(committed_namespace: Namespace) -> Iterator[Partition]:
+    """One event in the default partition, and the partition that it lacks."""
+    add_stray("old")
+    yield Partition("counters_event_20010517", STRAY_DAY, STRAY_DAY + DAY)
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS counters_event_20010517")
+
+
+def test_make__sees_what_changes_while_it_copies(
+    stray: Partition, threads: Threads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a lock until all but the newest are moved: there may be a day of them."""
-    at = datetime(2001, 5, 17, tzinfo=UTC)
+    """Nobody waits for the copy: one comes, one is repeated, one goes meanwhile."""
 
-    def add_one(name: str) -> None:
-        event = recording.NewEvent("test", name, 1, name, at)
-        recording.add_many([event], any_age=True)
+    def meanwhile() -> None:
+        add_stray("new")
+        add_stray("old")
+        deleting.delete_counter(namespace="test", name="gone", confirm="gone")
 
-    def add_meanwhile(connection: Any, work: Callable[[], Any]) -> Any:
-        if not added:
-            added.append(threads.submit(add_one, "new").result(TIMEOUT_SECONDS))
+    def change_first(connection: Any, work: Callable[[], Any]) -> Any:
+        threads.submit(meanwhile).result(TIMEOUT_SECONDS)
         return try_patiently(connection, work)
 
-    added: list[None] = []
-    for name in ("old", "new"):
-        add_one(name)
-    Event.objects.filter(token=digest("new")).delete()
-    monkeypatch.setattr(partitions, "try_patiently", add_meanwhile)
-    try:
-        [made] = partitions.make(at, at, now=at)
+    add_stray("gone")
+    monkeypatch.setattr(partitions, "try_patiently", change_first)
 
-        assert added == [None]
-        assert rows_in(made.name) == 2
-        assert rows_in("counters_event_default") == 0
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("DROP TABLE IF EXISTS counters_event_20010517")
+    assert partitions.make(STRAY_DAY, STRAY_DAY, now=STRAY_DAY) == [stray]
+
+    assert rows_in(stray.name) == 2
+    assert rows_in("counters_event_default") == 0
+    assert {one.token for one in Event.objects.all()} == {digest("old"), digest("new")}
+
+
+def test_fold__that_is_planned_while_strays_move_counts_them(
+    stray: Partition, threads: Threads, counter_id: Callable[[str], int]
+) -> None:
+    """It has looked the partitions up before it waits, and takes its snapshot afterwards."""
+    old = counter_id("old")
+    with transaction.atomic():
+        partitions._make_one(connection, stray)
+        # In a connection of its own, whose first plans are made for it alone.
+        folded = threads.submit(fold, [old])
+        wait_until_somebody_waits_for_a_lock()
+
+    assert folded.result(TIMEOUT_SECONDS).events_of == {old: 1}
+    assert reading.get(namespace="test", name="old").count == 5
+
+
+def test_add__on_its_way_to_the_default_partition_finds_the_new_one(
+    stray: Partition, threads: Threads
+) -> None:
+    Event.objects.all().delete()
+    with transaction.atomic():
+        partitions._make_one(connection, stray)
+        added = threads.submit(add_stray, "new")
+        wait_until_somebody_waits_for_a_lock()
+
+    added.result(TIMEOUT_SECONDS)
+    assert rows_in(stray.name) == 1
+
+
+def test_make__leaves_a_partition_whose_first_stray_came_just_now(
+    stray: Partition, threads: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add_first(connection: Any, work: Callable[[], Any]) -> Any:
+        threads.submit(add_stray, "new").result(TIMEOUT_SECONDS)
+        return try_patiently(connection, work)
+
+    Event.objects.all().delete()
+    with monkeypatch.context() as patched:
+        patched.setattr(partitions, "try_patiently", add_first)
+        assert partitions.make(STRAY_DAY, STRAY_DAY, now=STRAY_DAY) == []
+    assert rows_in("counters_event_default") == 1
+
+    assert partitions.make(STRAY_DAY, STRAY_DAY, now=STRAY_DAY) == [stray]
+    assert rows_in(stray.name) == 1
 
 
 def test_make__builds_the_indexes_before_it_locks(

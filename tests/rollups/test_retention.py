@@ -398,10 +398,15 @@ def test_window__that_is_widened_holds_up_a_closing_until_it_is_there() -> None:
         "SELECT pg_advisory_xact_lock(hashtext('rollups.retention'))"
     ):
         assert close() == {
-            "counters_event_20010101": "another process is closing partitions"
+            "counters_event_20010101": "another process is closing partitions, or widening a window"
         }
+        with pytest.raises(InvalidValue, match="try again"):
+            widen(DAYS_SINCE_MONDAY)
     with transaction.atomic():
         widen(DAYS_SINCE_MONDAY)
         with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+                " AND pid = pg_backend_pid()"
+            )
             assert cursor.fetchone() == (1,)
