@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.dispatch import receiver
 
-from counters import deleting, namespaces, recording
+from counters import bounded, deleting, namespaces, recording
 from counters.errors import CounterNotFound
 from counters.models import Claim, Counter, Event, Grant, LastWrite, Namespace
 from counters.signals import counters_deleting
@@ -262,6 +262,13 @@ def test_delete_counter__is_not_cut_off_by_a_time_out(committed_api: Api) -> Non
         with connection.cursor() as cursor:
             cursor.execute("SHOW statement_timeout")
             seen.append(cursor.fetchone()[0])
+        # As the web server's connections are, which give up where no answer comes.
+        hasty = bounded.connection_class(answer_within_seconds=0.1)
+        with hasty.connect(**connection.get_connection_params()) as wire:
+            try:
+                wire.execute("SELECT pg_sleep(0.3)")
+            except bounded.ServerSilent:
+                seen.append("gave up")
 
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = '1min'")
@@ -274,7 +281,7 @@ def test_delete_counter__is_not_cut_off_by_a_time_out(committed_api: Api) -> Non
         with connection.cursor() as cursor:
             cursor.execute("RESET statement_timeout")
 
-    assert seen == ["0", "1min"]
+    assert seen == ["0", "1min", "gave up"]
 
 
 def test_remove_orphans__leaves_what_is_no_orphan(committed_api: Api) -> None:
