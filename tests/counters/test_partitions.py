@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from counters import deleting, partitions, recording
-from counters.models import Event, Namespace
+from counters import deleting, namespaces, partitions, recording
+from counters.models import LONGEST, Event, Namespace
 from counters.partitions import Partition
 from counters.patience import try_patiently
 from counters.tokens import digest
@@ -99,10 +99,19 @@ def test_fold__that_is_planned_while_strays_move_counts_them(
 def test_add__on_its_way_to_the_default_partition_finds_the_new_one(
     stray: Partition, threads: Threads
 ) -> None:
+    """It has chosen that one before it waits for its lock, and fails the check there."""
+
+    def add() -> None:
+        recording.add(
+            namespace="test", name="old", token="new", generation_time=STRAY_DAY
+        )
+
+    Namespace.objects.update(accept_past=LONGEST, retention=LONGEST)
+    namespaces.forget_all()
     Event.objects.all().delete()
     with transaction.atomic():
         partitions._make_one(connection, stray)
-        added = threads.submit(add_stray, "new")
+        added = threads.submit(add)
         wait_until_somebody_waits_for_a_lock()
 
     added.result(TIMEOUT_SECONDS)
