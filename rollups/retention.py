@@ -109,11 +109,8 @@ def check_window(namespace: Namespace, *, now: datetime | None = None) -> None:
     """
     now = now or datetime.now(UTC)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_try_advisory_xact_lock(hashtext('rollups.retention'))"
-        )
-        [is_quiet] = cursor.fetchone()
-    if not is_quiet:
+        is_alone = _is_alone(cursor)
+    if not is_alone:
         raise InvalidValue(
             "accept_past_seconds",
             round(namespace.accept_past.total_seconds()),
@@ -138,10 +135,7 @@ def check_window(namespace: Namespace, *, now: datetime | None = None) -> None:
 def _close(partition: Partition, now: datetime, *, dry_run: bool) -> Outcome:
     names = _names(partition)
     with anchored_only(), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_try_advisory_xact_lock(hashtext('rollups.retention'))"
-        )
-        if not cursor.fetchone()[0] or partition not in partitions.existing():
+        if not _is_alone(cursor) or partition not in partitions.existing():
             return Outcome(
                 partition, "another process is closing partitions, or widening a window"
             )
@@ -165,6 +159,12 @@ def _close(partition: Partition, now: datetime, *, dry_run: bool) -> Outcome:
             names["apart"] = sql.Identifier(closing.table)
             _run(cursor, _DETACH, names, patiently=True)
     return Outcome(partition, reason, held.counters, held.events)
+
+
+def _is_alone(cursor: Any) -> bool:
+    """Take the lock of whoever closes or widens, to the transaction's end, or return False."""
+    cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('rollups.retention'))")
+    return bool(cursor.fetchone()[0])
 
 
 # Locks the whole event table for the moment of the change.

@@ -13,25 +13,33 @@ from counters.models import Grant, Namespace
 pytestmark = pytest.mark.usefixtures("triggers")
 
 
+ADD = "/admin/counters/namespace/add/"
+
+
+def filled_in(**changed: str) -> dict[str, str]:
+    """Return the form of a new namespace."""
+    return {
+        "name": "shop",
+        "description": "",
+        "counter_type": "eventual",
+        "accept_past": "1 00:00:00",
+        "accept_future": "00:05:00",
+        "retention": "30 00:00:00",
+        "bucket_size": "minute",
+        "grants-TOTAL_FORMS": "0",
+        "grants-INITIAL_FORMS": "0",
+        **changed,
+    }
+
+
 def test_admin__creates_a_namespace_with_a_grant(admin: Client) -> None:
     user = User.objects.create_user("reader")
-    response = admin.post(
-        "/admin/counters/namespace/add/",
-        {
-            "name": "shop",
-            "description": "",
-            "counter_type": "eventual",
-            "accept_past": "1 00:00:00",
-            "accept_future": "00:05:00",
-            "retention": "30 00:00:00",
-            "bucket_size": "minute",
-            "grants-TOTAL_FORMS": "1",
-            "grants-INITIAL_FORMS": "0",
-            "grants-0-user": str(user.pk),
-            "grants-0-can_read": "on",
-            "confirmed": "yes",
-        },
-    )
+    grant_of_one = {
+        "grants-TOTAL_FORMS": "1",
+        "grants-0-user": str(user.pk),
+        "grants-0-can_read": "on",
+    }
+    response = admin.post(ADD, filled_in(**grant_of_one, confirmed="yes"))
 
     assert response.status_code == 302, response.content.decode()
     grant = Grant.objects.get()
@@ -41,17 +49,7 @@ def test_admin__creates_a_namespace_with_a_grant(admin: Client) -> None:
 
 def test_admin__names_a_retention_that_is_too_short(admin: Client) -> None:
     response = admin.post(
-        "/admin/counters/namespace/add/",
-        {
-            "name": "shop",
-            "counter_type": "eventual",
-            "accept_past": "2 00:00:00",
-            "accept_future": "00:05:00",
-            "retention": "1 00:00:00",
-            "bucket_size": "minute",
-            "grants-TOTAL_FORMS": "0",
-            "grants-INITIAL_FORMS": "0",
-        },
+        ADD, filled_in(accept_past="2 00:00:00", retention="1 00:00:00")
     )
 
     assert "for at least the accept window" in response.content.decode()
@@ -131,19 +129,7 @@ def test_namespace__with_a_window_beyond_all_years_is_refused(
 
 def test_admin__does_not_warn_of_a_new_namespace(admin: Client) -> None:
     """It has no events that a retention below the default could drop."""
-    response = admin.post(
-        "/admin/counters/namespace/add/",
-        {
-            "name": "shop",
-            "counter_type": "eventual",
-            "accept_past": "1 00:00:00",
-            "accept_future": "00:05:00",
-            "retention": "7 00:00:00",
-            "bucket_size": "minute",
-            "grants-TOTAL_FORMS": "0",
-            "grants-INITIAL_FORMS": "0",
-        },
-    )
+    response = admin.post(ADD, filled_in(retention="7 00:00:00"))
 
     asked = response.content.decode()
     assert "Add this namespace?" in asked

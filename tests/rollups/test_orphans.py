@@ -17,10 +17,10 @@ pytestmark = [
 ]
 
 
-def leave_orphans(*names: str, ago: timedelta = timedelta(hours=1)) -> None:
+def leave_orphans(*names: str) -> None:
     """Add to counters and take nothing but the counters away."""
     recording.add_many(recording.NewEvent("test", name) for name in names)
-    LastWrite.objects.update(pending_since=datetime.now(UTC) - ago)
+    LastWrite.objects.update(pending_since=datetime.now(UTC) - timedelta(hours=1))
     Counter.objects.filter(name__in=names).delete()
 
 

@@ -22,8 +22,6 @@ PRODUCTION = {
     "HTTPS": "true",
     "CACHE_URL": "redis://127.0.0.1:6379/1",
 }
-# A server that loads reports itself: not into the database of the tests.
-NO_DATABASE = "postgresql://nobody@127.0.0.1:1/nothing"
 OF_OTHERS = ("SECRET_KEY", "ALLOWED_HOSTS", "DEBUG", "CELERY_BROKER_URL", "CACHE_URL")
 
 
@@ -35,9 +33,7 @@ def run(
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env=kept
-        | {"DATA_DIR": str(directory / "data"), "DATABASE_URL": NO_DATABASE}
-        | variables,
+        env=kept | {"DATA_DIR": str(directory / "data")} | variables,
         capture_output=True,
         text=True,
         check=False,
