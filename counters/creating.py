@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from contextlib import closing
+from threading import Lock
 
+import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.utils import OperationalError
+from psycopg import IsolationLevel
 
+from counters.bounded import BoundedConnection, at_most
 from counters.checking import CheckedEvent
-from counters.statements import affect
+from counters.statements import affect, load
+
+# The creating connection is out of every pool, so one thread of a process at a time has
+# one. A creation takes about ten milliseconds: six threads do not wait for a tenth of a
+# second.
+_ONE_AT_A_TIME = Lock()
+# The most that each of these may take: the other threads' creations, the server's answer
+# (a pooler between may have no connection to spare), and its login.
+_MOST_SECONDS = 1.0
+_MOST_LOGIN_SECONDS = 2  # libpq takes no less
+
+# Both end with the transaction: behind a pooler somebody else has the session next. The
+# caller may hold the namespace's row lock; a wait for it would be a deadlock that
+# PostgreSQL cannot see.
+_AS_THE_CALLER = """
+SELECT set_config('search_path', %s, true), set_config('role', %s, true),
+       set_config('lock_timeout', '500ms', true)
+"""
 
 
 def create_counters(
@@ -17,38 +37,62 @@ def create_counters(
 ) -> None:
     """Create the events' counters where they are missing.
 
-    Inside a transaction block a second connection does it and commits at once: an
+    Inside a transaction a connection of its own does it and commits at once: an
     uncommitted counter would make every other writer of that name wait until the
     caller's transaction ends. If the caller rolls back, a counter of 0 stays.
     """
     pairs = sorted({(event.namespace.pk, event.name) for event in events})
-    if not connection.in_atomic_block:
-        _insert(connection, pairs)
-        return
+    if not connection.in_atomic_block or _create_apart(connection, pairs) < len(pairs):
+        # Apart none or not all were made: they exist, or no connection was to be had, or
+        # the namespace is part of the caller's transaction (a test's, say); then the
+        # counter is, too.
+        affect(connection, "counters", "create_counters", **_parameters(pairs))
+
+
+def _create_apart(connection: BaseDatabaseWrapper, pairs: list[tuple[int, str]]) -> int:
+    """Create and commit on a connection outside of the pool; return how many were made.
+
+    Threads that each hold one of the pool's and wait for another would wait for each
+    other. Where it fails or takes too long: 0.
+    """
+    with connection.cursor() as cursor:
+        # The caller may have set them since it connected, by tenant for example.
+        cursor.execute("SELECT current_setting('search_path'), current_setting('role')")
+        caller = cursor.fetchone()
+    if not _ONE_AT_A_TIME.acquire(timeout=_MOST_SECONDS):
+        return 0
     try:
-        with closing(connection.copy()) as beside:
-            # One transaction, so that the time-out is this connection's for no longer,
-            # behind a pooler that gives it away between transactions as well.
-            beside.set_autocommit(False)
-            with beside.cursor() as cursor:
-                # The caller may hold the namespace's row lock; then waiting is a deadlock
-                # that PostgreSQL cannot see.
-                cursor.execute("SET LOCAL lock_timeout = '500ms'")
-            created = _insert(beside, pairs)
-            beside.commit()
-    except OperationalError:
-        created = 0
-    if created < len(pairs):
-        # No second connection to be had, or the namespace itself is part of the caller's
-        # transaction (a test's, say): then the counter is, too.
-        _insert(connection, pairs)
+        with (
+            at_most(_MOST_SECONDS),
+            BoundedConnection.connect(
+                **connection.get_connection_params()
+                | {"connect_timeout": _MOST_LOGIN_SECONDS}
+            ) as apart,
+        ):
+            apart.isolation_level = IsolationLevel.READ_COMMITTED
+            apart.execute(_AS_THE_CALLER, caller)
+            made = apart.execute(
+                load("counters", "create_counters"), _parameters(pairs)
+            )
+            return made.rowcount
+    except psycopg.Error:
+        # What is wrong beyond this connection the caller's own will say.
+        return 0
+    finally:
+        _ONE_AT_A_TIME.release()
 
 
-def _insert(connection: BaseDatabaseWrapper, pairs: list[tuple[int, str]]) -> int:
-    return affect(
-        connection,
-        "counters",
-        "create_counters",
-        namespace_ids=[namespace_id for namespace_id, _ in pairs],
-        names=[name for _, name in pairs],
-    )
+def _parameters(pairs: list[tuple[int, str]]) -> dict[str, list[int] | list[str]]:
+    return {
+        "namespace_ids": [namespace_id for namespace_id, _ in pairs],
+        "names": [name for _, name in pairs],
+    }
+
+
+def _start_afresh() -> None:
+    # A thread that is not in the child may hold the parent's.
+    global _ONE_AT_A_TIME
+    _ONE_AT_A_TIME = Lock()
+
+
+os.register_at_fork(after_in_child=_start_afresh)

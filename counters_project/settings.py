@@ -190,11 +190,11 @@ if ROLE != "command":
         f" -c lock_timeout={round(LOCK_TIMEOUT_SECONDS * 1000)}"
     )
 if ROLE == "web":
-    # A request waits at most `timeout` seconds for a connection, then fails; two spare
-    # ones serve the moments when a thread needs a second connection (a new counter).
+    # A request waits at most `timeout` seconds for a connection, then fails. One for each
+    # thread, and one for the process's heartbeat.
     _options["pool"] = {
         "min_size": 1,
-        "max_size": WEB_THREADS + 2,
+        "max_size": WEB_THREADS + 1,
         "timeout": 5,
         # Psycopg's own try for five minutes, at growing distances, would leave a database
         # that is back unused for two of them; the next request tries anew.

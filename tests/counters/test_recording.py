@@ -3,12 +3,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
 import time_machine
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from counters import namespaces, recording, tokens
@@ -451,26 +450,3 @@ def test_add__answers_a_repeat_whatever_became_of_the_window(
 
     assert all(answer.duplicate for answer in answers)
     assert answers[0].event_time == ahead
-
-
-def test_first_add__sets_nothing_for_its_second_connections_session(
-    committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Behind pgbouncer somebody else has that session next."""
-    second = connection.copy()
-    said: list[str] = []
-
-    def listen(execute: Any, statement: str, *rest: Any) -> Any:
-        said.append(statement)
-        return execute(statement, *rest)
-
-    second.execute_wrappers.append(listen)
-    monkeypatch.setattr(type(connections["default"]), "copy", lambda _: second)
-
-    with transaction.atomic():
-        recording.add(namespace="test", name="hits")
-
-    assert [one.split("=")[0] for one in said if "SET" in one] == [
-        "SET LOCAL lock_timeout "
-    ]
-    assert len(said) == 2
