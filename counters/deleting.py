@@ -34,8 +34,8 @@ def delete_counter(*, namespace: str, name: str, confirm: str | None) -> Deleted
     CounterNotFound, NotConfirmed.
     """
     found = namespaces.get(namespace)
-    names.check(name)
-    if confirm != name:
+    name = names.check(name)
+    if confirm is None or names.normalized(confirm) != name:
         raise NotConfirmed(name, confirm)
     if best_effort.applies_to(found):
         if not best_effort.delete(found, name):

@@ -1,24 +1,52 @@
-"""The rule for counter names."""
+"""The rule for counter names: two names that look the same are one name, or an error.
+
+Names are kept in Unicode's form NFC, so `é` is one name however it was typed. A character
+that cannot be seen is refused.
+"""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from counters.errors import InvalidValue, MissingValue
 from counters.models import COUNTER_NAME_LENGTH
 
-WANTED = f"a counter name: 1 to {COUNTER_NAME_LENGTH} characters of text without control characters"
+WANTED = f"a counter name: 1 to {COUNTER_NAME_LENGTH} characters that can be seen"
+# NFC makes a text at most four times shorter, and sorts runs of marks in quadratic time.
+_LONGEST_GIVEN = 4 * COUNTER_NAME_LENGTH
+# Python counts them as printable; they show nothing: fillers, selectors, the Braille blank.
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
+_NON_JOINER, _JOINER = "\u200c", "\u200d"
+_TEXT_STYLE, _EMOJI_STYLE = "\ufe0e", "\ufe0f"
+_VIRAMA = 9
 
 
 def check(name: object) -> str:
-    """Return the name, or raise InvalidValue or MissingValue."""
+    """Return the name as it is kept, or raise InvalidValue or MissingValue."""
     if name is None:
         raise MissingValue("name", WANTED)
-    if not isinstance(name, str) or not 1 <= len(name) <= COUNTER_NAME_LENGTH:
+    if not isinstance(name, str) or not 1 <= len(name) <= _LONGEST_GIVEN:
         raise InvalidValue("name", name, WANTED)
-    if not is_text(name):
+    kept = normalized(name)
+    if len(kept) > COUNTER_NAME_LENGTH:
         raise InvalidValue("name", name, WANTED)
-    return name
+    # Most names need no look at each character.
+    if not kept.isprintable() or (not kept.isascii() and _BLANK.search(kept)):
+        for index, character in enumerate(kept):
+            if not _can_be_seen(kept, index):
+                raise InvalidValue("name", name, _without(character, index))
+    if kept[0] == " " or kept[-1] == " ":
+        raise InvalidValue("name", name, f"{WANTED}, without a space at either end")
+    return kept
+
+
+def normalized(text: str) -> str:
+    """Return a name, or a part of one, in the form in which names are kept: NFC."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def is_text(value: str) -> bool:
@@ -28,3 +56,51 @@ def is_text(value: str) -> bool:
         return value.isprintable()
     # Cc: control characters, NUL among them. Cs: halves of surrogate pairs, not UTF-8.
     return not any(unicodedata.category(one) in {"Cc", "Cs"} for one in value)
+
+
+def _can_be_seen(text: str, index: int) -> bool:
+    """Tell whether a reader can see the character at this place."""
+    character = text[index]
+    # Not printable to Python: controls, formats, surrogates, private use, characters that
+    # its Unicode does not know, and every space but the ordinary one.
+    if character.isprintable() and not _BLANK.match(character):
+        return True
+    return index > 0 and _shapes(
+        text[index - 1], character, text[index + 1 : index + 2]
+    )
+
+
+def _shapes(before: str, character: str, after: str) -> bool:
+    """Tell whether an invisible character changes how its neighbours look.
+
+    Emoji are joined by U+200D and styled by U+FE0F (UTS 51). Scripts of India join by a
+    virama, and Persian keeps letters apart, as in domain names (RFC 5892, appendix A).
+    """
+    if character in {_TEXT_STYLE, _EMOJI_STYLE}:
+        return _is_symbol(before)
+    if character in {_JOINER, _NON_JOINER} and unicodedata.combining(before) == _VIRAMA:
+        return True
+    if character == _JOINER:
+        return (before == _EMOJI_STYLE or _is_symbol(before)) and _is_symbol(after)
+    return character == _NON_JOINER and _is_arabic(before) and _is_arabic(after)
+
+
+def _is_symbol(character: str) -> bool:
+    if character.isascii():
+        return False
+    return unicodedata.category(character) in {"So", "Sk", "Sm"}
+
+
+def _is_arabic(character: str) -> bool:
+    return character != "" and unicodedata.bidirectional(character) == "AL"
+
+
+def _without(character: str, index: int) -> str:
+    named = unicodedata.name(character, "")
+    code_point = f"U+{ord(character):04X}" + f" {named}" * bool(named)
+    fault = (
+        "is not the ordinary space"
+        if unicodedata.category(character) == "Zs"
+        else "cannot be seen"
+    )
+    return f"a counter name: its character {index + 1}, {code_point}, {fault}"

@@ -51,7 +51,7 @@ def clear(
     OutsideAcceptWindow, NotAnchored.
     """
     found = namespaces.get(namespace)
-    names.check(name)
+    name = names.check(name)
     now = datetime.now(UTC)
     if best_effort.applies_to(found):
         given = token is not None or generation_time is not None

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import F, Field, Func, Model, QuerySet, Value
 from django.db.models.lookups import GreaterThan, LessThan
 
-from counters import best_effort
+from counters import best_effort, names, namespaces
 from counters.errors import InvalidValue, NotForBestEffort
 from counters.models import Counter, Namespace
 from counters.statements import fetch
@@ -50,7 +50,7 @@ class Row(Func):
 
 
 def list_counters(
-    namespace: Namespace,
+    namespace: Namespace | str,
     *,
     ordering: str = "name",
     search: str = "",
@@ -60,8 +60,11 @@ def list_counters(
     """Return a page of the namespace's counters.
 
     By name all counters are listed; by count or last write those that were ever folded.
-    `search` keeps names that contain it. Raises InvalidValue, NotForBestEffort.
+    `search` keeps names that contain it. Raises NamespaceNotFound, InvalidValue,
+    NotForBestEffort.
     """
+    if not isinstance(namespace, Namespace):
+        namespace = namespaces.get(namespace)
     if best_effort.applies_to(namespace):
         raise NotForBestEffort(namespace.name, "lists")
     if ordering not in ORDERINGS:
@@ -105,7 +108,7 @@ def _rows(
         )
         id_column, name = "counter_id", "counter__name"
     if search:
-        rows = rows.filter(**{f"{name}__contains": search})
+        rows = rows.filter(**{f"{name}__contains": names.normalized(search)})
     if place is not None:
         beyond = LessThan if descending else GreaterThan
         rows = rows.filter(

@@ -44,7 +44,7 @@ def get(*, namespace: str, name: str, accuracy: str | None = None) -> Reading:
     for an accurate read NotAnchored.
     """
     found = namespaces.get(namespace)
-    names.check(name)
+    name = names.check(name)
     chosen = choose_accuracy(found, accuracy)
     if chosen == "best-effort":
         return _best_effort(found, name)

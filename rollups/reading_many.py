@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from counters import best_effort, namespaces
+from counters import best_effort, names, namespaces
 from counters.models import Namespace
 from counters.statements import fetch
 from rollups import trigger
@@ -26,8 +26,10 @@ def get_many(wanted: Sequence[CounterName]) -> list[Reading]:
     """Return their eventual counts, in order; 0 where nothing was added yet.
 
     One statement, whatever their number and namespaces; best-effort counters come from
-    the cache, one look for each namespace. Raises NamespaceNotFound, NoSharedCache.
+    the cache, one look for each namespace. Raises NamespaceNotFound, InvalidValue,
+    NoSharedCache.
     """
+    wanted = [CounterName(one.namespace, names.check(one.name)) for one in wanted]
     found = {name: namespaces.get(name) for name in {one.namespace for one in wanted}}
     loose = {name for name, each in found.items() if best_effort.applies_to(each)}
     readings: dict[CounterName, Reading] = {}

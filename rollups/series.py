@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 
-from counters import best_effort, names
+from counters import best_effort, names, namespaces
 from counters.errors import CounterNotFound, InvalidValue, NotForBestEffort, stamp
 from counters.models import Counter, Namespace
 from counters.statements import fetch
@@ -41,7 +41,7 @@ class Series:
 
 
 def get(
-    namespace: Namespace,
+    namespace: Namespace | str,
     name: str,
     *,
     bucket: str | None = None,
@@ -52,14 +52,17 @@ def get(
     """Return a counter's folded sums per bucket, the last 60 unless a span is given.
 
     A span that cuts a bucket is widened to hold the whole of it. `with_gaps` adds buckets
-    of 0 where nothing happened. Raises CounterNotFound, InvalidValue, NotForBestEffort.
+    of 0 where nothing happened. Raises NamespaceNotFound, CounterNotFound, InvalidValue,
+    NotForBestEffort.
     """
+    if not isinstance(namespace, Namespace):
+        namespace = namespaces.get(namespace)
     if best_effort.applies_to(namespace):
         raise NotForBestEffort(namespace.name, "series")
     bucket = namespace.bucket_size if bucket is None else bucket
     length = _length(namespace, bucket)
     since, until = _span(since, until or datetime.now(UTC), length)
-    names.check(name)
+    name = names.check(name)
     counter = Counter.objects.filter(namespace=namespace, name=name).first()
     if counter is None:
         raise CounterNotFound(namespace.name, name)

@@ -30,7 +30,8 @@ EXACT: Json = {
     ],
 }
 COUNTER_NAME = text(
-    "Any text without control characters.",
+    "Any text of characters that can be seen, without a space at either end; kept in"
+    " Unicode's form NFC.",
     minLength=1,
     maxLength=COUNTER_NAME_LENGTH,
     pattern=PRINTABLE,

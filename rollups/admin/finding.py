@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import BigIntegerField, F, Func, QuerySet, Value
 from django.http import HttpRequest
 
+from counters import names
 from counters.admin.paging import MOST_ROWS
 from counters.models import COUNTER_NAME_LENGTH, Counter, Namespace
 from counters.statements import fetch
@@ -97,7 +98,7 @@ class CounterList(ChangeList):
         prefix = request.GET.get(SEARCH_VAR, "").strip()
         return find(
             namespace_id=namespace_id,
-            prefix="" if "\0" in prefix else prefix,
+            prefix="" if "\0" in prefix else names.normalized(prefix),
             state=asked.get("state"),
             order=asked.get("order"),
         ).select_related("namespace")

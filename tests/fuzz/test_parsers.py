@@ -57,7 +57,8 @@ def test_name__is_one_or_refused(name: Any) -> None:
         checked = names.check(name)
 
         checked.encode()
-        assert not re.search(r"[\x00-\x1f\x7f-\x9f]", checked)
+        assert not re.search(r"[\x00-\x1f\x7f-\x9f\u200b\ufeff]|^ | $", checked)
+        assert names.check(checked) == checked
         assert 1 <= len(checked) <= 200
 
 

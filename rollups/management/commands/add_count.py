@@ -35,7 +35,7 @@ exit codes: 0 added or a repeat; 1 refused, with the reason; 2 wrong usage
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("namespace")
-        parser.add_argument("name", help="the counter's name; any text")
+        parser.add_argument("name", help="the counter's name")
         parser.add_argument(
             "delta", type=int, nargs="?", default=1, help="a whole number (default 1)"
         )

@@ -226,3 +226,19 @@ def test_coverage__asks_once_for_each_day(
     )
 
     assert asked == [datetime(2013, 1, 1, tzinfo=UTC)]
+
+
+def test_import__counts_names_that_look_the_same_as_one(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    file = write(
+        "2025-03-01T10:00:00Z,caf\u00e9,1",
+        "2025-03-01T10:00:00Z,cafe\u0301,2",
+        "2025-03-01T10:00:00Z,a\u200bb,4",
+    )
+
+    ran = run(file)
+
+    assert ran.code == 1
+    assert counts() == {"caf\u00e9": 3}
+    assert ran.summary["rejected_rows"] == 1
