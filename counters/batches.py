@@ -1,12 +1,13 @@
-"""Recording many events at once: all of them or none, in one statement."""
+"""Recording many events at once: all of them or none, mostly in one statement."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import psycopg
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 
 from counters import best_effort
 from counters.announcing import after_commit
@@ -20,14 +21,17 @@ from counters.errors import (
 )
 from counters.repeats import Recorded, find_first_events, see_repeats
 from counters.statements import fetch
+from counters.tokens import EPOCH
 
 BATCH_EVENTS = 10_000
 # What the SQL function counters_check_repeat raises.
 CONFLICT_SQLSTATE = "CN409"
+# An event and its index in the batch.
+Numbered = tuple[int, CheckedEvent]
 
 
 def add_all(events: Sequence[CheckedEvent]) -> list[Recorded]:
-    """Record the events in one statement and return an answer for each, in order.
+    """Record the events as if one after the other; return an answer for each, in order.
 
     Raises BatchRefused with the index of a conflicting event; then nothing was added, and
     inside the caller's `atomic()` the transaction is to be rolled back.
@@ -36,62 +40,90 @@ def add_all(events: Sequence[CheckedEvent]) -> list[Recorded]:
         if best_effort.applies_to(event.namespace):
             # A cache cannot take all of a batch or nothing.
             raise BatchRefused(index, NotForBestEffort(event.namespace.name, "batches"))
-    first_of = _first_uses(events)
-    indexes = [index for index, first in enumerate(first_of) if index == first]
-    if not indexes:
+    if not events:
         return []
-    answers = dict(
-        zip(indexes, _record([events[i] for i in indexes], events), strict=True)
-    )
-    written = [answer for answer in answers.values() if not answer.duplicate]
+    numbered = list(enumerate(events))
+    try:
+        if len({_use(event) for event in events}) == len(events):
+            recorded = _record(numbered)
+        else:
+            recorded = see_repeats(connection, lambda: _record_in_runs(numbered))
+    except DatabaseError as error:
+        cause = error.__cause__
+        if isinstance(cause, psycopg.Error) and cause.sqlstate == CONFLICT_SQLSTATE:
+            raise _conflict(cause, events) from error
+        raise
+    written = [answer for answer in recorded if not answer.duplicate]
     after_commit(
         connection,
         {one.counter_id for one in written if one.counter_id},
         events=len(written),
     )
-    return [
-        answers[first]
-        if first == index
-        else Recorded(
-            answers[first].counter_id,
-            events[index].token.text,
-            answers[first].event_time,
-            duplicate=True,
-        )
-        for index, first in enumerate(first_of)
-    ]
+    return recorded
 
 
-def _first_uses(events: Sequence[CheckedEvent]) -> list[int]:
-    """Return for each event the index of the one in the batch that it repeats, or its own.
-
-    A token without a time repeats any use before it; one with a time, the same time.
-    """
+def _use(event: CheckedEvent) -> tuple[int, str, int]:
+    """Return the counter and the token of an event."""
     # The int, because a UUID is slow to hash.
-    uses = [(event.namespace.pk, event.name, event.token.uuid.int) for event in events]
-    if len(set(uses)) == len(uses):
-        return list(range(len(uses)))
-    first_of = []
-    seen: dict[tuple[Any, ...], int] = {}
-    for index, (event, use) in enumerate(zip(events, uses, strict=True)):
-        any_first = seen.setdefault(use, index)
-        first = seen.setdefault((*use, event.token.event_time), index)
-        if event.untimed:
-            first = any_first
-        if events[first].delta != event.delta:
+    return event.namespace.pk, event.name, event.token.uuid.int
+
+
+def _record_in_runs(numbered: Sequence[Numbered]) -> list[Recorded]:
+    """Record a batch in which a token comes more than once on one counter.
+
+    A use of a token without a time repeats earlier uses with a time. A statement does not see
+    what it writes itself, so such a use begins the next statement.
+    """
+    recorded: list[Recorded] = []
+    with transaction.atomic():
+        for run in _runs(numbered):
+            recorded += _record_run(run)
+    return recorded
+
+
+def _runs(numbered: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
+    """Cut the batch so that no run uses a token both with and without a time."""
+    begin = 0
+    untimed_in_run: dict[tuple[int, str, int], bool] = {}
+    for index, event in numbered:
+        use = _use(event)
+        if untimed_in_run.setdefault(use, event.untimed) != event.untimed:
+            yield numbered[begin:index]
+            begin = index
+            untimed_in_run = {use: event.untimed}
+    yield numbered[begin:]
+
+
+def _record_run(run: Sequence[Numbered]) -> list[Recorded]:
+    """Record the first event of each token and time; the others are its duplicates."""
+    firsts: dict[tuple[Any, ...], Numbered] = {}
+    for index, event in run:
+        firsts.setdefault((*_use(event), event.token.event_time), (index, event))
+    # Before the duplicates are compared with them: where the database refuses the first use,
+    # a later one with another delta may be the right one.
+    answers = dict(zip(firsts, _record(list(firsts.values())), strict=True))
+    recorded = []
+    for index, event in run:
+        key = (*_use(event), event.token.event_time)
+        first_index, first = firsts[key]
+        if event.delta != first.delta:
             conflict = TokenConflict(
-                event.token.text, kept=events[first].delta, offered=event.delta
+                event.token.text, kept=first.delta, offered=event.delta
             )
             raise BatchRefused(index, conflict)
-        first_of.append(first)
-    return first_of
+        answer = answers[key]
+        if index != first_index:
+            answer = Recorded(
+                answer.counter_id, event.token.text, answer.event_time, duplicate=True
+            )
+        recorded.append(answer)
+    return recorded
 
 
-def _record(
-    events: Sequence[CheckedEvent], batch: Sequence[CheckedEvent]
-) -> list[Recorded]:
+def _record(numbered: Sequence[Numbered]) -> list[Recorded]:
     """Record events of which none repeats another."""
-    rows = _insert(events, batch)
+    events = [event for _, event in numbered]
+    rows = _insert(events)
     missing = [
         event
         for event, (counter_id, _) in zip(events, rows, strict=True)
@@ -99,7 +131,7 @@ def _record(
     ]
     if missing:
         create_counters(connection, missing)
-        rows = _insert(events, batch)
+        rows = _insert(events)
     # A timed repeat is the first event: its time is in its key, and the statement has
     # checked its delta. Only a token without a time must be looked up.
     lookups = [
@@ -109,10 +141,10 @@ def _record(
     ]
     first_times = iter(find_first_events(lookups))
     recorded = []
-    for event, (counter_id, is_new) in zip(events, rows, strict=True):
+    for (index, event), (counter_id, is_new) in zip(numbered, rows, strict=True):
         if not counter_id:
             unknown = CounterNotFound(event.namespace.name, event.name)
-            raise BatchRefused(batch.index(event), unknown)
+            raise BatchRefused(index, unknown)
         event_time = event.event_time
         if event.untimed and not is_new:
             event_time, _ = next(first_times)
@@ -122,9 +154,7 @@ def _record(
     return recorded
 
 
-def _insert(
-    events: Sequence[CheckedEvent], batch: Sequence[CheckedEvent]
-) -> list[tuple[int | None, bool]]:
+def _insert(events: Sequence[CheckedEvent]) -> list[tuple[int | None, bool]]:
     """Run the one statement; return counter id (None: unknown) and is-new of each event."""
     parameters: dict[str, Any] = {
         "namespace_ids": _array(str(event.namespace.pk) for event in events),
@@ -136,16 +166,10 @@ def _insert(
             event.namespace.accept_past if event.untimed else None for event in events
         ],
     }
-    try:
-        rows = see_repeats(
-            connection,
-            lambda: fetch(connection, "counters", "add_events", **parameters),
-        )
-    except DatabaseError as error:
-        cause = error.__cause__
-        if isinstance(cause, psycopg.Error) and cause.sqlstate == CONFLICT_SQLSTATE:
-            raise _conflict(cause, batch) from error
-        raise
+    rows = see_repeats(
+        connection,
+        lambda: fetch(connection, "counters", "add_events", **parameters),
+    )
     return [(counter_id, is_new) for counter_id, is_new in rows]
 
 
@@ -161,16 +185,17 @@ def _array(values: Iterable[str]) -> str:
 def _conflict(cause: psycopg.Error, batch: Sequence[CheckedEvent]) -> BatchRefused:
     """Find the event that the database refused: counters_check_repeat's detail names it.
 
-    The detail is namespace id, token, kept delta, offered delta, and last the counter's
-    name, which may hold spaces itself.
+    The detail is namespace id, token, event time (microseconds since 1970), kept delta,
+    offered delta, and last the counter's name, which may hold spaces itself.
     """
     detail = cause.diag.message_detail or ""
-    namespace_id, token, kept, offered, name = detail.split(" ", 4)
-    refused = (namespace_id, token, offered, name)
+    namespace_id, token, event_time, kept, offered, name = detail.split(" ", 5)
+    refused = (namespace_id, token, event_time, offered, name)
     for index, event in enumerate(batch):
         key = (
             str(event.namespace.pk),
             str(event.token.uuid),
+            str((event.event_time - EPOCH) // timedelta(microseconds=1)),
             str(event.delta),
             event.name,
         )

@@ -24,27 +24,47 @@ complete AS MATERIALIZED (
 ),
 claim AS (
   INSERT INTO counters_claim (counter_id, token, event_time, delta, expires_at)
-  SELECT counter_id, token, event_time, delta, event_time + accept_past
+  SELECT complete.counter_id, complete.token, complete.event_time, complete.delta,
+         complete.event_time + complete.accept_past
   FROM complete
-  WHERE accept_past IS NOT NULL
-    -- The first use may have come with a generation time, so without a claim.
-    -- counters_check_repeat never says true to another delta: it raises.
-    AND NOT EXISTS (
-      SELECT FROM counters_event AS known
-      -- By the token: `+ 0` keeps the planner from the index by counter, in which it would
-      -- read all events of the counter for each token.
-      WHERE known.counter_id + 0 = complete.counter_id
-        AND known.token = complete.token
-        AND known.event_time >= complete.event_time - complete.accept_past
-        AND counters_check_repeat(known.counter_id, known.token, known.delta, complete.delta)
+  -- The first use, as find_first_events.sql names it: a claim that is good, or else the
+  -- earliest event in the accept window, which came with a time of its own.
+  LEFT JOIN LATERAL (
+    SELECT known.delta
+    FROM counters_claim AS known
+    WHERE known.counter_id = complete.counter_id
+      AND known.token = complete.token
+      AND known.expires_at >= complete.event_time
+    OFFSET 0
+  ) AS claimed ON true
+  LEFT JOIN LATERAL (
+    SELECT known.delta
+    FROM counters_event AS known
+    -- By the token: `+ 0` keeps the planner from the index by counter, in which it would
+    -- read all events of the counter for each token.
+    WHERE known.counter_id + 0 = complete.counter_id
+      AND known.token = complete.token
+      AND known.event_time >= complete.event_time - complete.accept_past
+      AND claimed.delta IS NULL
+    ORDER BY known.event_time
+    LIMIT 1
+  ) AS earliest ON true
+  WHERE complete.accept_past IS NOT NULL
+    AND (
+      coalesce(claimed.delta, earliest.delta) IS NULL
+      -- Never says false: it raises for another delta.
+      OR NOT counters_check_repeat(
+        complete.counter_id, complete.token, complete.event_time,
+        coalesce(claimed.delta, earliest.delta), complete.delta)
     )
-  ORDER BY counter_id, token
+  ORDER BY complete.counter_id, complete.token
   -- A claim that has expired is spent: its token may count again.
   ON CONFLICT (counter_id, token) DO UPDATE SET
     event_time = excluded.event_time, delta = excluded.delta, expires_at = excluded.expires_at
   WHERE counters_claim.expires_at < excluded.event_time
      OR NOT counters_check_repeat(
-       counters_claim.counter_id, counters_claim.token, counters_claim.delta, excluded.delta)
+       counters_claim.counter_id, counters_claim.token, excluded.event_time,
+       counters_claim.delta, excluded.delta)
   RETURNING counter_id, token, event_time, delta
 ),
 event AS (
@@ -60,7 +80,8 @@ event AS (
   -- the first use was committed after this statement began.
   ON CONFLICT (counter_id, token, event_time) DO UPDATE SET delta = counters_event.delta
   WHERE NOT counters_check_repeat(
-    counters_event.counter_id, counters_event.token, counters_event.delta, excluded.delta)
+    counters_event.counter_id, counters_event.token, counters_event.event_time,
+    counters_event.delta, excluded.delta)
   RETURNING counter_id, token, event_time
 ),
 last_write AS (

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
-from django.db import connection
+import time_machine
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from counters import recording
+from counters import batches, recording
+from counters.checking import CheckedEvent, check_event
 from counters.errors import BatchRefused, InvalidValue, TokenConflict
-from counters.models import Claim, Event, LastWrite, Namespace
+from counters.models import Claim, Counter, Event, LastWrite, Namespace
 from counters.recording import NewEvent
+from counters.repeats import Recorded
 from tests.token_kinds import every_kind, timed_and_untimed
 
 pytestmark = pytest.mark.usefixtures("triggers")
@@ -125,6 +131,133 @@ def test_add_many__refuses_a_conflict_within_the_batch(namespace: Namespace) -> 
         )
 
     assert not Event.objects.exists()
+
+
+def test_add_many__names_the_conflicting_one_of_two_times_of_a_token(
+    namespace: Namespace,
+) -> None:
+    late = datetime.now(UTC)
+    early = late - timedelta(hours=1)
+    recording.add(namespace="test", name="a", delta=3, token="t", generation_time=early)
+
+    with pytest.raises(BatchRefused) as raised, transaction.atomic():
+        recording.add_many(
+            [NewEvent("test", "a", 5, "t", late), NewEvent("test", "a", 5, "t", early)]
+        )
+
+    assert raised.value.index == 1
+
+
+def test_add_many__asks_the_first_use_before_it_refuses_a_duplicate_within(
+    namespace: Namespace,
+) -> None:
+    """The first of the two contradicts what is there, the second does not."""
+    recording.add(namespace="test", name="a", delta=1, token="t")
+
+    with pytest.raises(BatchRefused) as raised, transaction.atomic():
+        recording.add_many(
+            [NewEvent("test", "a", 2, "t"), NewEvent("test", "a", 1, "t")]
+        )
+
+    assert raised.value.index == 0
+
+
+# A token, hours before now (None: no generation time), and a delta.
+Use = tuple[str, int | None, int]
+USES = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b"]),
+        st.sampled_from([None, 0, 1, 2, 30]),
+        st.sampled_from([1, 2]),
+    ),
+    max_size=6,
+)
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(yesterday=USES, today=USES, batch=USES)
+def test_add_many__is_as_adding_one_by_one(
+    namespace: Namespace, yesterday: list[Use], today: list[Use], batch: list[Use]
+) -> None:
+    now = datetime.now(UTC)
+    # A token belongs to a counter, so the three do not see each other.
+    single, whole, imported = (f"{uuid4()}" for _ in range(3))
+    with time_machine.travel(now - timedelta(hours=25), tick=False) as clock:
+        for name in (single, whole, imported):
+            _one_by_one(_checked(yesterday, name))
+        clock.move_to(now)
+        for name in (single, whole, imported):
+            _one_by_one(_checked(today, name))
+
+        answers, refused = _one_by_one(_checked(batch, single))
+        if refused:
+            with pytest.raises(BatchRefused) as raised, transaction.atomic():
+                batches.add_all(_checked(batch, whole))
+            assert raised.value.index in refused
+        else:
+            assert _shown(batches.add_all(_checked(batch, whole))) == _shown(answers)
+            assert _events(whole) == _events(single)
+        assert _set_aside(_checked(batch, imported)) == refused
+
+    assert _events(imported) == _events(single)
+
+
+def _checked(uses: Sequence[Use], name: str) -> list[CheckedEvent]:
+    now = datetime.now(UTC)
+    return [
+        check_event(
+            namespace="test",
+            name=name,
+            delta=delta,
+            token=token,
+            generation_time=None if hours is None else now - timedelta(hours=hours),
+            now=now,
+            any_age=True,
+        )
+        for token, hours, delta in uses
+    ]
+
+
+def _one_by_one(events: Sequence[CheckedEvent]) -> tuple[list[Recorded], set[int]]:
+    """Return the answers, and the indexes of those that were refused."""
+    answers: list[Recorded] = []
+    refused: set[int] = set()
+    for index, event in enumerate(events):
+        try:
+            answers.append(recording.add_checked(event))
+        except TokenConflict:
+            refused.add(index)
+    return answers, refused
+
+
+def _set_aside(events: Sequence[CheckedEvent]) -> set[int]:
+    """Add as an import does: without what is refused. Return the indexes of that."""
+    left = list(enumerate(events))
+    refused: set[int] = set()
+    while True:
+        try:
+            with transaction.atomic():
+                batches.add_all([event for _, event in left])
+        except BatchRefused as error:
+            index, _ = left.pop(error.index)
+            refused.add(index)
+        else:
+            return refused
+
+
+def _shown(answers: Sequence[Recorded]) -> list[tuple[datetime, bool]]:
+    return [(one.event_time, one.duplicate) for one in answers]
+
+
+def _events(name: str) -> set[tuple[object, ...]]:
+    ids = Counter.objects.filter(name=name).values_list("pk", flat=True)
+    found = Event.objects.filter(counter_id__in=ids)
+    return set(found.values_list("token", "event_time", "delta"))
 
 
 def test_add_many__names_the_index_of_a_bad_event(namespace: Namespace) -> None:
