@@ -1,17 +1,24 @@
 """Retention: closes partitions of events that are folded and old enough, and drops them.
 
-Closing is one transaction. It locks the partition against inserts, makes sure that every
-event in it is folded and that the buckets add up to it, notes in the buckets what is counted
-for good, and detaches it. The detached table is dropped later: a dump that began just before
-the closing may still read it. What the buckets keep and what the kept events say is the whole
-recount, always (see audit_rollups.sql).
+Closing is one transaction. A look by an index shows whether a namespace keeps events of the
+partition for longer. Only then the partition is read as a whole, under no lock: every event
+must be folded, and the buckets must add up to the events. The closing notes in the buckets
+what is counted for good. It then locks the partition against inserts for a moment, makes sure
+that no event has come meanwhile, and detaches it. The detached table is dropped later: a dump
+that began just before the closing may still read it. What the buckets keep and what the kept
+events say is the whole recount, always (see audit_rollups.sql).
+
+The database's clock decides what is old enough. A token that is used again after its event
+was dropped would count twice. So a partition is kept for MARGIN longer than the retention,
+and no namespace's settings are acted upon before every process has read them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -19,18 +26,27 @@ from django.db import connection, transaction
 from django.db.models import Min
 from psycopg import sql
 
-from counters import partitions
+from counters import clock, partitions
 from counters.errors import InvalidValue, stamp
-from counters.models import Namespace
+from counters.models import CounterType, Namespace
 from counters.partitions import Partition
 from counters.patience import LocksHeld, try_patiently
+from counters.remembering import REMEMBERED_SECONDS
 from counters.statements import fetch, load
 from rollups.anchoring import anchored_only
 from rollups.models import Closing
 
 # A detached table is kept for so long.
 DROPPED_AFTER = timedelta(hours=1)
-# One pass over a partition may take long; nobody waits for it but who imports into its day.
+# A partition is kept for so much longer than the retention. An add compares its event time
+# with the accept window first and writes later; between the two a process may stand still.
+MARGIN = timedelta(hours=1)
+# A namespace's new settings are known to every process after REMEMBERED_SECONDS. The rest is
+# for the adds that have been checked by the old ones and are not committed yet.
+SETTLED_SECONDS = REMEMBERED_SECONDS + 8.0
+# Counters that kept a partition, to be tried first with the next one.
+_LIKELY_COUNTERS = 20
+# One pass over a partition may take long; nobody waits for it.
 STATEMENT_TIMEOUT = "15min"
 
 
@@ -55,32 +71,57 @@ class _Held:
     unfolded: int
     different: int
     retention: timedelta | None
+    snapshot: str
+
+
+class _EventsCame(Exception):
+    """Events were added to the partition while it was inspected."""
 
 
 def due(*, now: datetime | None = None) -> list[Partition]:
-    """Return the partitions past the shortest retention that a namespace has, oldest first."""
-    now = now or datetime.now(UTC)
-    shortest = Namespace.objects.aggregate(shortest=Min("retention"))["shortest"]
+    """Return the partitions past the shortest retention that a namespace has, oldest first.
+
+    Best-effort namespaces have no events.
+    """
+    now = now or clock.database_now()
+    shortest = Namespace.objects.exclude(
+        counter_type=CounterType.BEST_EFFORT
+    ).aggregate(shortest=Min("retention"))["shortest"]
     if shortest is None:
         return []
-    return [one for one in partitions.existing() if one.until <= now - shortest]
+    return [one for one in partitions.existing() if _age(one, now) >= shortest]
 
 
 def close_due(
-    *, now: datetime | None = None, dry_run: bool = False
+    *,
+    now: datetime | None = None,
+    dry_run: bool = False,
+    wait: Callable[[float], None] = time.sleep,
 ) -> Iterator[Outcome]:
     """Close the partitions that may be, one transaction each; yield what became of each.
 
     One that holds an unfolded event, an event within its namespace's retention, or counters
-    that differ from their buckets is kept, and says so. `dry_run` looks only. Writers are
-    held up for a tenth of a second at most. Raises NotAnchored.
+    that differ from their buckets is kept, and says so. `dry_run` looks only. Before the
+    first one is closed, it waits until every process knows the namespaces' settings. Adds to
+    other days are held up for a tenth of a second at most. Raises NotAnchored.
     """
-    now = now or datetime.now(UTC)
+    now = now or clock.database_now()
+    likely: list[int] = []
+    may_go = []
     for partition in due(now=now):
+        if reason := _kept_by_a_namespace(partition, now, likely):
+            yield Outcome(partition, reason)
+        else:
+            may_go.append(partition)
+    if may_go and not dry_run:
+        wait(SETTLED_SECONDS)
+    for partition in may_go:
         try:
             yield _close(partition, now, dry_run=dry_run)
         except LocksHeld:
             yield Outcome(partition, "a transaction that uses it stays open; try again")
+        except _EventsCame:
+            yield Outcome(partition, "events came into it just now; try again")
 
 
 def drop_closed(*, now: datetime | None = None) -> list[str]:
@@ -88,7 +129,7 @@ def drop_closed(*, now: datetime | None = None) -> list[str]:
 
     One that somebody reads, a dump for instance, is left for the next time.
     """
-    now = now or datetime.now(UTC)
+    now = now or clock.database_now()
     dropped = []
     for closing in Closing.objects.filter(
         dropped_at__isnull=True, closed_at__lte=now - DROPPED_AFTER
@@ -107,7 +148,7 @@ def check_window(namespace: Namespace, *, now: datetime | None = None) -> None:
     Call it in the transaction that changes the namespace: no partition is closed until its
     end, and whoever closes one afterwards sees the new retention.
     """
-    now = now or datetime.now(UTC)
+    now = now or clock.database_now()
     with connection.cursor() as cursor:
         is_alone = _is_alone(cursor)
     if not is_alone:
@@ -132,6 +173,31 @@ def check_window(namespace: Namespace, *, now: datetime | None = None) -> None:
         )
 
 
+def _age(partition: Partition, now: datetime) -> timedelta:
+    """Return the longest retention that lets the partition go; it may be negative."""
+    return now - MARGIN - partition.until
+
+
+def _kept_by_a_namespace(
+    partition: Partition, now: datetime, likely: list[int]
+) -> str | None:
+    """Return why the partition is kept, without reading more of it than an index's page.
+
+    `likely` are counters to try first; the one that keeps the partition joins them.
+    """
+    statement = sql.SQL(load("rollups", "find_keeper")).format(**_names(partition))
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {"age": _age(partition, now), "likely": likely})
+        found = cursor.fetchone()
+    if found is None:
+        return None
+    counter_id, retention = found
+    if counter_id not in likely:
+        likely.insert(0, counter_id)
+        del likely[_LIKELY_COUNTERS:]
+    return _keeps(retention)
+
+
 def _close(partition: Partition, now: datetime, *, dry_run: bool) -> Outcome:
     names = _names(partition)
     with anchored_only(), transaction.atomic(), connection.cursor() as cursor:
@@ -141,9 +207,10 @@ def _close(partition: Partition, now: datetime, *, dry_run: bool) -> Outcome:
             )
         # Not in the statement itself, whose one pass may be shared by parallel workers.
         cursor.execute("SELECT rollups_check_anchor()")
+        # A namespace may have been given a longer retention during the wait.
+        if reason := _kept_by_a_namespace(partition, now, []):
+            return Outcome(partition, reason)
         cursor.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'")
-        # Waits for whoever has added to it and is still open; then all of it is settled.
-        _run(cursor, "LOCK TABLE {partition} IN SHARE MODE", names, patiently=True)
         _run(cursor, load("rollups", "inspect_partition"), names)
         held = _Held(*cursor.fetchone())
         reason = _reason_to_keep(held, partition, now)
@@ -157,6 +224,13 @@ def _close(partition: Partition, now: datetime, *, dry_run: bool) -> Outcome:
                 total=held.total,
             )
             names["apart"] = sql.Identifier(closing.table)
+            names["snapshot"] = sql.Literal(held.snapshot)
+            # Waits for whoever has added to it and is still open.
+            _run(cursor, "LOCK TABLE {partition} IN SHARE MODE", names, patiently=True)
+            _run(cursor, load("rollups", "find_late_events"), names)
+            # Past its retention nobody but an import adds to it, so the next time will do.
+            if cursor.fetchone()[0]:
+                raise _EventsCame
             _run(cursor, _DETACH, names, patiently=True)
     return Outcome(partition, reason, held.counters, held.events)
 
@@ -177,16 +251,18 @@ ALTER TABLE {partition} RENAME TO {apart}
 def _reason_to_keep(held: _Held, partition: Partition, now: datetime) -> str | None:
     if held.unfolded:
         return f"{held.unfolded} counter(s) have events in it that are not folded yet"
-    if held.retention is not None and partition.until > now - held.retention:
-        return (
-            f"a namespace with events in it keeps them for {held.retention.days} days"
-        )
+    if held.retention is not None and held.retention > _age(partition, now):
+        return _keeps(held.retention)
     if held.different:
         return (
             f"{held.different} counter(s) differ from their events; run"
             " verify_rollups --repair first"
         )
     return None
+
+
+def _keeps(retention: timedelta) -> str:
+    return f"a namespace with events in it keeps them for {retention.days} days"
 
 
 def _drop(closing: Closing, now: datetime) -> None:

@@ -110,6 +110,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "oldest_lag": timedelta(seconds=1),
         "keep": timedelta(days=1),
     },
+    "rollups/find_keeper": {"age": timedelta(days=30), "likely": [1]},
     "rollups/find_dropped": {"since": NOW},
     "rollups/remove_settled": {"counter_ids": [1]},
     "rollups/repair_rollups": {"counter_ids": [1]},
@@ -120,6 +121,11 @@ NAMED = {
     "counters/take_strays": {"partition": sql.Identifier("counters_event_x")},
     "counters/attach_partition": {"partition": sql.Identifier("counters_event_x")},
     "rollups/close_buckets": {"partition": sql.Identifier("counters_event_default")},
+    "rollups/find_keeper": {"partition": sql.Identifier("counters_event_default")},
+    "rollups/find_late_events": {
+        "partition": sql.Identifier("counters_event_default"),
+        "snapshot": sql.Literal("10:20:15"),
+    },
     "rollups/inspect_partition": {
         "partition": sql.Identifier("counters_event_default")
     },

@@ -1,15 +1,17 @@
--- What a partition of events holds, and what stands against closing it.
+-- Reads a whole partition of events: what it holds, and what stands against closing it.
 -- Names put in: {partition} identifier, {since} and {until} literals (its bounds).
--- Parameters: none. The partition is locked against inserts by this transaction.
+-- Parameters: none. No lock is needed: find_late_events.sql looks for what came since.
 -- Returns one row: counters, events, total; unfolded (counters with an event that their
 --   watermark does not cover); different (counters whose buckets of this span do not add up
---   to its events); retention interval (the longest of their namespaces; null: no counters).
+--   to its events); retention interval (the longest of their namespaces; null: no counters);
+--   snapshot text (the one in which this statement read).
 -- Events of counters that were deleted meanwhile are left out.
 -- Indexes: one pass over the partition; the primary keys of counter, rollup, bucket.
 WITH held AS (
   SELECT event.counter_id,
          sum(event.delta) AS delta,
          count(*) AS events,
+         -- Without a rollup nothing is folded.
          bool_and(coalesce(pg_visible_in_snapshot(event.xid, rollup.watermark), false))
            AS is_folded
   FROM {partition} AS event
@@ -24,7 +26,8 @@ SELECT count(*),
          WHERE held.is_folded
            AND (held.delta, held.events) IS DISTINCT FROM (bucketed.delta, bucketed.events)
        ),
-       max(namespace.retention)
+       max(namespace.retention),
+       pg_current_snapshot()::text
 FROM held
 JOIN counters_counter AS counter ON counter.id = held.counter_id
 JOIN counters_namespace AS namespace ON namespace.id = counter.namespace_id
@@ -34,6 +37,7 @@ CROSS JOIN LATERAL (
          sum(bucket.events - coalesce(bucket.closed_events, 0))::bigint AS events
   FROM rollups_bucket AS bucket
   WHERE bucket.counter_id = held.counter_id
+    -- Its end is the next partition's first bucket.
     AND bucket.bucket_at >= {since}::timestamptz
     AND bucket.bucket_at < {until}::timestamptz
 ) AS bucketed

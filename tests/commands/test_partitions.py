@@ -29,6 +29,12 @@ pytestmark = [
 MONDAY = datetime(2001, 1, 1, tzinfo=UTC)
 
 
+@pytest.fixture(autouse=True)
+def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every process knows the namespaces' settings already."""
+    monkeypatch.setattr(retention, "SETTLED_SECONDS", 0.0)
+
+
 def told(*words: str) -> str:
     out = StringIO()
     call_command("partitions", *words, stdout=out)

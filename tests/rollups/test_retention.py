@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,11 +10,13 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import OperationalError, connection, transaction
 from django.db.models import F, Sum
+from psycopg import sql
 
 from counters import configuring, partitions, recording
-from counters.errors import InvalidValue
-from counters.models import Event, LastWrite, Namespace
-from rollups import auditing, reading, retention
+from counters.errors import InvalidValue, NotAnchored
+from counters.models import Counter, Event, LastWrite, Namespace
+from counters.remembering import REMEMBERED_SECONDS
+from rollups import anchoring, auditing, reading, retention
 from rollups.folding import fold
 from rollups.models import Bucket, Closing, Rollup
 
@@ -27,7 +30,7 @@ DAY = timedelta(days=1)
 MONDAY = datetime(2001, 1, 1, tzinfo=UTC)
 KEPT = timedelta(days=30)
 # The first instant at which the namespace's retention lets the whole Monday go.
-LET_GO = MONDAY + DAY + KEPT
+LET_GO = MONDAY + DAY + KEPT + retention.MARGIN
 
 
 @pytest.fixture(autouse=True)
@@ -50,12 +53,41 @@ def fold_all() -> None:
     fold(set(LastWrite.objects.values_list("counter_id", flat=True)))
 
 
-def close(now: datetime = LET_GO) -> dict[str, str | None]:
+def close(
+    now: datetime = LET_GO, wait: Callable[[float], None] = lambda seconds: None
+) -> dict[str, str | None]:
     """Close what may be closed; return why each partition is kept, None if it is closed."""
     return {
         outcome.partition.name: outcome.kept_because
-        for outcome in retention.close_due(now=now)
+        for outcome in retention.close_due(now=now, wait=wait)
     }
+
+
+@contextmanager
+def before_each_statement(look: Callable[[str], None]) -> Iterator[None]:
+    """Call `look` with each statement that this session is about to run."""
+
+    def run(execute: Any, statement: Any, *rest: Any) -> Any:
+        text = (
+            statement.as_string(None)
+            if isinstance(statement, sql.Composable)
+            else statement
+        )
+        look(text)
+        return execute(statement, *rest)
+
+    with connection.execute_wrapper(run):
+        yield
+
+
+@contextmanager
+def another_session() -> Iterator[Any]:
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            yield cursor
+    finally:
+        other.close()
 
 
 def names() -> set[str]:
@@ -104,6 +136,8 @@ def test_close__keeps_every_count_without_the_events() -> None:
 @pytest.mark.parametrize(
     ("now", "closed"),
     [
+        # An add that was accepted just before the window closed may be written still.
+        (LET_GO - timedelta(minutes=30), False),
         (LET_GO - timedelta(microseconds=1), False),
         (LET_GO, True),
         (LET_GO + timedelta(microseconds=1), True),
@@ -118,6 +152,116 @@ def test_close__waits_for_the_retention_of_the_whole_partition(
     close(now)
 
     assert ("counters_event_20010101" not in names()) is closed
+
+
+def test_close__waits_until_every_process_knows_a_narrowed_window() -> None:
+    """One that does not yet takes a repeat: its token must be there still."""
+    at = MONDAY + timedelta(hours=5)
+    Namespace.objects.update(accept_past=KEPT, retention=KEPT)
+    add("a", 5, at)
+    fold_all()
+    Namespace.objects.update(accept_past=DAY, retention=DAY)
+    waited = []
+
+    def repeat(seconds: float) -> None:
+        waited.append(seconds)
+        add("a", 5, at)
+
+    assert close(MONDAY + 3 * DAY, wait=repeat) == {"counters_event_20010101": None}
+
+    assert len(waited) == 1
+    assert waited[0] > REMEMBERED_SECONDS
+    assert Rollup.objects.get().total == 5
+    assert Event.objects.count() == 0
+
+
+def test_close__waits_for_nobody_where_nothing_may_go() -> None:
+    def fail(seconds: float) -> None:
+        raise AssertionError
+
+    add("a", 1, MONDAY)
+    fold_all()
+    assert close(LET_GO - timedelta(microseconds=1), wait=fail) == {}
+    assert len(list(retention.close_due(now=LET_GO, dry_run=True, wait=fail))) == 1
+
+
+def test_close__goes_by_the_clock_of_the_database(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A host whose clock runs ahead drops nothing that others still accept."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    add("a", 1, today - timedelta(days=1))
+    fold_all()
+    in_a_year = datetime.now(UTC) + timedelta(days=365)
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return in_a_year
+
+    for module in (retention, partitions):
+        monkeypatch.setattr(module, "datetime", Ahead, raising=False)
+
+    assert f"counters_event_{today - timedelta(days=1):%Y%m%d}" not in close_now()
+    Closing.objects.create(since=MONDAY, until=today, counters=0, events=0, total=0)
+    assert retention.drop_closed() == []
+
+
+def close_now() -> dict[str, str | None]:
+    return {
+        outcome.partition.name: outcome.kept_because
+        for outcome in retention.close_due(wait=lambda seconds: None)
+    }
+
+
+@pytest.mark.parametrize(
+    "at",
+    [MONDAY, MONDAY + DAY - timedelta(microseconds=1)],
+    ids=["its first instant", "its last"],
+)
+@pytest.mark.parametrize("bucket_size", ["minute", "hour", "day"])
+def test_close__closes_the_buckets_of_its_span_and_no_other(
+    committed_namespace: Namespace, at: datetime, bucket_size: str
+) -> None:
+    """The next day's first bucket begins where the span ends; its events are kept."""
+    committed_namespace.bucket_size = bucket_size
+    committed_namespace.save()
+    add("a", 11, at)
+    add("a", 10, MONDAY + DAY)
+    fold_all()
+
+    assert close() == {"counters_event_20010101": None}
+
+    assert Rollup.objects.get().total == 21
+    assert audit_is_right()
+    [closed] = Bucket.objects.filter(closed_events__isnull=False)
+    assert closed.closed_delta == 11
+
+
+def test_close__keeps_the_events_of_a_counter_without_a_rollup() -> None:
+    add("a", 1, MONDAY)
+    fold_all()
+    Rollup.objects.all().delete()
+
+    assert close() == {
+        "counters_event_20010101": "1 counter(s) have events in it that are not folded yet"
+    }
+
+
+def test_close__is_refused_on_another_cluster() -> None:
+    """Its ids would pass for covered, and what is not folded would be dropped."""
+    add("a", 1, MONDAY)
+    fold_all()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE rollups_anchor SET system_identifier = 1")
+    try:
+        with pytest.raises(NotAnchored):
+            close()
+    finally:
+        anchoring.reanchor()
+
+    assert "counters_event_20010101" in names()
+    assert close() == {"counters_event_20010101": None}
 
 
 def test_close__keeps_what_is_not_folded() -> None:
@@ -145,6 +289,79 @@ def test_close__keeps_what_another_namespace_keeps_for_longer() -> None:
 
     assert reason == "a namespace with events in it keeps them for 365 days"
     assert close(LET_GO + 400 * DAY) == {"counters_event_20010101": None}
+
+
+def test_close__looks_at_a_kept_partition_by_an_index_and_under_no_lock() -> None:
+    """Two retentions: each hour, all days between the two are looked at."""
+    Namespace.objects.create(name="archive", retention=timedelta(days=400))
+    Namespace.objects.create(
+        name="unsure", counter_type="best-effort", retention=timedelta(days=900)
+    )
+    add("kept", 1, MONDAY, namespace="archive")
+    add("many", 1, MONDAY)
+    many = Counter.objects.get(name="many").pk
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO counters_event (counter_id, token, event_time, delta)"
+            " SELECT %s, gen_random_uuid(), %s, 1 FROM generate_series(1, 20000)",
+            [many, MONDAY],
+        )
+        cursor.execute("ANALYZE counters_event_20010101")
+    fold_all()
+    locks: set[str] = set()
+
+    def look(statement: str) -> None:
+        with another_session() as cursor:
+            cursor.execute(
+                "SELECT mode FROM pg_locks"
+                " WHERE relation = 'counters_event_20010101'::regclass"
+            )
+            locks.update(mode for (mode,) in cursor.fetchall())
+
+    def pages_read() -> int:
+        """Return how many pages of the partition and its indexes were read so far."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_force_next_flush()")
+            cursor.execute(
+                "SELECT sum(pg_stat_get_blocks_fetched(oid)) FROM pg_class"
+                " WHERE oid = 'counters_event_20010101'::regclass OR oid IN ("
+                " SELECT indexrelid FROM pg_index"
+                " WHERE indrelid = 'counters_event_20010101'::regclass)"
+            )
+            return int(cursor.fetchone()[0])
+
+    before = pages_read()
+    with before_each_statement(look):
+        [(_, reason)] = close().items()
+
+    assert reason == "a namespace with events in it keeps them for 400 days"
+    assert pages_read() - before < 20
+    assert locks <= {"AccessShareLock"}
+
+
+def test_close__asks_no_counter_of_a_best_effort_namespace() -> None:
+    """They have no events. Their retention means nothing."""
+    Namespace.objects.create(
+        name="unsure", counter_type="best-effort", retention=timedelta(hours=24)
+    )
+    add("a", 1, MONDAY)
+    fold_all()
+
+    assert close(LET_GO - timedelta(microseconds=1)) == {}
+    Namespace.objects.filter(name="unsure").update(retention=timedelta(days=900))
+    assert close() == {"counters_event_20010101": None}
+
+
+def test_close__looks_again_when_a_retention_was_raised_meanwhile() -> None:
+    add("a", 1, MONDAY)
+    fold_all()
+
+    def raise_it(seconds: float) -> None:
+        Namespace.objects.update(retention=timedelta(days=400))
+
+    [(_, reason)] = close(wait=raise_it).items()
+
+    assert reason == "a namespace with events in it keeps them for 400 days"
 
 
 def test_close__keeps_the_evidence_of_a_wrong_count() -> None:
@@ -215,7 +432,9 @@ def test_close__a_dry_run_changes_nothing() -> None:
     add("a", 5, MONDAY)
     fold_all()
 
-    [outcome] = retention.close_due(now=LET_GO, dry_run=True)
+    # It looks only: no add waits for it.
+    with open_transaction("LOCK TABLE counters_event_20010101 IN ROW EXCLUSIVE MODE"):
+        [outcome] = retention.close_due(now=LET_GO, dry_run=True)
 
     assert (outcome.kept_because, outcome.events) == (None, 1)
     assert "counters_event_20010101" in names()
@@ -257,34 +476,104 @@ def test_close__waits_for_an_open_transaction_only_for_a_moment(
     assert close() == {"counters_event_20010101": None}
 
 
-def test_close__lets_no_event_in_between_its_look_and_the_end(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """One that came in unseen would be dropped uncounted."""
+LATE = (
+    "INSERT INTO counters_event (counter_id, token, event_time, delta)"
+    " VALUES (%s, gen_random_uuid(), %s, 1)"
+)
+
+
+def test_close__undoes_all_when_an_event_came_since_its_look() -> None:
+    """It is looked for under the lock: dropped with the partition, it would be lost."""
     add("a", 5, MONDAY)
     fold_all()
-    late = connection.copy()
+
+    def add_late(statement: str) -> None:
+        if statement.startswith("LOCK TABLE"):
+            with another_session() as cursor:
+                cursor.execute(LATE, [Rollup.objects.get().pk, MONDAY])
+
+    with before_each_statement(add_late):
+        assert close() == {
+            "counters_event_20010101": "events came into it just now; try again"
+        }
+
+    assert Event.objects.count() == 2
+    assert not Closing.objects.exists()
+    assert not Bucket.objects.filter(closed_events__isnull=False).exists()
+
+
+def test_close__undoes_all_when_a_late_event_was_even_folded_since_its_look() -> None:
+    """Its delta would be in the closed figures of its bucket, or in a bucket without any."""
+    add("a", 5, MONDAY)
+    fold_all()
+    folded = []
+
+    def add_late(statement: str) -> None:
+        if statement.startswith("UPDATE rollups_bucket") and not folded:
+            folded.append(True)
+            with ThreadPoolExecutor(max_workers=1) as thread:
+                thread.submit(late_and_folded).result(timeout=30)
+
+    def late_and_folded() -> None:
+        try:
+            add("a", 7, MONDAY)
+            add("b", 9, MONDAY + timedelta(minutes=1))
+            fold_all()
+        finally:
+            connection.close()
+
+    with before_each_statement(add_late):
+        assert close() == {
+            "counters_event_20010101": "events came into it just now; try again"
+        }
+
+    assert folded
+    assert audit_is_right()
+    assert close() == {"counters_event_20010101": None}
+    assert audit_is_right()
+    assert sum(int(rollup.total) for rollup in Rollup.objects.all()) == 21
+
+
+def test_close__lets_no_event_in_between_its_last_look_and_the_end() -> None:
+    add("a", 5, MONDAY)
+    fold_all()
     refused = []
 
-    def add_late(*args: Any) -> None:
-        with late.cursor() as cursor:
+    def add_late(statement: str) -> None:
+        if "DETACH PARTITION" not in statement:
+            return
+        with another_session() as cursor:
             cursor.execute("SET lock_timeout = '50ms'")
             try:
-                cursor.execute(
-                    "INSERT INTO counters_event (counter_id, token, event_time, delta)"
-                    " VALUES (%s, gen_random_uuid(), %s, 1)",
-                    [Rollup.objects.get().pk, MONDAY],
-                )
+                cursor.execute(LATE, [Rollup.objects.get().pk, MONDAY])
             except OperationalError as error:
                 refused.append(error)
 
-    monkeypatch.setattr(retention, "_reason_to_keep", add_late)
-    try:
-        close()
-    finally:
-        late.close()
+    with before_each_statement(add_late):
+        assert close() == {"counters_event_20010101": None}
 
     assert len(refused) == 1
+
+
+def test_close__holds_up_no_add_while_it_reads_and_writes() -> None:
+    """Only the moment from the lock to the end is under a lock that an add minds."""
+    add("a", 5, MONDAY)
+    fold_all()
+    reading_and_writing = ("WITH held", "UPDATE rollups_bucket", "INSERT INTO")
+    seen = []
+
+    def add_meanwhile(statement: str) -> None:
+        if statement.lstrip().startswith(reading_and_writing):
+            seen.append(statement.split()[0])
+            with another_session() as cursor:
+                cursor.execute("SET lock_timeout = '50ms'; BEGIN")
+                cursor.execute(LATE, [Rollup.objects.get().pk, MONDAY])
+                cursor.execute("ROLLBACK")
+
+    with before_each_statement(add_meanwhile):
+        assert close() == {"counters_event_20010101": None}
+
+    assert seen == ["WITH", "UPDATE", "INSERT"]
 
 
 def test_close__is_not_fooled_by_a_transaction_that_reads_counts(

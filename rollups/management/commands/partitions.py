@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -19,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from counters import compacting, partitions
+from counters import clock, compacting, partitions
 from counters.compacting import Compacted
 from counters.errors import stamp
 from counters.management.taught import TaughtCommand, add_json_option
@@ -42,9 +42,10 @@ examples:
   manage.py partitions --make --close --compact   all the upkeep, as beat does it
   manage.py partitions --close --dry-run          which would be closed, and why others are kept
 
-A partition is closed when all its events are folded, older than the retention of every
+A partition is closed when all its events are folded, an hour older than the retention of every
 namespace that has events in it, and add up to the counters' buckets. Its table is dropped an
-hour later. Nothing waits meanwhile for longer than a tenth of a second. To compact is to
+hour later. No add waits meanwhile for longer than a tenth of a second, but into a day that is
+being closed: a tenth of a second for each million events in it. To compact is to
 rebuild the indexes of past days, half of which may be air: a third of a day's bytes. Adds and
 folds go on meanwhile; for a day of a hundred million events it takes some minutes and, for
 the moment, the space of one index more.
@@ -123,7 +124,7 @@ exit codes: 0 done; 1 refused, with the reason; 2 wrong usage
 
     def _list(self, *, as_json: bool) -> None:
         past_retention = {one.name for one in retention.due()}
-        now = datetime.now(UTC)
+        now = clock.database_now()
         rows = [
             {
                 "name": name,
