@@ -79,6 +79,21 @@ def existing(*, using: str = DEFAULT_DB_ALIAS) -> list[Partition]:
     return _existing(connections[using])
 
 
+def keep_as_they_are(connection: BaseDatabaseWrapper) -> None:
+    """Let no partition be attached, filled or detached until the current transaction ends.
+
+    For a transaction whose next statement compares or stores what it reads of the events. The
+    planner lists the partitions first and locks them afterwards, the default one last; so a
+    statement alone may miss an event of a new partition that its snapshot sees. Whoever
+    attaches or detaches a partition locks these two tables, in this order. lock_rollups.sql
+    takes the same locks without a statement of its own.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "LOCK TABLE ONLY counters_event, counters_event_default IN ACCESS SHARE MODE"
+        )
+
+
 def _existing(connection: BaseDatabaseWrapper) -> list[Partition]:
     return [Partition(*row) for row in fetch(connection, "counters", "list_partitions")]
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from django.db import DatabaseError, connection, transaction
 
+from counters import partitions
 from counters.errors import NotAnchored
 from counters.models import Counter
 from counters.statements import affect, fetch
@@ -83,6 +84,7 @@ def _next_counters(after: int, most: int) -> list[int]:
 def _recount(counter_ids: list[int]) -> int:
     """Recount in one transaction; return how many events."""
     with transaction.atomic(durable=True):
+        partitions.keep_as_they_are(connection)
         affect(connection, "rollups", "create_rollups", counter_ids=counter_ids)
         # Whoever holds one is waited for: no fold can, but another reanchor or a deletion.
         locked = list(

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import QueryCanceled
 
+from counters import partitions
 from counters.errors import CountersError
 from counters.models import Namespace
 from counters.statements import fetch
@@ -59,15 +60,11 @@ def audit(
     """
     after = 0
     while True:
-        with anchored_only():
-            rows = fetch(
-                connection,
-                "rollups",
-                "audit_rollups",
-                after=after,
-                most=batch_counters,
-                namespace_id=namespace.pk if namespace else None,
-            )
+        rows = _audit(
+            after=after,
+            most=batch_counters,
+            namespace_id=namespace.pk if namespace else None,
+        )
         if not rows:
             return
         batch = [_audited(row) for row in rows]
@@ -84,15 +81,7 @@ def audit_some(counter_ids: Collection[int]) -> list[Audited]:
     for counter_id in Rollup.objects.filter(pk__in=counter_ids).values_list(
         "pk", flat=True
     ):
-        with anchored_only():
-            rows = fetch(
-                connection,
-                "rollups",
-                "audit_rollups",
-                after=counter_id - 1,
-                most=1,
-                namespace_id=None,
-            )
+        rows = _audit(after=counter_id - 1, most=1, namespace_id=None)
         found += [one for one in map(_audited, rows) if one.counter_id == counter_id]
     return found
 
@@ -126,6 +115,13 @@ def repair(counter_ids: Collection[int]) -> set[int]:
             counter_ids=[counter_id for (counter_id,) in locked],
         )
     return {counter_id for (counter_id,) in rows}
+
+
+def _audit(**parameters: int | None) -> list[tuple[Any, ...]]:
+    with anchored_only(), transaction.atomic():
+        # Else it would see a difference where a fold counted an event of a new partition.
+        partitions.keep_as_they_are(connection)
+        return fetch(connection, "rollups", "audit_rollups", **parameters)
 
 
 def _audited(row: tuple[Any, ...]) -> Audited:

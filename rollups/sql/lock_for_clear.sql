@@ -3,11 +3,14 @@
 -- Returns: counter_id, or no row where there is no such counter.
 -- Waits for a fold or a clear of this counter that is under way. DO UPDATE, because DO
 -- NOTHING would neither lock nor return a row that is there.
+-- It also locks the event table and its default partition, so that what follows reads every
+-- event that was committed before: see lock_rollups.sql.
 -- Indexes: counters_counter_namespace_name; the rollup's primary key.
 INSERT INTO rollups_rollup AS rollup (counter_id, namespace_id)
 SELECT counter.id, counter.namespace_id
 FROM counters_counter AS counter
 WHERE counter.namespace_id = %(namespace_id)s::bigint AND counter.name = %(name)s::text
+  AND NOT EXISTS (SELECT FROM ONLY counters_event, counters_event_default WHERE false)
 -- One that is being deleted is waited for, and then no longer there.
 FOR KEY SHARE OF counter
 ON CONFLICT (counter_id) DO UPDATE SET namespace_id = rollup.namespace_id

@@ -10,11 +10,12 @@ TIMEOUT_SECONDS = 30
 
 
 def wait_until_somebody_waits_for_a_lock(
-    *, waiting: int = 1, kind: str | None = None
+    *, waiting: int = 1, kind: str | None = None, table: str | None = None
 ) -> None:
     """Return once PostgreSQL says that so many connections are blocked.
 
-    `kind` is a `locktype` of pg_locks; None: whichever.
+    `kind` is a `locktype` of pg_locks, `table` the name of what they wait for; None:
+    whichever.
     """
     deadline = datetime.now(UTC).timestamp() + TIMEOUT_SECONDS
     with connection.cursor() as cursor:
@@ -22,8 +23,9 @@ def wait_until_somebody_waits_for_a_lock(
             # Not pg_stat_activity: a transaction sees its first look at it for ever.
             cursor.execute(
                 "SELECT count(*) FROM pg_locks"
-                " WHERE NOT granted AND locktype = coalesce(%s, locktype)",
-                [kind],
+                " WHERE NOT granted AND locktype = coalesce(%s, locktype)"
+                " AND (%s::text IS NULL OR relation = %s::text::regclass)",
+                [kind, table, table],
             )
             if cursor.fetchone()[0] >= waiting:
                 return
