@@ -27,7 +27,7 @@ class Deleted:
     events: int
 
 
-def delete_counter(*, namespace: str, name: str, confirm: str | None) -> Deleted:
+def delete_counter(*, namespace: str, name: str, confirm: object) -> Deleted:
     """Delete a counter in one transaction; `confirm` must be its name.
 
     An add at the same moment may make the counter anew. Raises NamespaceNotFound,
@@ -35,7 +35,7 @@ def delete_counter(*, namespace: str, name: str, confirm: str | None) -> Deleted
     """
     found = namespaces.get(namespace)
     name = names.check(name)
-    if confirm is None or names.normalized(confirm) != name:
+    if not isinstance(confirm, str) or names.normalized(confirm) != name:
         raise NotConfirmed(name, confirm)
     if best_effort.applies_to(found):
         if not best_effort.delete(found, name):

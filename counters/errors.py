@@ -94,11 +94,11 @@ class NotConfirmed(CountersError):
 
     code = "not-confirmed"
 
-    def __init__(self, name: str, given: str | None) -> None:
+    def __init__(self, name: str, given: object) -> None:
         said = "nothing" if given is None else shown(given)
         super().__init__(
             f"This deletes {shown(name)} with all its events, for good. Confirm it with"
-            f" ?confirm= and exactly that name (percent-encoded); it was {said}.",
+            f" exactly that name as `confirm` (percent-encoded in a URL); it was {said}.",
             name=name,
         )
 

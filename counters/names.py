@@ -25,22 +25,22 @@ _TEXT_STYLE, _EMOJI_STYLE = "\ufe0e", "\ufe0f"
 _VIRAMA = 9
 
 
-def check(name: object) -> str:
+def check(name: object, *, field: str = "name") -> str:
     """Return the name as it is kept, or raise InvalidValue or MissingValue."""
     if name is None:
-        raise MissingValue("name", WANTED)
+        raise MissingValue(field, WANTED)
     if not isinstance(name, str) or not 1 <= len(name) <= _LONGEST_GIVEN:
-        raise InvalidValue("name", name, WANTED)
+        raise InvalidValue(field, name, WANTED)
     kept = normalized(name)
     if len(kept) > COUNTER_NAME_LENGTH:
-        raise InvalidValue("name", name, WANTED)
+        raise InvalidValue(field, name, WANTED)
     # Most names need no look at each character.
     if not kept.isprintable() or (not kept.isascii() and _BLANK.search(kept)):
         for index, character in enumerate(kept):
             if not _can_be_seen(kept, index):
-                raise InvalidValue("name", name, _without(character, index))
+                raise InvalidValue(field, name, _without(character, index))
     if kept[0] == " " or kept[-1] == " ":
-        raise InvalidValue("name", name, f"{WANTED}, without a space at either end")
+        raise InvalidValue(field, name, f"{WANTED}, without a space at either end")
     return kept
 
 

@@ -33,6 +33,8 @@ class Reading:
     pending: bool
     accuracy: Accuracy
     last_write_at: datetime | None
+    # False where a counter was asked for together with others and does not exist.
+    exists: bool = True
 
 
 def get(*, namespace: str, name: str, accuracy: str | None = None) -> Reading:
@@ -71,7 +73,7 @@ def choose_accuracy(
 ) -> Accuracy:
     """Return the accuracy that is asked for, or that the namespace's type stands for."""
     if best_effort.applies_to(namespace):
-        if accuracy in {None, "best-effort"}:
+        if accuracy is None or accuracy == "best-effort":
             return "best-effort"
         raise NotForBestEffort(namespace.name, "eventual or accurate reads")
     asked = namespace.counter_type if accuracy is None else accuracy

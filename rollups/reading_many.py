@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from django.db import connection
 
@@ -12,6 +13,7 @@ from counters import best_effort, names, namespaces
 from counters.models import Namespace
 from counters.statements import fetch
 from rollups import trigger
+from rollups.anchoring import anchored_only
 from rollups.reading import Reading, of_best_effort
 
 
@@ -22,12 +24,16 @@ class CounterName(NamedTuple):
     name: str
 
 
-def get_many(wanted: Sequence[CounterName]) -> list[Reading]:
-    """Return their eventual counts, in order; 0 where nothing was added yet.
+def get_many(
+    wanted: Sequence[CounterName],
+    *,
+    accuracy: Literal["eventual", "accurate"] = "eventual",
+) -> list[Reading]:
+    """Return their counts, in order; a counter that does not exist has the count 0.
 
-    One statement, whatever their number and namespaces; best-effort counters come from
-    the cache, one look for each namespace. Raises NamespaceNotFound, InvalidValue,
-    NoSharedCache.
+    One statement and one snapshot, whatever their number and namespaces; best-effort
+    counters come from the cache, one look for each namespace. Raises NamespaceNotFound,
+    InvalidValue, NoSharedCache, and for accurate counts NotAnchored.
     """
     wanted = [CounterName(one.namespace, names.check(one.name)) for one in wanted]
     found = {name: namespaces.get(name) for name in {one.namespace for one in wanted}}
@@ -37,20 +43,25 @@ def get_many(wanted: Sequence[CounterName]) -> list[Reading]:
         readings |= _best_effort(found[name], wanted)
     durable = [one for one in dict.fromkeys(wanted) if one.namespace not in loose]
     if durable:
-        readings |= _eventual(durable, found)
+        readings |= _durable(durable, found, accuracy)
     return [readings[one] for one in wanted]
 
 
-def _eventual(
-    wanted: Sequence[CounterName], found: dict[str, Namespace]
+def _durable(
+    wanted: Sequence[CounterName],
+    found: dict[str, Namespace],
+    accuracy: Literal["eventual", "accurate"],
 ) -> dict[CounterName, Reading]:
-    rows = fetch(
-        connection,
-        "rollups",
-        "read_named_counters",
-        namespace_ids=[found[one.namespace].pk for one in wanted],
-        names=[one.name for one in wanted],
-    )
+    with anchored_only():
+        rows = fetch(
+            connection,
+            "rollups",
+            "read_named_counters"
+            if accuracy == "eventual"
+            else "read_named_accurately",
+            namespace_ids=[found[one.namespace].pk for one in wanted],
+            names=[one.name for one in wanted],
+        )
     # As a single read does: reading a pending counter is reason enough to fold it.
     if pending_ids := [
         counter_id for _, counter_id, _, _, pending, _ in rows if pending
@@ -64,8 +75,9 @@ def _eventual(
             count=int(count),
             as_of=as_of,
             pending=pending,
-            accuracy="eventual",
+            accuracy=accuracy,
             last_write_at=last_write_at,
+            exists=counter_id is not None,
         )
         for position, counter_id, count, as_of, pending, last_write_at in rows
     }
@@ -79,6 +91,9 @@ def _best_effort(
     now = datetime.now(UTC)
     counts = best_effort.read_many(namespace, [one.name for one in counters])
     return {
-        one: of_best_effort(namespace, one.name, counts.get(one.name, 0), as_of=now)
+        one: replace(
+            of_best_effort(namespace, one.name, counts.get(one.name, 0), as_of=now),
+            exists=one.name in counts,
+        )
         for one in counters
     }

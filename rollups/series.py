@@ -11,6 +11,7 @@ from counters import best_effort, names, namespaces
 from counters.errors import CounterNotFound, InvalidValue, NotForBestEffort, stamp
 from counters.models import Counter, Namespace
 from counters.statements import fetch
+from rollups import trigger
 
 LENGTHS = {
     "minute": timedelta(minutes=1),
@@ -38,6 +39,22 @@ class Series:
     since: datetime
     until: datetime
     buckets: list[Bucket]
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The folded sum of one counter from `since` until `until` (exclusive).
+
+    None is an open end. Everything committed up to `as_of` is in the sum.
+    """
+
+    name: str
+    since: datetime | None
+    until: datetime | None
+    delta: int
+    events: int
+    as_of: datetime
+    pending: bool
 
 
 def get(
@@ -79,6 +96,47 @@ def get(
     if with_gaps:
         buckets = _filled(buckets, since, until, length)
     return Series(bucket, since, until, buckets)
+
+
+def get_total(
+    namespace: Namespace,
+    name: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Total:
+    """Return what was folded of a counter's events in a span, by default all of it.
+
+    A span that cuts a bucket is widened to the whole bucket. Raises CounterNotFound,
+    InvalidValue, NotForBestEffort.
+    """
+    if best_effort.applies_to(namespace):
+        raise NotForBestEffort(namespace.name, "totals of a span")
+    name = names.check(name)
+    length = LENGTHS[namespace.bucket_size]
+    if since is not None and until is not None and since >= until:
+        raise InvalidValue("from", stamp(since), f"before {stamp(until)}")
+    since = None if since is None else _round_down(since, length)
+    try:
+        until = None if until is None else _round_up(until, length)
+    except OverflowError:
+        # No bucket begins after the year 9999.
+        until = None
+    rows = fetch(
+        connection,
+        "rollups",
+        "read_total",
+        namespace_id=namespace.pk,
+        name=name,
+        since=since,
+        until=until,
+    )
+    if not rows:
+        raise CounterNotFound(namespace.name, name)
+    [(counter_id, delta, events, as_of, pending)] = rows
+    if pending:
+        trigger.request([counter_id])
+    return Total(name, since, until, int(delta), events, as_of, pending)
 
 
 def _length(namespace: Namespace, bucket: str) -> timedelta:

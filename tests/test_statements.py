@@ -88,6 +88,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "rollups/measure_writes": {},
     "rollups/prepare_fold": {"counter_ids": [1], "rest": timedelta(0)},
     "rollups/read_named_counters": {"namespace_ids": [1], "names": ["hits"]},
+    "rollups/read_named_accurately": {"namespace_ids": [1], "names": ["hits"]},
+    "rollups/read_total": {"name": "hits", "since": None, "until": NOW},
     "rollups/read_accurate": {"name": "hits"},
     "rollups/read_counters": {"counter_ids": [1]},
     "rollups/read_eventual": {"name": "hits"},

@@ -1,13 +1,15 @@
-"""`POST namespaces/{ns}/counters/{name}/add`."""
+"""`POST namespaces/{ns}/counters/{name}/add` and `POST namespaces/{ns}/add`."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from counters.api import described
-from counters.api.parsers import read_delta, read_object, read_time
-from counters.api.shapes import RecordedBody, recorded_body
+from counters.api.parsers import read_delta, read_named, read_time
+from counters.api.shapes import recorded_body
 from counters.api.views import CountersView, token_of
 from counters.checking import check_event
 from counters.recording import add_checked
@@ -19,21 +21,34 @@ class AddView(CountersView):
     """Add a delta to a counter. A repeat of a token gets the first answer again."""
 
     @described.add
-    def post(self, request: Request, namespace: str, name: str) -> Response:
-        return Response(self.add(request, namespace, name))
+    def post(
+        self, request: Request, namespace: str, name: str | None = None
+    ) -> Response:
+        _, answer = self.add(request, namespace, name)
+        return Response(answer)
 
-    def add(self, request: Request, namespace: str, name: str) -> RecordedBody:
+    def add(
+        self, request: Request, namespace: str, in_path: str | None
+    ) -> tuple[str, dict[str, Any]]:
+        """Add as the request says; return the counter's name and the answer."""
         self.check_right(request, namespace, "write")
-        body = read_object(request.data, allowed=FIELDS)
-        recorded = add_checked(
-            check_event(
-                namespace=namespace,
-                name=name,
-                delta=read_delta(body.get("delta")),
-                token=token_of(request, body.get("token")),
-                generation_time=read_time(
-                    "generation_time", body.get("generation_time")
-                ),
-            )
+        fields = read_named(request.data, in_path, allowed=FIELDS)
+        event = check_event(
+            namespace=namespace,
+            name=fields["name"],
+            delta=read_delta(fields.get("delta")),
+            token=token_of(request, fields.get("token")),
+            generation_time=read_time("generation_time", fields.get("generation_time")),
         )
-        return recorded_body(recorded)
+        answer = recorded_body(add_checked(event))
+        return event.name, self.named(event.name, in_path, answer)
+
+
+class AddByNameView(AddView):
+    """As AddView, with the counter's name in the body."""
+
+    @described.add_by_name
+    def post(
+        self, request: Request, namespace: str, name: str | None = None
+    ) -> Response:
+        return super().post(request, namespace)

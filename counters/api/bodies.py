@@ -131,7 +131,11 @@ COMPONENTS: dict[str, Json] = {
         ],
     ),
     "NewEvent": obj(EVENT, optional=["token", "generation_time"]),
+    "NewEventByName": obj(
+        {"name": COUNTER_NAME, **EVENT}, optional=["token", "generation_time"]
+    ),
     "Recorded": obj(RECORDED, optional=["promise"]),
+    "RecordedByName": obj({"name": COUNTER_NAME, **RECORDED}, optional=["promise"]),
     "BatchEvent": obj(
         {"namespace": text("The namespace's name."), "name": COUNTER_NAME, **EVENT},
         optional=["token", "generation_time"],

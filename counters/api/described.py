@@ -45,6 +45,10 @@ NAME = in_path(
     "page/home",
 )
 COUNTER = (NAMESPACE, NAME)
+BY_NAME = (
+    " The counter's name is in the body and comes back in the answer, so nothing depends on"
+    " how a proxy treats an encoded path."
+)
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": TOKEN_LENGTH},
@@ -110,6 +114,23 @@ add = operation(
     answer=ref("Recorded"),
     answer_examples={"Added": ADDED, "A repeat": {**ADDED, "duplicate": True}},
     errors=[BAD_NAME, *BAD_EVENT],
+)
+NEW_EVENTS_BY_NAME = {
+    title: {"name": "page/home", **body} for title, body in NEW_EVENTS.items()
+}
+ADDED_BY_NAME = {"name": "page/home", **ADDED}
+NO_NAME = MissingValue("name", COUNTER_NAME_WANTED)
+add_by_name = operation(
+    "add_by_name",
+    tag="counters by name",
+    summary="Add to a counter named in the body",
+    description=ADD + BY_NAME,
+    parameters=[NAMESPACE, IDEMPOTENCY_KEY],
+    body=ref("NewEventByName"),
+    body_examples=NEW_EVENTS_BY_NAME,
+    answer=ref("RecordedByName"),
+    answer_examples={"Added": ADDED_BY_NAME},
+    errors=[NO_NAME, BAD_NAME, *BAD_EVENT],
 )
 add_batch = operation(
     "add_batch",

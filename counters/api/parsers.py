@@ -104,6 +104,15 @@ def read_object(body: object, *, allowed: frozenset[str]) -> dict[str, Any]:
     return body
 
 
+def read_named(
+    body: object, in_path: str | None, *, allowed: frozenset[str]
+) -> dict[str, Any]:
+    """Return the body's fields with the counter's `name`: the path's, or else the body's."""
+    if in_path is None:
+        return {"name": None, **read_object(body, allowed=allowed | {"name"})}
+    return {**read_object(body, allowed=allowed), "name": in_path}
+
+
 def read_time(field: str, value: object) -> datetime | None:
     """Return an ISO 8601 instant, which must have its UTC offset, in UTC; None for None."""
     if value is None:

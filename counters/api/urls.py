@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from counters.api.add import AddView
+from counters.api.add import AddByNameView, AddView
 from counters.api.events import EventsView
 from counters.api.namespaces import NamespacesView, NamespaceView
 from counters.api.paths import COUNTER
@@ -16,6 +16,11 @@ urlpatterns = [
         f"{COUNTER}/add",
         AddView.as_view(),
         name="counter-add",
+    ),
+    path(
+        "namespaces/<str:namespace>/add",
+        AddByNameView.as_view(),
+        name="counter-add-by-name",
     ),
     path("events", EventsView.as_view(), name="events"),
 ]

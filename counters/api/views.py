@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from rest_framework.authentication import SessionAuthentication
@@ -55,6 +55,16 @@ class CountersView(APIView):
             for name, value in self.rate.headers.items():
                 response[name] = value
         return response
+
+    @staticmethod
+    def named(
+        name: str, in_path: str | None, answer: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the answer, with the name where the path did not have it.
+
+        A client compares it with the name that it sent: nothing on the way has changed it.
+        """
+        return {**answer} if in_path is not None else {"name": name, **answer}
 
     def check_right(
         self, request: Request, namespace: object, right: access.Right

@@ -1,4 +1,4 @@
-"""`POST namespaces/{ns}/counters/{name}/add?get=accurate|eventual`: AddAndGet."""
+"""`POST …/add?get=accurate|eventual`, by path or by name: AddAndGet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ class AddAndGetView(AddView):
     """The write API's add, which also returns the count where `get` asks for it."""
 
     @described.add_and_get
-    def post(self, request: Request, namespace: str, name: str) -> Response:
+    def post(
+        self, request: Request, namespace: str, name: str | None = None
+    ) -> Response:
         wanted = request.query_params.get("get")
         if wanted is None:
             return super().post(request, namespace, name)
@@ -25,6 +27,16 @@ class AddAndGetView(AddView):
         accuracy = reading.choose_accuracy(found, wanted, field="get")
         if accuracy == "accurate" and not anchoring.is_anchored():
             raise NotAnchored
-        added = self.add(request, namespace, name)
-        read = reading.get(namespace=namespace, name=name, accuracy=accuracy)
+        counted, added = self.add(request, namespace, name)
+        read = reading.get(namespace=namespace, name=counted, accuracy=accuracy)
         return Response({**added, **count_body(read)})
+
+
+class AddAndGetByNameView(AddAndGetView):
+    """As AddAndGetView, with the counter's name in the body."""
+
+    @described.add_and_get_by_name
+    def post(
+        self, request: Request, namespace: str, name: str | None = None
+    ) -> Response:
+        return super().post(request, namespace)

@@ -22,6 +22,26 @@ FRESHNESS: dict[str, Json] = {
 PROMISE = bodies.RECORDED["promise"]
 LAST_WRITE = {**instant("Null in a best-effort namespace."), "nullable": True}
 LINK = {**text("The URL of that page; null where there is none."), "nullable": True}
+CLEARED: dict[str, Json] = {
+    "token": bodies.RECORDED["token"],
+    "event_time": instant(),
+    "duplicate": yes_or_no("True where the token has cleared before."),
+    "count_before": {
+        "allOf": [EXACT],
+        "nullable": True,
+        "description": "What was taken off; null for a repeat, and for who may not read.",
+    },
+    "promise": PROMISE,
+}
+SERIES: dict[str, Json] = {
+    "bucket": text(enum=[*LENGTHS]),
+    "from": instant("The first bucket's start."),
+    "to": instant("Where the last bucket ends; not in the series."),
+    "buckets": {"type": "array", "items": ref("Bucket")},
+}
+# What one call may read: a page of a large site, in one statement.
+MOST_NAMES = 1_000
+NAMES_WANTED = f"a list of at most {MOST_NAMES:,} counter names"
 
 COMPONENTS: dict[str, Json] = {
     "Reading": obj(
@@ -34,26 +54,66 @@ COMPONENTS: dict[str, Json] = {
         },
         optional=["promise"],
     ),
+    "AddedByName": obj(
+        {"name": COUNTER_NAME, **bodies.RECORDED, **FRESHNESS},
+        optional=["promise", *FRESHNESS],
+    ),
+    "ReadMany": obj(
+        {
+            "names": {
+                "type": "array",
+                "items": COUNTER_NAME,
+                "maxItems": MOST_NAMES,
+                "description": "Answered in this order; a repeated name each time.",
+            },
+            "accuracy": {**ACCURACY, "nullable": True},
+        },
+        optional=["accuracy"],
+    ),
+    "ReadManyAnswer": obj(
+        {
+            "results": {
+                "type": "array",
+                "items": obj(
+                    {
+                        "name": COUNTER_NAME,
+                        "found": yes_or_no(
+                            "False where there is no such counter; its count is 0."
+                        ),
+                        **FRESHNESS,
+                        "last_write_at": {
+                            **instant(
+                                "Null for a counter that does not exist, and in a"
+                                " best-effort namespace."
+                            ),
+                            "nullable": True,
+                        },
+                        "promise": PROMISE,
+                    },
+                    optional=["promise"],
+                ),
+            }
+        }
+    ),
+    "ByName": obj({"name": COUNTER_NAME}),
+    "DeleteByName": obj(
+        {"name": COUNTER_NAME, "confirm": text("Exactly the counter's name.")}
+    ),
     "Added": obj({**bodies.RECORDED, **FRESHNESS}, optional=["promise", *FRESHNESS]),
     "NewClear": obj(
         {"token": bodies.TOKEN_GIVEN, "generation_time": bodies.GENERATION_TIME},
         optional=["token", "generation_time"],
     ),
-    "Cleared": obj(
+    "NewClearByName": obj(
         {
-            "token": bodies.RECORDED["token"],
-            "event_time": instant(),
-            "duplicate": yes_or_no("True where the token has cleared before."),
-            "count_before": {
-                "allOf": [EXACT],
-                "nullable": True,
-                "description": "What was taken off; null for a repeat, and for who may"
-                " not read.",
-            },
-            "promise": PROMISE,
+            "name": COUNTER_NAME,
+            "token": bodies.TOKEN_GIVEN,
+            "generation_time": bodies.GENERATION_TIME,
         },
-        optional=["promise"],
+        optional=["token", "generation_time"],
     ),
+    "Cleared": obj(CLEARED, optional=["promise"]),
+    "ClearedByName": obj({"name": COUNTER_NAME, **CLEARED}, optional=["promise"]),
     "Page": obj(
         {
             "results": {"type": "array", "items": ref("Reading")},
@@ -68,12 +128,20 @@ COMPONENTS: dict[str, Json] = {
             "events": whole("How many events it sums.", minimum=0),
         }
     ),
-    "Series": obj(
+    "Series": obj(SERIES),
+    "SeriesByName": obj({"name": COUNTER_NAME, **SERIES}),
+    "Total": obj(
         {
-            "bucket": text(enum=[*LENGTHS]),
-            "from": instant("The first bucket's start."),
-            "to": instant("Where the last bucket ends; not in the series."),
-            "buckets": {"type": "array", "items": ref("Bucket")},
+            "name": COUNTER_NAME,
+            "from": {**instant("Null for an open start."), "nullable": True},
+            "to": {
+                **instant("Not in the sum; null for an open end."),
+                "nullable": True,
+            },
+            "delta": EXACT,
+            "events": whole("How many events it sums.", minimum=0),
+            "as_of": FRESHNESS["as_of"],
+            "pending": FRESHNESS["pending"],
         }
     ),
     "Health": obj({"status": text(enum=["ok"])}),

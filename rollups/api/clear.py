@@ -1,4 +1,4 @@
-"""`POST namespaces/{ns}/counters/{name}/clear`."""
+"""`POST namespaces/{ns}/counters/{name}/clear` and `POST namespaces/{ns}/clear`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import cast
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from counters import access
-from counters.api.parsers import read_object, read_time
+from counters import access, names
+from counters.api.parsers import read_named, read_time
 from counters.api.views import CountersView, token_of
 from counters.errors import InvalidValue
 from rollups import clearing
@@ -22,17 +22,31 @@ class ClearView(CountersView):
     """Set a counter to 0; a repeat of a token clears nothing."""
 
     @described.clear
-    def post(self, request: Request, namespace: str, name: str) -> Response:
+    def post(
+        self, request: Request, namespace: str, name: str | None = None
+    ) -> Response:
         found = self.check_right(request, namespace, "write")
-        body = read_object(request.data, allowed=FIELDS)
-        token = token_of(request, body.get("token"))
+        fields = read_named(request.data, name, allowed=FIELDS)
+        token = token_of(request, fields.get("token"))
         if token is not None and not isinstance(token, str):
             raise InvalidValue("token", token, "text")
+        checked = names.check(fields["name"])
         cleared = clearing.clear(
             namespace=namespace,
-            name=name,
+            name=checked,
             token=token,
-            generation_time=read_time("generation_time", body.get("generation_time")),
+            generation_time=read_time("generation_time", fields.get("generation_time")),
         )
         rights = access.rights_in(cast(access.User, request.user), found)
-        return Response(cleared_body(cleared, may_read=rights.read))
+        body = cleared_body(cleared, may_read=rights.read)
+        return Response(self.named(checked, name, body))
+
+
+class ClearByNameView(ClearView):
+    """As ClearView, with the counter's name in the body."""
+
+    @described.clear_by_name
+    def post(
+        self, request: Request, namespace: str, name: str | None = None
+    ) -> Response:
+        return super().post(request, namespace)

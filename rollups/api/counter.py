@@ -1,4 +1,4 @@
-"""`GET/DELETE namespaces/{ns}/counters/{name}`."""
+"""`GET/DELETE namespaces/{ns}/counters/{name}` and `POST namespaces/{ns}/delete`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from http import HTTPStatus
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from counters import deleting
+from counters import deleting, names
+from counters.api.parsers import read_named
 from counters.api.views import CountersView
 from rollups import reading
 from rollups.api import described
@@ -31,3 +32,17 @@ class CounterView(CountersView):
             namespace=namespace, name=name, confirm=request.query_params.get("confirm")
         )
         return Response(status=HTTPStatus.NO_CONTENT)
+
+
+class DeleteByNameView(CountersView):
+    """Delete a counter for good, with its name in the body."""
+
+    @described.delete_by_name
+    def post(self, request: Request, namespace: str) -> Response:
+        self.check_right(request, namespace, "manage")
+        fields = read_named(request.data, None, allowed=frozenset({"confirm"}))
+        name = names.check(fields["name"])
+        deleting.delete_counter(
+            namespace=namespace, name=name, confirm=fields.get("confirm")
+        )
+        return Response({"name": name})

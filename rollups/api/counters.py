@@ -1,4 +1,4 @@
-"""`GET namespaces/{ns}/counters`: the list."""
+"""`GET namespaces/{ns}/counters`: the list; `DELETE …?name=`: one counter goes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from counters import deleting, names
 from counters.api.parsers import read_text, read_whole_number
 from counters.api.views import CountersView
 from rollups import listing
@@ -16,7 +17,7 @@ from rollups.listing import Place
 
 
 class CountersListView(CountersView):
-    """A namespace's counters, searched and ordered, page after page."""
+    """A namespace's counters, searched and ordered, page after page; deleting one."""
 
     @described.list_counters
     def get(self, request: Request, namespace: str) -> Response:
@@ -38,6 +39,15 @@ class CountersListView(CountersView):
                 "previous": _link(request, page.previous, ordering),
             }
         )
+
+    @described.delete_by_query
+    def delete(self, request: Request, namespace: str) -> Response:
+        self.check_right(request, namespace, "manage")
+        name = names.check(request.query_params.get("name"))
+        deleting.delete_counter(
+            namespace=namespace, name=name, confirm=request.query_params.get("confirm")
+        )
+        return Response({"name": name})
 
 
 def _link(request: Request, place: Place | None, ordering: str) -> str | None:

@@ -5,24 +5,29 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from counters.api import described as writes
+from counters.api.bodies import COUNTER_NAME
 from counters.api.described import (
     ADDED,
     AT,
+    BY_NAME,
     COUNTER,
     IDEMPOTENCY_KEY,
     NAMESPACE,
     NEXT_DAY,
+    NO_NAME,
     TOKEN,
 )
 from counters.api.schema import CSRF, Json, operation, query, ref
 from counters.errors import (
     AccessDenied,
     InvalidValue,
+    MissingValue,
     NotAnchored,
     NotConfirmed,
     NotForBestEffort,
 )
-from rollups.api.bodies import ACCURACY
+from counters.names import WANTED as COUNTER_NAME_WANTED
+from rollups.api.bodies import ACCURACY, NAMES_WANTED
 from rollups.listing import DEFAULT_LIMIT, MOST, ORDERINGS
 from rollups.series import LENGTHS
 
@@ -36,33 +41,102 @@ READING = {
     "last_write_at": AT,
 }
 ACCURATE = {"count": 336_777, "as_of": AT, "pending": True, "accuracy": "accurate"}
+IN_QUERY = (
+    " The counter's name is in the query and comes back in the answer, so nothing depends"
+    " on how a proxy treats an encoded path."
+)
+NAME_IN_QUERY = query("name", COUNTER_NAME, "The counter's name.", required=True)
 BAD_ACCURACY = InvalidValue("accuracy", "exact", "one of eventual, accurate")
+ADD_AND_GET = (
+    writes.ADD + " With `get`, which needs the right to read too, the answer"
+    " also holds the count after the add; it holds your own add if it is accurate."
+)
+
+
+def _named(examples: dict[str, Json]) -> dict[str, Json]:
+    """Return the examples as the calls with the name in the body have them."""
+    return {title: {"name": "page/home", **body} for title, body in examples.items()}
+
+
+ADDED_AND_READ: dict[str, Json] = {
+    "Added": ADDED,
+    "A repeat": {**ADDED, "duplicate": True},
+    "With get=accurate": {**ADDED, **ACCURATE},
+    "In a best-effort namespace": writes.PROMISE,
+}
+GET = query("get", ACCURACY, "Also return the count, of this accuracy.")
+BAD_ADD = [
+    writes.BAD_NAME,
+    InvalidValue("get", "exact", "one of eventual, accurate"),
+    *writes.BAD_EVENT,
+    NotAnchored(),
+]
 add_and_get = operation(
     "add",
     tag="counters",
     summary="Add to a counter, and read it where you ask for it",
-    description=writes.ADD
-    + " With `get`, which needs the right to read too, the answer"
-    " also holds the count after the add; it holds your own add if it is accurate.",
-    parameters=[
-        *COUNTER,
-        query("get", ACCURACY, "Also return the count, of this accuracy."),
-        IDEMPOTENCY_KEY,
-    ],
+    description=ADD_AND_GET,
+    parameters=[*COUNTER, GET, IDEMPOTENCY_KEY],
     body=ref("NewEvent"),
     body_examples=writes.NEW_EVENTS,
     answer=ref("Added"),
+    answer_examples=ADDED_AND_READ,
+    errors=BAD_ADD,
+)
+add_and_get_by_name = operation(
+    "add_by_name",
+    tag="counters by name",
+    summary="Add to a counter, and read it where you ask for it",
+    description=ADD_AND_GET + BY_NAME,
+    parameters=[NAMESPACE, GET, IDEMPOTENCY_KEY],
+    body=ref("NewEventByName"),
+    body_examples=writes.NEW_EVENTS_BY_NAME,
+    answer=ref("AddedByName"),
+    answer_examples=_named(ADDED_AND_READ),
+    errors=[NO_NAME, *BAD_ADD],
+)
+BAD_READ = [
+    BAD_ACCURACY,
+    NotForBestEffort("demo", "eventual or accurate reads"),
+    AccessDenied("demo", "read"),
+    writes.NO_NAMESPACE,
+    writes.NO_CACHE,
+    NotAnchored(),
+]
+read_many = operation(
+    "read_many",
+    tag="counters by name",
+    summary="Read up to 1,000 counters at once",
+    description="One statement, one snapshot for all. The results are in the order of the"
+    " names. A counter that does not exist has `found` false and the count 0. Without"
+    " `accuracy` the namespace's counter type decides.",
+    parameters=[NAMESPACE],
+    body=ref("ReadMany"),
+    body_examples={
+        "Two counters": {"names": ["page/home", "page/new"]},
+        "Accurately": {"names": ["page/home"], "accuracy": "accurate"},
+    },
+    answer=ref("ReadManyAnswer"),
     answer_examples={
-        "Added": ADDED,
-        "A repeat": {**ADDED, "duplicate": True},
-        "With get=accurate": {**ADDED, **ACCURATE},
-        "In a best-effort namespace": writes.PROMISE,
+        "One of them exists": {
+            "results": [
+                {"name": "page/home", "found": True, **ACCURATE, "last_write_at": AT},
+                {
+                    "name": "page/new",
+                    "found": False,
+                    **ACCURATE,
+                    "count": 0,
+                    "pending": False,
+                    "last_write_at": None,
+                },
+            ]
+        }
     },
     errors=[
-        writes.BAD_NAME,
-        InvalidValue("get", "exact", "one of eventual, accurate"),
-        *writes.BAD_EVENT,
-        NotAnchored(),
+        MissingValue("names", NAMES_WANTED),
+        InvalidValue("names", "1,001 names", NAMES_WANTED),
+        InvalidValue("names[3]", "", COUNTER_NAME_WANTED),
+        *BAD_READ,
     ],
 )
 read = operation(
@@ -77,60 +151,93 @@ read = operation(
         "Eventual": READING,
         "Beyond 2⁵³: text": {**READING, "count": "9007199254740993"},
     },
-    errors=[
-        writes.BAD_NAME,
-        BAD_ACCURACY,
-        NotForBestEffort("demo", "eventual or accurate reads"),
-        AccessDenied("demo", "read"),
-        writes.NO_NAMESPACE,
-        writes.NO_COUNTER,
-        writes.NO_CACHE,
-        NotAnchored(),
-    ],
+    errors=[writes.BAD_NAME, *BAD_READ, writes.NO_COUNTER],
 )
+BAD_DELETE = [
+    writes.BAD_NAME,
+    NotConfirmed("page/home", "page"),
+    CSRF,
+    AccessDenied("demo", "manage"),
+    writes.NO_NAMESPACE,
+    writes.NO_COUNTER,
+    writes.NO_CACHE,
+]
+DELETE = "For good, in one transaction. Needs the right to manage."
 delete = operation(
     "delete_counter",
     tag="counters",
     summary="Delete a counter with its events",
-    description="For good, in one transaction. Needs the right to manage.",
+    description=DELETE,
     parameters=[*COUNTER, writes.confirm("counter")],
     status=HTTPStatus.NO_CONTENT,
-    errors=[
-        writes.BAD_NAME,
-        NotConfirmed("page/home", "page"),
-        CSRF,
-        AccessDenied("demo", "manage"),
-        writes.NO_NAMESPACE,
-        writes.NO_COUNTER,
-        writes.NO_CACHE,
-    ],
+    errors=BAD_DELETE,
 )
+delete_by_name = operation(
+    "delete_counter_by_name",
+    tag="counters by name",
+    summary="Delete a counter with its events",
+    description=DELETE + BY_NAME,
+    parameters=[NAMESPACE],
+    body=ref("DeleteByName"),
+    body_examples={"Delete": {"name": "page/home", "confirm": "page/home"}},
+    answer=ref("ByName"),
+    answer_examples={"Deleted": {"name": "page/home"}},
+    errors=[NO_NAME, *BAD_DELETE],
+)
+delete_by_query = operation(
+    "delete_counter_by_query",
+    tag="counters by name",
+    summary="Delete a counter with its events",
+    description=DELETE + IN_QUERY,
+    parameters=[NAMESPACE, NAME_IN_QUERY, writes.confirm("counter")],
+    answer=ref("ByName"),
+    answer_examples={"Deleted": {"name": "page/home"}},
+    errors=[NO_NAME, *BAD_DELETE],
+)
+CLEAR = (
+    "Takes the accurate count off by an event of its own: the log stays"
+    " append-only, and adds at the same time survive. With a token it is safe to retry;"
+    " a clear's tokens are apart from those of adds."
+)
+NEW_CLEARS: dict[str, Json] = {"Clear": {}, "Safe to retry": {"token": TOKEN}}
+CLEARED: dict[str, Json] = {
+    "Cleared": {**ADDED, "count_before": 336_776},
+    "A repeat": {**ADDED, "duplicate": True, "count_before": None},
+}
+BAD_CLEAR = [
+    writes.BAD_NAME,
+    InvalidValue("token", 5, "text"),
+    NotForBestEffort("demo", "tokens"),
+    AccessDenied("demo", "write"),
+    writes.NO_NAMESPACE,
+    writes.NO_COUNTER,
+    writes.OUTSIDE,
+    writes.NO_CACHE,
+    NotAnchored(),
+]
 clear = operation(
     "clear",
     tag="counters",
     summary="Set a counter to 0",
-    description="Takes the accurate count off by an event of its own: the log stays"
-    " append-only, and adds at the same time survive. With a token it is safe to retry;"
-    " a clear's tokens are apart from those of adds.",
+    description=CLEAR,
     parameters=[*COUNTER, IDEMPOTENCY_KEY],
     body=ref("NewClear"),
-    body_examples={"Clear": {}, "Safe to retry": {"token": TOKEN}},
+    body_examples=NEW_CLEARS,
     answer=ref("Cleared"),
-    answer_examples={
-        "Cleared": {**ADDED, "count_before": 336_776},
-        "A repeat": {**ADDED, "duplicate": True, "count_before": None},
-    },
-    errors=[
-        writes.BAD_NAME,
-        InvalidValue("token", 5, "text"),
-        NotForBestEffort("demo", "tokens"),
-        AccessDenied("demo", "write"),
-        writes.NO_NAMESPACE,
-        writes.NO_COUNTER,
-        writes.OUTSIDE,
-        writes.NO_CACHE,
-        NotAnchored(),
-    ],
+    answer_examples=CLEARED,
+    errors=BAD_CLEAR,
+)
+clear_by_name = operation(
+    "clear_by_name",
+    tag="counters by name",
+    summary="Set a counter to 0",
+    description=CLEAR + BY_NAME,
+    parameters=[NAMESPACE, IDEMPOTENCY_KEY],
+    body=ref("NewClearByName"),
+    body_examples=_named(NEW_CLEARS),
+    answer=ref("ClearedByName"),
+    answer_examples=_named(CLEARED),
+    errors=[NO_NAME, *BAD_CLEAR],
 )
 list_counters = operation(
     "list_counters",
@@ -170,49 +277,92 @@ list_counters = operation(
         writes.NO_NAMESPACE,
     ],
 )
+SERIES = (
+    "Folded events by their event time, UTC; `from` is in, `to` is not. A span"
+    " that cuts a bucket is widened to the whole of it. The sum over all buckets is the"
+    " eventual count. Without `from`: the last 60 buckets."
+)
+FROM = query("from", {"type": "string", "format": "date-time"}, "Start.")
+SPAN = (
+    query(
+        "bucket",
+        {"type": "string", "enum": [*LENGTHS]},
+        "At least the namespace's bucket size, which is the default.",
+    ),
+    FROM,
+    query("to", {"type": "string", "format": "date-time"}, "End; now by default."),
+    query(
+        "gaps",
+        {"type": "boolean", "default": False},
+        "Also answer the buckets in which nothing happened.",
+    ),
+)
+TWO_HOURS: dict[str, Json] = {
+    "Two hours of a day": {
+        "bucket": "hour",
+        "from": AT,
+        "to": NEXT_DAY,
+        "buckets": [
+            {"at": AT, "delta": 17, "events": 12},
+            {"at": "2026-01-01T07:00:00Z", "delta": -2, "events": 1},
+        ],
+    }
+}
+BAD_SPAN = [
+    writes.BAD_NAME,
+    InvalidValue("from", "yesterday", "an ISO 8601 instant with its UTC offset"),
+    NotForBestEffort("demo", "series"),
+    AccessDenied("demo", "read"),
+    writes.NO_NAMESPACE,
+    writes.NO_COUNTER,
+]
+BAD_BUCKET = InvalidValue("bucket", "week", "one of minute, hour, day")
 series = operation(
     "series",
     tag="counters",
     summary="Read a counter's sums per minute, hour or day",
-    description="Folded events by their event time, UTC; `from` is in, `to` is not. A span"
-    " that cuts a bucket is widened to the whole of it. The sum over all buckets is the"
-    " eventual count. Without `from`: the last 60 buckets.",
-    parameters=[
-        *COUNTER,
-        query(
-            "bucket",
-            {"type": "string", "enum": [*LENGTHS]},
-            "At least the namespace's bucket size, which is the default.",
-        ),
-        query("from", {"type": "string", "format": "date-time"}, "Start."),
-        query("to", {"type": "string", "format": "date-time"}, "End; now by default."),
-        query(
-            "gaps",
-            {"type": "boolean", "default": False},
-            "Also answer the buckets in which nothing happened.",
-        ),
-    ],
+    description=SERIES,
+    parameters=[*COUNTER, *SPAN],
     answer=ref("Series"),
+    answer_examples=TWO_HOURS,
+    errors=[BAD_BUCKET, *BAD_SPAN],
+)
+series_by_name = operation(
+    "series_by_name",
+    tag="counters by name",
+    summary="Read a counter's sums per minute, hour or day",
+    description=SERIES + IN_QUERY,
+    parameters=[NAMESPACE, NAME_IN_QUERY, *SPAN],
+    answer=ref("SeriesByName"),
+    answer_examples=_named(TWO_HOURS),
+    errors=[NO_NAME, BAD_BUCKET, *BAD_SPAN],
+)
+total = operation(
+    "total_by_name",
+    tag="counters by name",
+    summary="Read a counter's sum in a span of time",
+    description="The sum of what was folded of the events from `from` until `to`, which is"
+    " not in it; an end that is left out is open. A span that cuts a bucket is widened to"
+    " the whole of it." + IN_QUERY,
+    parameters=[
+        NAMESPACE,
+        NAME_IN_QUERY,
+        FROM,
+        query("to", {"type": "string", "format": "date-time"}, "End."),
+    ],
+    answer=ref("Total"),
     answer_examples={
-        "Two hours of a day": {
-            "bucket": "hour",
+        "A day": {
+            "name": "page/home",
             "from": AT,
             "to": NEXT_DAY,
-            "buckets": [
-                {"at": AT, "delta": 17, "events": 12},
-                {"at": "2026-01-01T07:00:00Z", "delta": -2, "events": 1},
-            ],
+            "delta": 15,
+            "events": 13,
+            "as_of": NEXT_DAY,
+            "pending": False,
         }
     },
-    errors=[
-        writes.BAD_NAME,
-        InvalidValue("bucket", "week", "one of minute, hour, day"),
-        InvalidValue("from", "yesterday", "an ISO 8601 instant with its UTC offset"),
-        NotForBestEffort("demo", "series"),
-        AccessDenied("demo", "read"),
-        writes.NO_NAMESPACE,
-        writes.NO_COUNTER,
-    ],
+    errors=[NO_NAME, *BAD_SPAN],
 )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NotRequired, TypedDict
 
 from counters.api.shapes import NO_PROMISE, exact_number
 from counters.errors import stamp
 from rollups.clearing import Cleared
 from rollups.reading import Accuracy, Reading
-from rollups.series import Series
+from rollups.series import Series, Total
 
 
 class ReadingBody(TypedDict):
@@ -31,6 +32,15 @@ class CountBody(TypedDict):
     as_of: str
     pending: bool
     accuracy: Accuracy
+
+
+class FoundBody(CountBody):
+    """One of many counters that were read together; `found` is false where it is missing."""
+
+    name: str
+    found: bool
+    last_write_at: str | None
+    promise: NotRequired[str]
 
 
 class ClearedBody(TypedDict):
@@ -61,6 +71,20 @@ SeriesBody = TypedDict(
 )
 
 
+TotalBody = TypedDict(
+    "TotalBody",
+    {
+        "name": str,
+        "from": str | None,
+        "to": str | None,
+        "delta": int | str,
+        "events": int,
+        "as_of": str,
+        "pending": bool,
+    },
+)
+
+
 def series_body(series: Series) -> SeriesBody:
     return {
         "bucket": series.bucket,
@@ -75,6 +99,37 @@ def series_body(series: Series) -> SeriesBody:
             for bucket in series.buckets
         ],
     }
+
+
+def total_body(total: Total) -> TotalBody:
+    return {
+        "name": total.name,
+        "from": _stamp_or_none(total.since),
+        "to": _stamp_or_none(total.until),
+        "delta": exact_number(total.delta),
+        "events": total.events,
+        "as_of": stamp(total.as_of),
+        "pending": total.pending,
+    }
+
+
+def found_body(reading: Reading) -> FoundBody:
+    body: FoundBody = {
+        "name": reading.name,
+        "found": reading.exists,
+        "count": exact_number(reading.count),
+        "as_of": stamp(reading.as_of),
+        "pending": reading.pending,
+        "accuracy": reading.accuracy,
+        "last_write_at": _stamp_or_none(reading.last_write_at),
+    }
+    if reading.accuracy == "best-effort":
+        body["promise"] = NO_PROMISE
+    return body
+
+
+def _stamp_or_none(at: datetime | None) -> str | None:
+    return None if at is None else stamp(at)
 
 
 def count_body(reading: Reading) -> CountBody:
@@ -107,9 +162,7 @@ def reading_body(reading: Reading) -> ReadingBody:
         "as_of": stamp(reading.as_of),
         "pending": reading.pending,
         "accuracy": reading.accuracy,
-        "last_write_at": stamp(reading.last_write_at)
-        if reading.last_write_at
-        else None,
+        "last_write_at": _stamp_or_none(reading.last_write_at),
     }
     if reading.accuracy == "best-effort":
         body["promise"] = NO_PROMISE

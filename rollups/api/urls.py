@@ -9,20 +9,32 @@ from __future__ import annotations
 from django.urls import include, path
 
 from counters.api.paths import COUNTER
-from rollups.api.add_and_get import AddAndGetView
-from rollups.api.clear import ClearView
-from rollups.api.counter import CounterView
+from rollups.api.add_and_get import AddAndGetByNameView, AddAndGetView
+from rollups.api.clear import ClearByNameView, ClearView
+from rollups.api.counter import CounterView, DeleteByNameView
 from rollups.api.counters import CountersListView
-from rollups.api.series import SeriesView
+from rollups.api.read import ReadView
+from rollups.api.series import SeriesByNameView, SeriesView, TotalView
 
+NAMESPACE = "namespaces/<str:namespace>"
 # Names such as "counter" may be the project's own, too.
 app_name = "counters"
 urlpatterns = [
+    path(f"{NAMESPACE}/counters", CountersListView.as_view(), name="counters"),
     path(
-        "namespaces/<str:namespace>/counters",
-        CountersListView.as_view(),
-        name="counters",
+        f"{NAMESPACE}/add",
+        AddAndGetByNameView.as_view(),
+        name="counter-add-and-get-by-name",
     ),
+    path(f"{NAMESPACE}/read", ReadView.as_view(), name="counters-read"),
+    path(f"{NAMESPACE}/clear", ClearByNameView.as_view(), name="counter-clear-by-name"),
+    path(
+        f"{NAMESPACE}/delete", DeleteByNameView.as_view(), name="counter-delete-by-name"
+    ),
+    path(
+        f"{NAMESPACE}/series", SeriesByNameView.as_view(), name="counter-series-by-name"
+    ),
+    path(f"{NAMESPACE}/total", TotalView.as_view(), name="counter-total"),
     path(f"{COUNTER}/add", AddAndGetView.as_view(), name="counter-add-and-get"),
     path(f"{COUNTER}/clear", ClearView.as_view(), name="counter-clear"),
     path(f"{COUNTER}/series", SeriesView.as_view(), name="counter-series"),

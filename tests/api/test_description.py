@@ -31,7 +31,8 @@ def test_schema__describes_every_call_once() -> None:
         for method, call in methods.items()
     }
 
-    counter = "/api/v1/namespaces/{namespace}/counters/{name}"
+    namespace = "/api/v1/namespaces/{namespace}"
+    counter = f"{namespace}/counters/{{name}}"
     assert calls == {
         ("POST", "/api/v1/events"): "add_batch",
         ("GET", "/api/v1/namespaces"): "list_namespaces",
@@ -45,6 +46,13 @@ def test_schema__describes_every_call_once() -> None:
         ("POST", f"{counter}/add"): "add",
         ("POST", f"{counter}/clear"): "clear",
         ("GET", f"{counter}/series"): "series",
+        ("POST", f"{namespace}/add"): "add_by_name",
+        ("POST", f"{namespace}/read"): "read_many",
+        ("POST", f"{namespace}/clear"): "clear_by_name",
+        ("POST", f"{namespace}/delete"): "delete_counter_by_name",
+        ("DELETE", f"{namespace}/counters"): "delete_counter_by_query",
+        ("GET", f"{namespace}/series"): "series_by_name",
+        ("GET", f"{namespace}/total"): "total_by_name",
         ("GET", "/healthz"): "healthz",
         ("GET", "/readyz"): "readyz",
     }

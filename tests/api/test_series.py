@@ -397,3 +397,57 @@ def test_series__of_a_best_effort_namespace_says_why_not(api: Api) -> None:
     namespaces.forget_all()
 
     problem(get(api), 400, "not-for-best-effort")
+
+
+def total(
+    api: Api, since: datetime | None = None, until: datetime | None = None
+) -> Any:
+    ends = [("from", since), ("to", until)]
+    more = "".join(f"&{end}={z(at)}" for end, at in ends if at)
+    return answer(api.get(f"namespaces/test/total?name=hits{more}"))
+
+
+def test_total__sums_what_lies_in_the_span(series_api: Api, add: Add) -> None:
+    minute = LENGTHS["minute"]
+    for number, at in enumerate(
+        [NOON - TICK, NOON, NOON + minute / 2, NOON + minute, NOON + 2 * minute]
+    ):
+        add(10**number, at, fold=False)
+    before = total(series_api)
+    fold_all()
+    everything = total(series_api)
+
+    assert (before["delta"], before["events"], before["pending"]) == (0, 0, True)
+    assert everything.keys() == {
+        *("name", "from", "to", "delta", "events", "as_of", "pending")
+    }
+    assert (everything["from"], everything["to"]) == (None, None)
+    assert (everything["delta"], everything["events"]) == (11111, 5)
+    assert everything["pending"] is False
+    assert total(series_api, NOON, NOON + minute)["delta"] == 110
+    assert total(series_api, NOON)["delta"] == 11110
+    assert total(series_api, None, NOON)["delta"] == 1
+
+
+def test_total__of_a_span_that_cuts_buckets_is_of_the_whole_of_them(
+    series_api: Api, add: Add
+) -> None:
+    minute = LENGTHS["minute"]
+    for number in range(4):
+        add(10**number, NOON + number * minute)
+
+    body = total(series_api, NOON + minute - TICK, NOON + minute + TICK)
+
+    assert (body["delta"], body["events"]) == (11, 2)
+    assert (body["from"], body["to"]) == (z(NOON), z(NOON + 2 * minute))
+
+
+def test_total__of_any_year_is_answered(series_api: Api, add: Add) -> None:
+    add(3, NOON)
+    end = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+
+    body = total(series_api, datetime(1, 1, 1, tzinfo=UTC), end)
+
+    assert (body["delta"], body["to"]) == (3, None)
+    path = f"namespaces/test/total?name=hits&from={z(NOON)}&to={z(NOON)}"
+    assert problem(series_api.get(path), 400, "invalid")["field"] == "from"

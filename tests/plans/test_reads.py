@@ -88,3 +88,44 @@ def test_read_named_counters__reads_a_row_a_counter(seeded: Seeded, mode: str) -
     assert not plan.read_whole
     assert plan.rows_read("counters_counter") == PAGE
     assert plan.rows_read("rollups_rollup") <= PAGE
+
+
+def test_read_named_accurately__reads_what_is_pending_from_the_index_alone(
+    seeded: Seeded, mode: str
+) -> None:
+    few, many = (
+        explain_file(
+            "rollups",
+            "read_named_accurately",
+            mode,
+            namespace_ids=[seeded.namespace_id] * (PAGE + 1),
+            names=[
+                f"kept/{kept}",
+                *(f"page/{10_000 + 2 * number:08}" for number in range(PAGE)),
+            ],
+        )
+        for kept in ("few", "many")
+    )
+
+    assert not many.read_whole
+    assert many.scans("counters_event") == {"Index Only Scan"}
+    assert many.rows_read("counters_event") == TO_FOLD
+    assert many.rows_read("counters_counter") == PAGE + 1
+    assert many.buffers < 1.5 * few.buffers
+
+
+def test_read_total__reads_the_buckets_of_its_counter(
+    seeded: Seeded, mode: str
+) -> None:
+    plan = explain_file(
+        "rollups",
+        "read_total",
+        mode,
+        namespace_id=seeded.namespace_id,
+        name="kept/many",
+        since=None,
+        until=None,
+    )
+
+    assert not plan.read_whole
+    assert plan.nodes("counters_event") == []

@@ -38,6 +38,9 @@ READS: dict[str, Read] = {
         namespace="test", name="hits", accuracy="accurate"
     ),
     "many": lambda _: get_many([CounterName("test", "hits")])[0],
+    "many, accurate": lambda _: get_many(
+        [CounterName("test", "hits")], accuracy="accurate"
+    )[0],
     "list": lambda namespace: listing.list_counters(namespace).readings[0],
 }
 
@@ -75,10 +78,11 @@ def test_as_of__is_before_what_a_repeatable_read_does_not_see(
     "read",
     [
         lambda: get_many([CounterName("test", "hits")])[0],
+        lambda: get_many([CounterName("test", "hits")], accuracy="accurate")[0],
         AttachedCounter("test", "hits", "hits").read,
         partial(AttachedCounter("test", "hits", "hits").read, accuracy="accurate"),
     ],
-    ids=["many", "attached", "attached, accurate"],
+    ids=["many", "many, accurate", "attached", "attached, accurate"],
 )
 def test_as_of__of_no_counter_is_before_the_one_that_it_does_not_see(
     committed_namespace: Namespace,
@@ -96,7 +100,13 @@ def test_as_of__of_no_counter_is_before_the_one_that_it_does_not_see(
 
 @pytest.mark.parametrize(
     "statement",
-    ["read_eventual", "read_accurate", "read_counters", "read_named_counters"],
+    [
+        "read_eventual",
+        "read_accurate",
+        "read_counters",
+        "read_named_counters",
+        "read_named_accurately",
+    ],
 )
 def test_as_of__is_before_what_is_committed_between_bind_and_execute(
     committed_namespace: Namespace, counter_id: int, threads: Threads, statement: str
@@ -108,6 +118,7 @@ def test_as_of__is_before_what_is_committed_between_bind_and_execute(
         "read_accurate": {"namespace_id": namespace_id, "name": "hits"},
         "read_counters": {"counter_ids": [counter_id]},
         "read_named_counters": {"namespace_ids": [namespace_id], "names": ["hits"]},
+        "read_named_accurately": {"namespace_ids": [namespace_id], "names": ["hits"]},
     }
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
