@@ -22,6 +22,7 @@ from counters.creating import create_counters
 from counters.errors import BatchRefused, CounterNotFound, CountersError
 from counters.repeats import Recorded, answer_repeat, see_repeats
 from counters.statements import fetch_row
+from counters.tokens import GivenToken, as_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class NewEvent:
     namespace: str
     name: str
     delta: int = 1
-    token: str | None = None
+    token: GivenToken | None = None
     generation_time: datetime | None = None
 
 
@@ -40,11 +41,12 @@ def add(
     namespace: str,
     name: str,
     delta: int = 1,
-    token: str | None = None,
+    token: GivenToken | None = None,
     generation_time: datetime | None = None,
 ) -> Recorded:
     """Add `delta` to a counter; its first add creates the counter.
 
+    A token is text, a whole number or a UUID; a number is the same token as its digits.
     A repeat of a token returns the first event with `duplicate=True`. Without a token the
     server makes one. Raises MissingValue, InvalidValue, NamespaceNotFound,
     OutsideAcceptWindow, or TokenConflict (same token, other delta; nothing is written).
@@ -54,7 +56,7 @@ def add(
             namespace=namespace,
             name=name,
             delta=delta,
-            token=token,
+            token=as_text(token),
             generation_time=generation_time,
         )
     )
@@ -76,7 +78,7 @@ def add_many(events: Iterable[NewEvent], *, any_age: bool = False) -> list[Recor
                     namespace=event.namespace,
                     name=event.name,
                     delta=event.delta,
-                    token=event.token,
+                    token=as_text(event.token),
                     generation_time=event.generation_time,
                     now=now,
                     any_age=any_age,

@@ -21,6 +21,8 @@ TOKEN_LENGTH = 255
 WANTED = f"a token: text of 1 to {TOKEN_LENGTH} characters without control characters"
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# What Python code may give: the key of an order, say. The API takes text only.
+GivenToken = str | int | UUID
 # A client that sends both a UUIDv7 and a generation time may round one of them.
 AGREEMENT = timedelta(seconds=1)
 
@@ -39,6 +41,16 @@ def new(now: datetime | None = None) -> Token:
     milliseconds = time.time_ns() // 1_000_000 if now is None else _milliseconds(now)
     uuid = _uuid(7, milliseconds << 80 | int.from_bytes(os.urandom(10), "big"))
     return Token(str(uuid), uuid, EPOCH + timedelta(milliseconds=milliseconds))
+
+
+def as_text(token: object) -> object:
+    """Return a number's digits or a UUID's canonical text; anything else as it is."""
+    if isinstance(token, UUID):
+        return str(token)
+    if isinstance(token, int) and not isinstance(token, bool):
+        # Longer numbers are no tokens, and Python refuses to print the longest.
+        return str(int(token)) if abs(token) < 10**TOKEN_LENGTH else token
+    return token
 
 
 def parse(text: object, generation_time: datetime | None = None) -> Token:

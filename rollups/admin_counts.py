@@ -13,7 +13,7 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Model
 from django.http import HttpRequest
 
-from rollups.attaching import CounterField, with_counts
+from rollups.attaching import UNKNOWN, CounterField, with_counts_for_page
 
 # Django's admin classes take their types only in the stubs.
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class _CountedPage:
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)  # type: ignore[misc]
-        with_counts(self.result_list, *self.model_admin.counter_fields)
+        with_counts_for_page(self.result_list, *self.model_admin.counter_fields)
 
 
 def _column(model: type[Model], attribute: str) -> Callable[[Model], str]:
@@ -79,7 +79,8 @@ def _column(model: type[Model], attribute: str) -> Callable[[Model], str]:
         # The page to add an object has one that is not saved.
         if instance._state.adding:
             return "-"
-        return str(intcomma(getattr(instance, attribute).count))
+        count = getattr(instance, attribute).count_for_page()
+        return UNKNOWN if count is None else str(intcomma(count))
 
     column.__name__ = attribute
     return column

@@ -10,32 +10,45 @@ with_counts(page_of_articles, "views")  # all counts of a page in one query
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any, Literal, Self, TypeVar, overload
+from uuid import UUID
 
-from django.db.models import Model
+from django.core.exceptions import ValidationError
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import Error as DatabaseFault
+from django.db.models import CompositePrimaryKey, Field, Model
+from django.utils.formats import localize
 
-from counters import namespaces, recording
-from counters.errors import CounterNotFound, CountersError
+from counters import names, namespaces, recording
+from counters.errors import CounterNotFound, CountersError, InvalidValue
 from counters.models import CounterType
 from counters.repeats import Recorded
+from counters.tokens import GivenToken
 from rollups import reading
 from rollups.reading import Reading
 from rollups.reading_many import CounterName, get_many
 
 OnDelete = Literal["keep", "delete"]
 M = TypeVar("M", bound=Model)
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 # Where an object keeps what `with_counts` has read for it.
 _LOADED = "_loaded_counts"
+# What a page shows for a count that cannot be told.
+UNKNOWN = "–"  # noqa: RUF001
 
 
 class NotSaved(CountersError):
-    """An object that is not in the database yet has no counters."""
+    """An object that is not in the database has no counters."""
 
     code = "not-saved"
     # Templates show nothing, as for a missing attribute.
@@ -43,7 +56,7 @@ class NotSaved(CountersError):
 
     def __init__(self, instance: Model, attribute: str) -> None:
         super().__init__(
-            f"This {type(instance).__name__} is not saved yet, so it has no counter"
+            f"This {type(instance).__name__} is not in the database, so it has no counter"
             f" {attribute!r}: save it first. For an object known by its key only, use"
             f" {type(instance).__name__}.{attribute}.of(key)."
         )
@@ -59,16 +72,23 @@ class AttachedCounter:
     attribute: str
     instance: Model | None = field(default=None, repr=False, compare=False)
 
+    def __str__(self) -> str:
+        """Return the count as a template shows a number: `{{ article.views }}`.
+
+        A dash, and a line in the log, where it cannot be told.
+        """
+        count = self.count_for_page()
+        return UNKNOWN if count is None else str(localize(count))
+
     def add(
         self,
         delta: int = 1,
         *,
-        token: str | None = None,
+        token: GivenToken | None = None,
         generation_time: datetime | None = None,
     ) -> Recorded:
         """Add to it, as `recording.add`: with the caller's transaction, or at once."""
-        if self.instance is not None:
-            self.instance.__dict__.get(_LOADED, {}).pop(self.attribute, None)
+        self._loaded.pop(self.attribute, None)
         return recording.add(
             namespace=self.namespace,
             name=self.name,
@@ -80,10 +100,22 @@ class AttachedCounter:
     @property
     def count(self) -> int:
         """The count that `with_counts` has read, or else one look-up's."""
-        loaded: Reading | None = None
-        if self.instance is not None:
-            loaded = self.instance.__dict__.get(_LOADED, {}).get(self.attribute)
-        return (loaded or self.read()).count
+        return (self._loaded.get(self.attribute) or self.read()).count
+
+    def count_for_page(self, *, accuracy: str | None = None) -> int | None:
+        """Return the count, None where it cannot be told: it never breaks a page."""
+        if accuracy is None and self.attribute in self._loaded:
+            loaded = self._loaded[self.attribute]
+            return None if loaded is None else loaded.count
+        return if_told(lambda: self.read(accuracy=accuracy).count)
+
+    @property
+    def _loaded(self) -> dict[str, Reading | None]:
+        """What was read for the object; None for a count that could not be told."""
+        if self.instance is None:
+            return {}
+        loaded: dict[str, Reading | None] = self.instance.__dict__.get(_LOADED, {})
+        return loaded
 
     def read(self, *, accuracy: str | None = None) -> Reading:
         """Read it now, as `reading.get`; 0 where nothing was added to it yet."""
@@ -142,6 +174,9 @@ class CounterField:
         if instance._state.adding:
             raise NotSaved(instance, self.attribute)
         key = getattr(instance, _named_for(self.declared_in, owner)._meta.pk.attname)
+        # Django takes the key away from an object that it deletes.
+        if key is None:
+            raise NotSaved(instance, self.attribute)
         return self._attached(owner, key, instance)
 
     def __set__(self, instance: Model, value: object) -> None:
@@ -150,15 +185,22 @@ class CounterField:
         )
 
     def of(self, key: object) -> AttachedCounter:
-        """Return the counter of the object with this primary key, without reading it."""
+        """Return the counter of the object with this primary key, without reading it.
+
+        The key is converted as the primary key's field does it: "042" is 42. Raises
+        InvalidValue for what is no key of this model.
+        """
         return self._attached(self.owner, key)
 
     def _attached(
         self, model: type[Any], key: object, instance: Model | None = None
     ) -> AttachedCounter:
-        label = self.label or _named_for(self.declared_in, model)._meta.label_lower
-        name = f"{label}:{key}:{self.attribute}"
-        return AttachedCounter(self.namespace, name, self.attribute, instance)
+        named_for = _named_for(self.declared_in, model)
+        label = self.label or named_for._meta.label_lower
+        name = f"{label}:{_key_of(named_for, key)}:{self.attribute}"
+        return AttachedCounter(
+            self.namespace, names.normalized(name), self.attribute, instance
+        )
 
     def _seen_from(self, owner: type[Any]) -> Self:
         seen = copy(self)
@@ -187,6 +229,57 @@ def _named_for(declared_in: type[Any], model: type[Any]) -> Any:
     return concrete[-1]._meta.concrete_model
 
 
+def _key_of(model: type[Any], key: object) -> object:
+    """Return a primary key as the database has it; raise InvalidValue for what is none."""
+    field = model._meta.pk
+    if isinstance(key, model):
+        key = getattr(key, field.attname)
+    try:
+        if isinstance(field, CompositePrimaryKey):
+            return _parts_of(model, key)
+        return _converted(field, key)
+    except (ValidationError, TypeError, ValueError, OverflowError) as error:
+        raise InvalidValue(
+            "key",
+            key,
+            f"a primary key of {model._meta.label} ({type(field).__name__})",
+        ) from error
+
+
+def _parts_of(model: type[Any], key: object) -> tuple[object, ...]:
+    if not isinstance(key, tuple):
+        raise TypeError(key)
+    fields = model._meta.pk_fields
+    return tuple(_converted(*pair) for pair in zip(fields, key, strict=True))
+
+
+def _converted(field: Field[Any, Any], key: object) -> object:
+    """Convert a key as the field does; raise for what it would bend into another key."""
+    if key is None or isinstance(key, bool | Model):
+        raise TypeError(key)
+    converted = field.to_python(key)
+    # A text field takes the text of any object, an integer field the whole part of 42.5.
+    if isinstance(converted, str) and not isinstance(key, str | int | UUID):
+        raise TypeError(key)
+    if isinstance(key, float | Decimal) and converted != key:
+        raise ValueError(key)
+    # The text itself, where a subclass such as an Enum is shown otherwise.
+    return str.__str__(converted) if isinstance(converted, str) else converted
+
+
+def if_told(read: Callable[[], T]) -> T | None:
+    """Return what is read for a page, None with a line in the log where it cannot be."""
+    try:
+        if connections[DEFAULT_DB_ALIAS].in_atomic_block:
+            # A failed statement would spoil the block for the rest of the page.
+            with transaction.atomic():
+                return read()
+        return read()
+    except (CountersError, DatabaseFault) as error:
+        logger.warning("A page shows a dash in place of a count: %s", error)
+        return None
+
+
 def with_counts(objects: Iterable[M], *attributes: str) -> list[M]:
     """Read the counts of all these objects in one query; return the objects.
 
@@ -196,9 +289,26 @@ def with_counts(objects: Iterable[M], *attributes: str) -> list[M]:
     """
     found = list(objects)
     counters: list[tuple[M, AttachedCounter]] = [
-        (one, getattr(one, attribute)) for one in found for attribute in attributes
+        (one, _counter_of(one, attribute)) for one in found for attribute in attributes
     ]
     readings = get_many([CounterName(of.namespace, of.name) for _, of in counters])
     for (one, counter), read in zip(counters, readings, strict=True):
         one.__dict__.setdefault(_LOADED, {})[counter.attribute] = read
     return found
+
+
+def _counter_of(instance: object, attribute: str) -> AttachedCounter:
+    counter = getattr(instance, attribute, None)
+    if not isinstance(counter, AttachedCounter):
+        raise InvalidValue(
+            "attribute", attribute, f"a CounterField of {type(instance).__name__}"
+        )
+    return counter
+
+
+def with_counts_for_page(objects: Iterable[M], *attributes: str) -> None:
+    """As `with_counts`; where the counts cannot be told the page shows dashes."""
+    found = list(objects)
+    if if_told(lambda: with_counts(found, *attributes)) is None:
+        for one in found:
+            one.__dict__.setdefault(_LOADED, {}).update(dict.fromkeys(attributes))

@@ -41,7 +41,7 @@ def clear(
     *,
     namespace: str,
     name: str,
-    token: str | None = None,
+    token: tokens.GivenToken | None = None,
     generation_time: datetime | None = None,
 ) -> Cleared:
     """Set the count to 0; a repeat of the token changes nothing.
@@ -60,7 +60,7 @@ def clear(
     parsed = (
         tokens.new(generation_time)
         if token is None
-        else tokens.parse(token, generation_time)
+        else tokens.parse(tokens.as_text(token), generation_time)
     )
     event_time = parsed.event_time or now
     namespaces.check_event_time(found, event_time, now)

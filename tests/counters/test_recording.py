@@ -3,7 +3,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import time_machine
@@ -20,6 +20,7 @@ from counters.errors import (
 )
 from counters.models import Claim, Event, LastWrite, Namespace
 from counters.repeats import Recorded
+from rollups import clearing
 
 pytestmark = pytest.mark.usefixtures("triggers")
 
@@ -377,10 +378,42 @@ def test_add__names_an_unknown_namespace(db: None, name: str) -> None:
         recording.add(namespace=name, name="hits")
 
 
-@pytest.mark.parametrize("token", ["", "x" * 256, "a\0b", "\ud800", 7, True])
+@pytest.mark.parametrize(
+    "token",
+    ["", "x" * 256, "a\0b", "\ud800", True, False, 7.0, b"7", 10**255, ["7"]],
+)
 def test_add__refuses_what_is_no_token(namespace: Namespace, token: object) -> None:
     with pytest.raises(InvalidValue, match=r"^token: "):
         recording.add(namespace="test", name="hits", token=token)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("token", "text"),
+    [
+        (17, "17"),
+        (-3, "-3"),
+        (0, "0"),
+        (10**254, str(10**254)),
+        (
+            UUID("6F9619FF-8B86-4011-B42D-00C04FC964FF"),
+            "6f9619ff-8b86-4011-b42d-00c04fc964ff",
+        ),
+    ],
+)
+def test_add__takes_numbers_and_uuids_as_tokens(
+    namespace: Namespace, token: int | UUID, text: str
+) -> None:
+    first = recording.add(namespace="test", name="hits", token=token)
+    again = recording.add(namespace="test", name="hits", token=text)
+    [batch] = recording.add_many([recording.NewEvent("test", "hits", token=token)])
+    cleared = clearing.clear(namespace="test", name="hits", token=token)
+    repeat = clearing.clear(namespace="test", name="hits", token=text)
+
+    assert first.token == again.token == batch.token == cleared.token == text
+    assert not first.duplicate
+    assert again.duplicate
+    assert batch.duplicate
+    assert repeat.duplicate
 
 
 def test_add__sees_a_changed_namespace_at_once_in_this_process(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.apps import apps
@@ -11,11 +15,19 @@ from django.contrib.auth.models import Group
 from django.core.cache import cache
 from django.db import connection, models, transaction
 from django.db.models.signals import post_delete
+from django.template import Context, Template
 from django.test.utils import CaptureQueriesContext, isolate_apps
+from django.utils.formats import localize
 
+from counters.errors import InvalidValue
 from counters.models import Counter, Namespace
 from rollups import declared
-from rollups.attaching import CounterField, NotSaved, with_counts
+from rollups.attaching import (
+    CounterField,
+    NotSaved,
+    with_counts,
+    with_counts_for_page,
+)
 from rollups.folding import fold
 
 pytestmark = pytest.mark.usefixtures("triggers")
@@ -101,6 +113,153 @@ def test_counter__cannot_be_set(team: Any) -> None:
         team.visits = 3
 
 
+@isolate_apps("tests")
+def keyed_by(key: models.Field[Any, Any], **attributes: Any) -> Any:
+    """Return a model whose primary key is this field."""
+
+    class Meta:
+        app_label = "tests"
+
+    body = {
+        "__module__": __name__,
+        "Meta": Meta,
+        "key": key,
+        "hits": CounterField(namespace="test", label="thing"),
+    }
+    return type("Thing", (models.Model,), body | attributes)
+
+
+UUID_TEXT = "019b76da-a800-7000-8000-0123456789ab"
+
+
+class Size(enum.Enum):
+    BIG = "big"
+
+
+class Colour(str, enum.Enum):  # noqa: UP042
+    RED = "red"
+
+
+class Slug:
+    def __str__(self) -> str:
+        return "a-title"
+
+
+@pytest.mark.parametrize(
+    ("field", "key", "kept"),
+    [
+        (models.BigAutoField, 42, "42"),
+        (models.BigAutoField, "42", "42"),
+        (models.BigAutoField, "042", "42"),
+        (models.BigAutoField, " 42", "42"),
+        (models.BigAutoField, 42.0, "42"),
+        (models.BigAutoField, Decimal("42.0"), "42"),
+        (models.UUIDField, UUID_TEXT, UUID_TEXT),
+        (models.UUIDField, UUID_TEXT.upper(), UUID_TEXT),
+        (models.UUIDField, UUID_TEXT.replace("-", ""), UUID_TEXT),
+        (models.UUIDField, UUID(UUID_TEXT), UUID_TEXT),
+        (models.CharField, "042", "042"),
+        (models.CharField, 42, "42"),
+        (models.CharField, UUID(UUID_TEXT), UUID_TEXT),
+        (models.CharField, Colour.RED, "red"),
+        (models.CharField, "cafe\u0301", "caf\u00e9"),
+        (models.DateField, "2026-01-31", "2026-01-31"),
+        (models.DateField, date(2026, 1, 31), "2026-01-31"),
+    ],
+)
+def test_of__converts_a_key_as_its_field_does(
+    field: type[models.Field[Any, Any]], key: object, kept: str
+) -> None:
+    model = keyed_by(field(primary_key=True))
+    saved = model(key=key)
+    saved._state.adding = False
+
+    assert model.hits.of(key).name == f"thing:{kept}:hits"
+    assert model.hits.of(saved) == saved.hits == model.hits.of(key)
+
+
+@pytest.mark.parametrize("field", [models.BigAutoField, models.CharField])
+@pytest.mark.parametrize("key", [None, True, Size.BIG, Slug(), [42], ("42",), Group()])
+def test_of__refuses_what_is_no_key(
+    field: type[models.Field[Any, Any]], key: object
+) -> None:
+    model = keyed_by(field(primary_key=True))
+
+    with pytest.raises(
+        InvalidValue, match=r"is not a primary key of tests\.Thing"
+    ) as no:
+        model.hits.of(key)
+    assert no.value.field == "key"
+
+
+@pytest.mark.parametrize(
+    "key", ["42.5", 42.5, Decimal("42.5"), "x", "", float("nan"), float("inf")]
+)
+def test_of__refuses_what_would_become_another_key(key: object) -> None:
+    with pytest.raises(InvalidValue, match=r"not a primary key .*\(BigAutoField\)"):
+        keyed_by(models.BigAutoField(primary_key=True)).hits.of(key)
+
+
+def test_of__converts_each_part_of_a_composite_key() -> None:
+    model = keyed_by(
+        models.IntegerField(),
+        pk=models.CompositePrimaryKey("key", "slug"),
+        slug=models.SlugField(),
+    )
+    saved = model(key="042", slug="a")
+    saved._state.adding = False
+
+    assert model.hits.of(("042", "a")).name == "thing:(42, 'a'):hits"
+    assert saved.hits == model.hits.of((42, "a")) == model.hits.of(saved)
+    for wrong in (42, (42,), (42, None)):
+        with pytest.raises(InvalidValue, match="is not a primary key"):
+            model.hits.of(wrong)
+
+
+@isolate_apps("tests")
+def test_of__follows_a_key_to_the_field_that_it_points_at() -> None:
+    class Article(models.Model):
+        slug = models.SlugField(unique=True)
+
+        class Meta:
+            app_label = "tests"
+
+    class Page(models.Model):
+        article = models.OneToOneField(
+            Article, models.CASCADE, to_field="slug", primary_key=True
+        )
+        hits = CounterField(namespace="test")
+
+        class Meta:
+            app_label = "tests"
+
+    page = Page(article=Article(slug="042"))
+    page._state.adding = False
+
+    assert page.hits.name == Page.hits.of("042").name == "tests.page:042:hits"
+    with pytest.raises(InvalidValue, match=r"not a primary key of tests\.Page"):
+        Page.hits.of(Article(slug="042"))
+
+
+def test_counter__of_a_deleted_object_is_an_error(team: Any) -> None:
+    team.delete()
+
+    with pytest.raises(NotSaved, match="not in the database"):
+        _ = team.visits
+
+
+def test_counter__takes_tokens_of_orders(team: Any) -> None:
+    order = UUID(UUID_TEXT.replace("-7", "-4"))
+
+    first = team.visits.add(5, token=17)
+    again = team.visits.add(5, token="17")
+    of_order = team.visits.add(2, token=order)
+
+    assert (first.token, first.duplicate, again.duplicate) == ("17", False, True)
+    assert of_order.token == str(order)
+    assert team.visits.read(accuracy="accurate").count == 7
+
+
 def test_class__gives_the_field_itself() -> None:
     assert isinstance(Team.visits, CounterField)
     assert {field.attribute for field in declared.fields_of(Team)} == {"visits", "wins"}
@@ -178,6 +337,58 @@ def test_with_counts__triggers_what_is_pending(
     with_counts([team], "visits", "wins")
 
     assert triggers == [[counter_id]]
+
+
+def test_with_counts__refuses_what_is_no_counter(team: Any) -> None:
+    with pytest.raises(InvalidValue, match="'name' is not a CounterField of Team"):
+        with_counts([team], "visits", "name")
+
+
+def test_text__is_the_count_that_was_loaded(team: Any) -> None:
+    team.visits.add(1234)
+    fold_all()
+    with_counts([team], "visits")
+
+    with CaptureQueriesContext(connection) as queries:
+        page = Template("{{ team.visits }}").render(Context({"team": team}))
+
+    assert (page, len(queries)) == ("1234", 0)
+    team.visits.add()
+    assert str(team.visits) == "1234"
+
+
+def test_text__is_grouped_as_django_groups_numbers(team: Any, settings: Any) -> None:
+    settings.USE_THOUSAND_SEPARATOR = True
+    team.visits.add(1234)
+    fold_all()
+
+    assert str(team.visits) == localize(1234) == "1,234"
+
+
+def test_text__of_an_object_that_is_not_saved_is_empty() -> None:
+    page = Template("[{{ team.visits }}]").render(Context({"team": Team(name="red")}))
+
+    assert page == "[]"
+
+
+def test_page__shows_a_dash_where_the_database_fails(
+    team: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the caller's transaction, which the rest of the page still needs."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE rollups_rollup RENAME TO gone")
+
+        assert str(team.visits) == "–"  # noqa: RUF001
+        with_counts_for_page([team], "visits", "wins")
+        with CaptureQueriesContext(connection) as queries:
+            assert (str(team.visits), str(team.wins)) == ("–", "–")  # noqa: RUF001
+        assert Team.objects.get() == team
+        transaction.set_rollback(True)
+
+    assert len(queries) == 0
+    assert len(caplog.records) == 2
+    assert team.visits.count == 0
 
 
 def test_with_counts__of_nothing_asks_nobody(db: None) -> None:
