@@ -14,3 +14,5 @@ class CountersConfig(AppConfig):
     def ready(self) -> None:
         import_module("counters.receivers")
         import_module("counters.checks")
+        # In place before anything can fork.
+        import_module("counters.forking")

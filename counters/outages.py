@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 from django.db import InterfaceError, InternalError, OperationalError, connection
@@ -10,9 +9,11 @@ from psycopg import Error as DriverError
 from psycopg import errors
 from psycopg_pool import PoolTimeout, TooManyRequests
 
+from counters import forking
+
 # One failure empties the pool; those of requests that failed with it find it done.
 _DRAIN_EVERY_SECONDS = 1.0
-_draining = threading.Lock()
+_draining = forking.lock()
 _drained_at = -_DRAIN_EVERY_SECONDS
 
 

@@ -6,12 +6,12 @@ Each process writes its own files in ROLLUPS_METRICS_DIR (prometheus_client's mu
 
 from __future__ import annotations
 
-import os
-import threading
 from collections import Counter as TallyOf
 from collections.abc import Mapping
 
 from prometheus_client import Counter, Gauge, Histogram
+
+from counters import forking
 
 ADDS = Counter("counters_adds", "Events that were recorded and committed.")
 REQUESTED = Counter(
@@ -76,15 +76,10 @@ SWEEPS = Counter("rollups_sweeps", "Sweeps that looked for pending counters.")
 
 # Prometheus' client guards its files by a lock that a fork may copy while it is held; no
 # process could count any more. So every change is made under ours, which no fork copies.
-_changing = threading.Lock()
-os.register_at_fork(
-    before=_changing.acquire,
-    after_in_parent=_changing.release,
-    after_in_child=_changing.release,
-)
+_changing = forking.lock()
 # This process's own share of what workers count, for rollups.presence; a child has its own.
 _own: TallyOf[str] = TallyOf()
-os.register_at_fork(after_in_child=_own.clear)
+forking.in_child(_own.clear)
 _TRIGGERS = {
     "requested": REQUESTED,
     "coalesced": COALESCED,

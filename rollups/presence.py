@@ -13,11 +13,14 @@ import threading
 from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
+from django.core.signals import request_started
 from django.db import connection
 from psycopg.types.json import Jsonb
 
+from counters import forking
 from counters.statements import affect
 from rollups import metrics, publisher
 from rollups.models import Process
@@ -92,12 +95,31 @@ class Reporter:
 _reporter: Reporter | None = None
 
 
+_starting = forking.lock()
+
+
 def start(role: str) -> None:
-    """Report this process from now on, and those that it forks into; once is enough."""
+    """Report this process from now on; its children call this themselves."""
     global _reporter
-    if _reporter is None:
-        _reporter = Reporter(role)
-        _reporter.start()
+    if _reporter is not None:
+        return
+    with _starting:
+        if _reporter is None:
+            _reporter = Reporter(role)
+            _reporter.start()
+
+
+def start_with_first_request() -> None:
+    """Report this process as a web server once it serves.
+
+    Not at load time: a server may load the application before it forks, and a thread that
+    holds a connection to the database does not survive that.
+    """
+    request_started.connect(_report_web)
+
+
+def _report_web(**_: Any) -> None:
+    start("web")
 
 
 def forget_silent() -> None:
@@ -115,12 +137,8 @@ def _less(numbers: Counter[str], base: Counter[str]) -> dict[str, int]:
     return {name: count - base[name] for name, count in numbers.items()}
 
 
-def _start_afresh() -> None:
-    """After a fork, in the child: the parent's thread does not run here."""
+@forking.in_child
+def _forget_reporter() -> None:
+    """The parent's thread does not run in a child, which reports itself if it serves."""
     global _reporter
-    if _reporter is not None:
-        role, _reporter = _reporter.role, None
-        start(role)
-
-
-os.register_at_fork(after_in_child=_start_afresh)
+    _reporter = None

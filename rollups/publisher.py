@@ -8,7 +8,6 @@ touches a socket. A fork starts afresh: a child has its own set, thread and conn
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import Counter as TallyOf
@@ -17,6 +16,7 @@ from contextlib import suppress
 from itertools import islice
 from multiprocessing.util import Finalize
 
+from counters import forking
 from rollups import conf, metrics
 from rollups.breaker import Breaker
 from rollups.gathering import Gathering
@@ -301,6 +301,7 @@ def flush_at_exit() -> None:
     _publisher.flush(conf.trigger_exit_seconds())
 
 
+@forking.in_child
 def _start_afresh() -> None:
     """After a fork, in the child: what waits in the parent is the parent's to publish.
 
@@ -310,6 +311,3 @@ def _start_afresh() -> None:
     global _publisher
     breaker.reset()
     _publisher = Publisher(breaker)
-
-
-os.register_at_fork(after_in_child=_start_afresh)

@@ -1,0 +1,27 @@
+"""A host's WSGI module that uses the database, the cache and a counter at load time."""
+
+from __future__ import annotations
+
+import threading
+
+from django.core.cache import cache
+from django.db import connection
+
+from counters_project.wsgi import application
+from counters import recording
+
+__all__ = ["application"]
+
+
+def use_everything() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    cache.set("used at load", 1)
+    recording.add(namespace="demo", name="load")
+
+
+# In a thread too: whoever forks cannot reach the connections of that one.
+thread = threading.Thread(target=use_everything)
+thread.start()
+thread.join()
+use_everything()
