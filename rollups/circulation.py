@@ -90,6 +90,8 @@ def leave(counter_ids: Collection[int]) -> None:
     """Say that no message of them is on its way, and no fold has begun."""
     if not counter_ids:
         return
+    for counter_id in counter_ids:
+        _own_turns.pop(counter_id, None)
     try:
         cache.delete_many([_key(counter_id) for counter_id in counter_ids])
     except Exception as error:

@@ -8,7 +8,7 @@ from typing import Any
 from celery import shared_task
 
 from counters.errors import NotAnchored
-from rollups import message_check, working
+from rollups import circulation, message_check, working
 from rollups.fire_and_forget import FireAndForget
 from rollups.message_check import BadMessage
 
@@ -47,7 +47,7 @@ def rollup(
     except BadMessage as error:
         logger.error("Dropped a message of a wrong shape: %s.", error)
         return
-    for again in pending:
+    for number, again in enumerate(pending):
         try:
             rollup.apply_async(
                 args=[again.counter_ids],
@@ -59,4 +59,7 @@ def rollup(
         # Counted and logged by the publisher; the sweep finds what was not sent.
         except Exception as error:
             logger.debug("Not in circulation: %r", error)
+            # Their turns were taken for messages that will not come; new triggers may.
+            for unsent in pending[number:]:
+                circulation.leave(unsent.counter_ids)
             return

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from importlib import import_module
 
 from django.core.cache import cache
 from django.db import connection
 
 from counters_project.wsgi import application
-from counters import recording
 
 __all__ = ["application"]
+
+# Not imported above: it has models, and Django is set up by now.
+recording = import_module("counters.recording")
 
 
 def use_everything() -> None:

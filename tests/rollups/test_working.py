@@ -338,6 +338,29 @@ def test_task__ends_well_where_it_cannot_enqueue(
     rollup([4])
 
 
+@pytest.mark.parametrize("cache_works", [True, False])
+def test_task__gives_turns_back_where_it_cannot_enqueue(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, cache_works: bool
+) -> None:
+    settings.ROLLUPS_FOLD_REST_SECONDS = 60
+    first, second = add("first"), add("second")
+    fold([first, second])
+    add("first")
+    add("second")
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(rollup, "apply_async", fail)
+    if not cache_works:
+        monkeypatch.setattr("rollups.circulation.cache.get_many", fail)
+
+    rollup([first, second])
+
+    assert circulation.look_up([first, second]) == Circulating()
+    assert circulation.take_turn([first, second], 60) == [first, second]
+
+
 def test_failing_counter__does_not_hold_up_its_batch() -> None:
     broken = break_counter("broken")
     others = [add(f"c{i}") for i in range(20)]
