@@ -49,6 +49,7 @@ class Judgement:
     is_met: bool
 
 
+# "Many" is said with its number in the suite's own table: a quick run takes fewer.
 TARGETS = [
     Target(1, "add ÷ F, hot counter", "hot", "add, hot ÷ update_f, hot", "≥", 4),
     Target(1, "add ÷ L, hot counter", "hot", "add, hot ÷ bare_insert, hot", "≥", 0.7),
@@ -140,7 +141,7 @@ TARGETS = [
     ),
     Target(
         7,
-        "fold, 10 million kept events",
+        "fold, many kept events",
         "folding",
         "events/s, many kept",
         "≥",
@@ -150,7 +151,7 @@ TARGETS = [
     ),
     Target(
         8,
-        "sweep, a million counters ÷ a thousand",
+        "sweep, many counters ÷ a thousand",
         "sweeping",
         "many counters ÷ few",
         "≤",
@@ -176,7 +177,7 @@ TARGETS = [
     ),
     Target(
         9,
-        "eventual read, 10 million kept ÷ 1,000",
+        "eventual read, many kept events ÷ 1,000",
         "reading",
         "eventual, many kept ÷ few",
         "≤",
@@ -185,7 +186,7 @@ TARGETS = [
     ),
     Target(
         10,
-        "accurate read, 10 million kept ÷ 1,000, same pending",
+        "accurate read, many kept events ÷ 1,000, same pending",
         "reading",
         "accurate, many kept ÷ few, 1,000 pending",
         "≤",

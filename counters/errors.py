@@ -242,6 +242,11 @@ def stamp(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 event`, `2,000 events`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def span(length: timedelta) -> str:
     """Return a duration as a person would say it: `24 h`, `5 min`, `90 s`."""
     seconds = round(length.total_seconds())

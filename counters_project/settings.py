@@ -368,4 +368,6 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    # The client that the demo uses logs each request at INFO.
+    "loggers": {"httpx": {"level": "WARNING"}},
 }

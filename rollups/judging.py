@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from counters.errors import counted
 from rollups import conf
 from rollups.status import Status
 
@@ -55,12 +56,12 @@ def judge(status: Status, limits: Limits) -> list[Verdict]:
         Verdict(
             "healed",
             Level.WARNING if status.healed_lately >= limits.warn_healed else Level.OK,
-            f"sweeps healed {status.healed_lately} counter(s) in ten minutes",
+            f"sweeps healed {counted(status.healed_lately, 'counter')} in ten minutes",
         ),
         Verdict(
             "set apart",
             Level.WARNING if status.set_apart else Level.OK,
-            f"{status.set_apart} counter(s) cannot be folded"
+            f"{counted(status.set_apart, 'counter')} cannot be folded"
             + (", see rollups_failure" if status.set_apart else ""),
         ),
         Verdict(
@@ -79,7 +80,7 @@ def _lag(status: Status, limits: Limits) -> Verdict:
         level = Level.CRITICAL
     elif status.lag_seconds >= limits.warn_lag_seconds:
         level = Level.WARNING
-    says = f"{status.pending} counter(s) pending, the oldest for {status.lag_seconds:.1f} s"
+    says = f"{counted(status.pending, 'counter')} pending, the oldest for {status.lag_seconds:.1f} s"
     return Verdict("lag", level, says)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Now
 
+from counters.errors import counted
 from counters.fields import SnapshotField
 from counters.models import Counter
 
@@ -130,7 +131,7 @@ class Closing(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.events} events from {self.since} until {self.until}"
+        return f"{counted(self.events, 'event')} from {self.since} until {self.until}"
 
     @property
     def table(self) -> str:

@@ -17,6 +17,7 @@ from itertools import islice
 from multiprocessing.util import Finalize
 
 from counters import forking
+from counters.errors import counted
 from rollups import conf, metrics
 from rollups.breaker import Breaker
 from rollups.gathering import Gathering
@@ -265,11 +266,11 @@ class Publisher:
             cause = error.__cause__ or error
             self._settle(counters, self.tally.failed, type(cause).__name__)
             logger.warning(
-                "Trigger not sent (%s: %s); the sweep will find its %d counter(s)."
+                "Trigger not sent (%s: %s); the sweep will find its %s."
                 " No more triggers for %g s.",
                 type(cause).__name__,
                 error,
-                counters,
+                counted(counters, "counter"),
                 conf.trigger_pause_seconds(),
             )
             raise

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection
+from django.db.models import Max, Min
 
 from counters import best_effort, names, namespaces
 from counters.errors import CounterNotFound, InvalidValue, NotForBestEffort, stamp
 from counters.models import Counter, Namespace
 from counters.statements import fetch
-from rollups import trigger
+from rollups import models, trigger
 
 LENGTHS = {
     "minute": timedelta(minutes=1),
@@ -137,6 +138,14 @@ def get_total(
     if pending:
         trigger.request([counter_id])
     return Total(name, since, until, int(delta), events, as_of, pending)
+
+
+def span_of_data(counter: Counter) -> tuple[datetime, datetime] | None:
+    """Return the starts of the counter's first and last bucket; None where it has none."""
+    found = models.Bucket.objects.filter(counter_id=counter.pk).aggregate(
+        first=Min("bucket_at"), last=Max("bucket_at")
+    )
+    return (found["first"], found["last"]) if found["first"] else None
 
 
 def _length(namespace: Namespace, bucket: str) -> timedelta:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypedDict
 
-from counters.errors import span
+from counters.errors import counted, span
 from counters.importing.plan import Plan
 from counters.importing.running import Outcome
 from counters.models import Namespace
@@ -84,7 +84,7 @@ def _advice(summary: Summary, namespace: Namespace) -> list[str]:
         )
     if old := summary["older_than_retention"]:
         advice.append(
-            f"{old:,} events are older than the retention of namespace {namespace.name!r}"
+            f"{counted(old, 'event')} older than the retention of namespace {namespace.name!r}"
             f" ({span(namespace.retention)}). They count, but housekeeping may drop them"
             " once they are folded, and then importing them again counts again. To keep"
             " them, raise the retention."

@@ -18,6 +18,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.progress import Progress, ProgressColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -101,6 +102,14 @@ class TaughtCommand(BaseCommand):
 
 def _is_short_word(cell: str) -> bool:
     return len(cell) <= _SHORT_WORD and " " not in cell
+
+
+def progress_bar(*columns: ProgressColumn, hidden: bool = False) -> Progress:
+    """Return a bar on standard error; where that is no terminal it prints nothing."""
+    console = Console(stderr=True)
+    # Unless it is disabled, rich ends it with an empty line on what is no terminal.
+    disable = hidden or not console.is_terminal
+    return Progress(*columns, console=console, transient=True, disable=disable)
 
 
 def instant(text: str) -> datetime | None:

@@ -19,7 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from counters import tokens
-from counters.errors import CountersError
+from counters.errors import CountersError, counted
 from counters.models import Counter
 from rollups import auditing, clearing, failures
 from rollups.anchoring import anchored_only
@@ -114,7 +114,7 @@ def verify(model_admin: Any, request: HttpRequest, queryset: QuerySet[Counter]) 
     if not wrong:
         model_admin.message_user(
             request,
-            f"Recounted {len(audited)} counter(s) from their events: no difference.",
+            f"Recounted {counted(len(audited), 'counter')}: no difference.",
             messages.SUCCESS,
         )
 
@@ -132,7 +132,7 @@ def _ask_to_roll_up(
     back: str,
     kept: Iterable[tuple[str, Any]] = (),
 ) -> HttpResponseBase:
-    what = counters[0].name if len(counters) == 1 else f"{len(counters)} counters"
+    what = counters[0].name if len(counters) == 1 else counted(len(counters), "counter")
     return _ask(
         model_admin,
         request,
@@ -171,10 +171,15 @@ def _roll_up(model_admin: Any, request: HttpRequest, counters: list[Counter]) ->
         return
     events_of = {pk: events for fold in folds for pk, events in fold.events_of.items()}
     for counter in counters:
-        _log(request, counter, f"Rolled up: {events_of.get(counter.pk, 0):,} events.")
+        _log(
+            request,
+            counter,
+            f"Rolled up: {counted(events_of.get(counter.pk, 0), 'event')}.",
+        )
     model_admin.message_user(
         request,
-        f"Folded {sum(events_of.values()):,} event(s) of {len(counters)} counter(s).",
+        f"Folded {counted(sum(events_of.values()), 'event')} of"
+        f" {counted(len(counters), 'counter')}.",
         messages.SUCCESS,
     )
     missed = [one.name for one in counters if one.pk not in events_of]

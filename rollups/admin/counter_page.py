@@ -63,7 +63,7 @@ def _series(counter: Counter, per: str) -> dict[str, Any]:
     lengths = list(series.LENGTHS)
     offered = lengths[lengths.index(counter.namespace.bucket_size) :]
     bucket = per if per in offered else offered[0]
-    found = series.get(counter.namespace, counter.name, bucket=bucket, with_gaps=True)
+    found = _last_buckets_with_data(counter, bucket)
     form = _FORMATS[bucket]
     return {
         "per": bucket,
@@ -77,6 +77,21 @@ def _series(counter: Counter, per: str) -> dict[str, Any]:
         ),
         "buckets": [one for one in reversed(found.buckets) if one.events],
     }
+
+
+def _last_buckets_with_data(counter: Counter, bucket: str) -> series.Series:
+    """Return the last 60 buckets; where they are empty, those that end with the data."""
+    found = series.get(counter.namespace, counter.name, bucket=bucket, with_gaps=True)
+    span = series.span_of_data(counter)
+    if span is None or any(one.events for one in found.buckets):
+        return found
+    return series.get(
+        counter.namespace,
+        counter.name,
+        bucket=bucket,
+        until=span[1] + series.LENGTHS[bucket],
+        with_gaps=True,
+    )
 
 
 def _audit(counter: Counter) -> dict[str, Any]:

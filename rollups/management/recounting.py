@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TextColumn,
     TimeRemainingColumn,
 )
+
+from counters.management.taught import progress_bar
 
 _COLUMNS = (
     TextColumn("Recounting"),
@@ -25,10 +25,7 @@ _COLUMNS = (
 
 @contextmanager
 def recounting(counters: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar while it lasts; yield what sets how many counters are done.
-
-    Rich draws nothing where standard error is no terminal.
-    """
-    with Progress(*_COLUMNS, console=Console(stderr=True), transient=True) as bar:
+    """Show a bar while it lasts; yield what sets how many counters are done."""
+    with progress_bar(*_COLUMNS) as bar:
         task = bar.add_task("recounting", total=counters)
         yield lambda done: bar.update(task, completed=done)

@@ -35,4 +35,7 @@ def test_demo__is_exact_and_changes_nothing_again(service: Service) -> None:
     assert again.stdout.splitlines()[-1] == "exact: 194 of 194 counters", again
     assert "0 events added, 6,000 duplicates" in again.stdout
     assert (first.returncode, again.returncode) == (0, 0)
+    # A story for people: no line of a library's log.
+    assert "INFO" not in first.stdout + first.stderr
+    assert first.stderr == again.stderr == ""
     assert service.run_file.exists()

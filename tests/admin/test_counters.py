@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 from counters import recording
 from counters.models import Namespace
 from rollups import failures, folding, reading
-from rollups.models import Closing, Failure, Rollup, Sweep
+from rollups.models import Bucket, Closing, Failure, Rollup, Sweep
 
 pytestmark = pytest.mark.usefixtures("triggers")
 LIST = "/admin/counters/counter/"
@@ -39,6 +40,19 @@ def text(client: Client, path: str) -> str:
 
 def count() -> int:
     return reading.get(namespace="test", name="hits", accuracy="eventual").count
+
+
+def test_page__shows_the_buckets_that_have_data(admin: Client, add: Add) -> None:
+    """A count of last year has no bucket among the last sixty days."""
+    counter_id = add("old", 7, is_folded=True)
+    Bucket.objects.filter(counter_id=counter_id).update(
+        bucket_at=datetime(2013, 5, 1, tzinfo=UTC)
+    )
+
+    page = text(admin, f"{LIST}{counter_id}/change/?per=day")
+
+    assert "2013-05-01 UTC" in page
+    assert "<td>2013-05-01 00:00</td>" in page
 
 
 def test_list__shows_count_and_state(admin: Client, add: Add) -> None:
@@ -155,7 +169,7 @@ def test_roll_up__asks_folds_and_is_logged(admin: Client, add: Add) -> None:
     logged = LogEntry.objects.get()
     assert (logged.object_id, logged.change_message) == (
         str(counter_id),
-        "Rolled up: 1 events.",
+        "Rolled up: 1 event.",
     )
 
 
@@ -211,7 +225,7 @@ def test_verify__of_those_ticked(admin: Client, add: Add) -> None:
     Rollup.objects.update(total=8)
     wrong = admin.post(LIST, chosen, follow=True).content.decode()
 
-    assert "Recounted 1 counter(s) from their events: no difference." in right
+    assert "Recounted 1 counter: no difference." in right
     assert "The counter hits differs: its rollup says 8, its events 1" in wrong
 
 

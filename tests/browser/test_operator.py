@@ -83,7 +83,7 @@ def test_operator__finds_a_lagging_counter_sees_why_and_rolls_it_up(
     page.get_by_role("link", name="Verify").click()
     expect(page.get_by_text("no difference")).to_be_visible()
     page.get_by_role("link", name="Log", exact=True).click()
-    expect(page.get_by_text("Rolled up: 1 events.")).to_be_visible()
+    expect(page.get_by_text("Rolled up: 1 event.")).to_be_visible()
 
 
 @pytest.mark.usefixtures("counted")

@@ -16,6 +16,7 @@ from rest_framework.exceptions import AuthenticationFailed
 
 from counters import access, deleting, recording
 from counters.access import Rights
+from counters.management.taught import progress_bar
 from counters.models import Counter, Grant, Namespace
 from rollups import draining, reading
 
@@ -177,6 +178,19 @@ def test_list_counts__goes_beyond_a_page(
 
 
 @pytest.mark.usefixtures("seven")
+@pytest.mark.parametrize(
+    ("limit", "says"),
+    [("6", "The first 6 counters; there are more: give --limit.\n"), ("7", "")],
+)
+def test_list_counts__says_where_it_is_cut_off(limit: str, says: str) -> None:
+    err = StringIO()
+
+    call_command("list_counts", "test", "--limit", limit, stdout=StringIO(), stderr=err)
+
+    assert err.getvalue() == says
+
+
+@pytest.mark.usefixtures("seven")
 def test_series__draws_bars_for_people(run: Run, run_json: Any) -> None:
     plain = run("series", "test", "c3", "--bucket", "day")
     table = run("series", "test", "c3", "--bucket", "day", terminal=True)
@@ -185,6 +199,33 @@ def test_series__draws_bars_for_people(run: Run, run_json: Any) -> None:
     assert plain.split("\t")[1:] == ["3000", "1\n"]
     assert "█" * 10 in table
     assert len(body["buckets"]) == 60
+
+
+def test_series__says_where_the_data_lie_when_the_span_has_none(
+    committed_namespace: Namespace, triggers: list[list[int]]
+) -> None:
+    err = StringIO()
+    committed_namespace.accept_past = timedelta(days=36_500)
+    committed_namespace.retention = timedelta(days=36_500)
+    committed_namespace.save()
+    at = datetime(2013, 5, 1, 12, 30, tzinfo=UTC)
+    recording.add(namespace="test", name="old", generation_time=at)
+    call_command("series", "test", "old", stdout=StringIO(), stderr=err)
+    list(draining.drain())
+    call_command("series", "test", "old", stdout=StringIO(), stderr=err)
+
+    unfolded, folded = err.getvalue().splitlines()
+    assert unfolded.endswith("Nothing is folded yet.")
+    assert "the last 2013-05-01T12:30:00Z: give --from and --to." in folded
+
+
+def test_progress_bar__prints_nothing_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with progress_bar() as bar:
+        bar.add_task("fold", total=1)
+
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.usefixtures("db")

@@ -86,7 +86,8 @@ def test_image__holds_what_the_service_imports() -> None:
 
 
 def test_settings__that_files_set_are_read_by_the_service() -> None:
-    known = {variable.name for variable in settings.variables()}
+    # libpq reads the password by this name.
+    known = {variable.name for variable in settings.variables()} | {"PGPASSWORD"}
     compose = yaml.safe_load((OPS / "container/compose.yaml").read_text())
     [config, secret, owner] = yaml.safe_load_all(
         (OPS / "kubernetes/config.yaml").read_text()
@@ -183,3 +184,12 @@ def test_commands__of_the_documents_have_the_options_of_make_run(
     told = _options(shlex.split(line)[1:])
 
     assert told.items() <= wanted.items()
+
+
+def test_compose_file__takes_any_password() -> None:
+    """In a URL some characters of it would have to be encoded."""
+    text = (OPS / "container/compose.yaml").read_text()
+    service = yaml.safe_load(text)["x-service"]["environment"]
+
+    assert "POSTGRES_PASSWORD" not in service["DATABASE_URL"]
+    assert service["PGPASSWORD"].startswith("${POSTGRES_PASSWORD")

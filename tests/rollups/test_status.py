@@ -14,6 +14,7 @@ from counters import recording
 from counters.models import Namespace
 from rollups import failures, judging
 from rollups.judging import Level, Limits, judge
+from rollups.management.commands import rollup_status
 from rollups.status import Status, measure
 from rollups.sweeping import sweep
 
@@ -82,7 +83,7 @@ def test_status__of_a_service_that_is_well(
     code, said = ask()
 
     assert code == 0
-    assert said.startswith("OK - 0 counter(s) pending")
+    assert said.startswith("OK - 0 counters pending")
 
 
 def test_status__warns_of_a_counter_that_cannot_be_folded(
@@ -94,7 +95,7 @@ def test_status__warns_of_a_counter_that_cannot_be_folded(
     code, said = ask()
 
     assert code == 1
-    assert said == "WARNING - 1 counter(s) cannot be folded, see rollups_failure\n"
+    assert said == "WARNING - 1 counter cannot be folded, see rollups_failure\n"
 
 
 def test_status__is_critical_beyond_the_given_lag(
@@ -119,6 +120,16 @@ def test_status__is_critical_where_the_database_does_not_answer(
     monkeypatch.setattr("rollups.management.commands.rollup_status.measure", fail)
 
     assert ask() == (2, "CRITICAL - the database does not answer: gone\n")
+
+
+@pytest.mark.parametrize("words", [["--warn-lag", "soon"], ["--nonsense"]])
+def test_status__is_unknown_after_wrong_usage(words: list[str]) -> None:
+    command = rollup_status.Command()
+
+    with pytest.raises(SystemExit) as ended:
+        command.run_from_argv(["manage.py", "rollup_status", *words])
+
+    assert ended.value.code == 3
 
 
 def test_measure__finds_pending_counters_and_sweeps(

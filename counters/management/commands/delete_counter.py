@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from counters import deleting
+from counters.errors import counted
 from counters.management.taught import (
     TaughtCommand,
     add_confirm_options,
@@ -41,5 +42,5 @@ exit codes: 0 deleted; 1 not confirmed, or no such counter; 2 wrong usage
             self.write_json({"counters": deleted.counters, "events": deleted.events})
         else:
             self.stdout.write(
-                f"Deleted {namespace}/{name} with {deleted.events:,} events."
+                f"Deleted {namespace}/{name} with {counted(deleted.events, 'event')}."
             )

@@ -5,15 +5,16 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
 from counters import deleting, namespaces
 from counters.deleting import Deleted
+from counters.errors import counted
 from counters.management.taught import (
     TaughtCommand,
     add_confirm_options,
     add_json_option,
+    progress_bar,
 )
 from counters.models import Counter
 
@@ -39,15 +40,15 @@ exit codes: 0 deleted; 1 not confirmed, or no such namespace; 2 wrong usage
     def handle(self, *args: Any, **options: Any) -> None:
         namespace = namespaces.get(options["name"])
         number = Counter.objects.filter(namespace=namespace).count()
-        what = f"the namespace {namespace.name} with {number:,} counters"
+        what = f"the namespace {namespace.name} with {counted(number, 'counter')}"
         confirm = self.confirmed(namespace.name, what, options)
         deleted = _delete(namespace.name, confirm, number)
         if options["json"]:
             self.write_json({"counters": deleted.counters, "events": deleted.events})
         else:
             self.stdout.write(
-                f"Deleted {namespace.name} with {deleted.counters:,} counters and"
-                f" {deleted.events:,} events."
+                f"Deleted {namespace.name} with {counted(deleted.counters, 'counter')} and"
+                f" {counted(deleted.events, 'event')}."
             )
 
 
@@ -58,8 +59,7 @@ def _delete(name: str, confirm: str, number: int) -> Deleted:
         MofNCompleteColumn(),
         TextColumn("counters"),
     )
-    # Rich draws nothing where standard error is no terminal.
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with progress_bar(*columns) as progress:
         bar = progress.add_task("delete", total=number)
         return deleting.delete_namespace(
             name,

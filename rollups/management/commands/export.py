@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from django.core.management.base import CommandError
-from rich.console import Console
 from rich.progress import (
-    Progress,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
 )
 
 from counters import namespaces
-from counters.management.taught import TaughtCommand, instant
+from counters.management.taught import TaughtCommand, instant, progress_bar
 from rollups import exporting
 from rollups.export_formats import FORMATS, open_writer
 
@@ -54,7 +52,8 @@ exit codes: 0 exported; 1 refused, with the reason; 2 wrong usage; 130 Ctrl-C, n
             dest="since",
             type=instant,
             metavar="INSTANT",
-            help="the first instant (default: that of the oldest kept)",
+            help="the first instant, with its UTC offset, such as 2026-01-31T00:00Z"
+            " (default: that of the oldest kept)",
         )
         parser.add_argument(
             "--to",
@@ -126,9 +125,6 @@ def _bar(what: str, *, hidden: bool) -> Iterator[Any]:
         TextColumn("{task.completed:,} rows"),
         TimeElapsedColumn(),
     )
-    # Rich draws nothing where standard error is no terminal.
-    with Progress(
-        *columns, console=Console(stderr=True), transient=True, disable=hidden
-    ) as progress:
+    with progress_bar(*columns, hidden=hidden) as progress:
         task = progress.add_task(what, total=None)
         yield lambda rows: progress.advance(task, rows)

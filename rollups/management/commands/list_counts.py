@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from counters import namespaces
-from counters.errors import stamp
+from counters.errors import counted, stamp
 from counters.management.taught import TaughtCommand, add_json_option
 from counters.models import Namespace
 from rollups import listing
@@ -56,12 +56,21 @@ exit codes: 0 listed; 1 no such namespace, or a best-effort one; 2 wrong usage
         add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        readings = _readings(
-            namespaces.get(options["namespace"]),
-            options["ordering"],
-            options["search"],
-            options["limit"],
+        # One more than is shown tells whether there are more.
+        found = list(
+            _readings(
+                namespaces.get(options["namespace"]),
+                options["ordering"],
+                options["search"],
+                options["limit"] + 1,
+            )
         )
+        readings = found[: options["limit"]]
+        if len(found) > len(readings):
+            self.stderr.write(
+                f"The first {counted(len(readings), 'counter')}; there are more:"
+                " give --limit."
+            )
         if options["json"]:
             self.write_json([reading_body(one) for one in readings])
             return

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from counters.errors import counted
 from counters.management.taught import TaughtCommand, add_json_option
 from counters.models import Counter
 from rollups import anchoring
@@ -46,7 +47,8 @@ Broken off, start it again. A physical backup or a replica needs none of it.
             self.write_json({"counters": done.counters, "events": done.events})
         else:
             self.stdout.write(
-                f"Reanchored {done.counters:,} counters from {done.events:,} events."
+                f"Reanchored {counted(done.counters, 'counter')} from"
+                f" {counted(done.events, 'event')}."
             )
 
 

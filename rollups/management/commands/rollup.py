@@ -9,10 +9,10 @@ from types import FrameType
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
-from counters.management.taught import TaughtCommand
+from counters.errors import counted
+from counters.management.taught import TaughtCommand, progress_bar
 from rollups import lagging
 from rollups.draining import drain
 
@@ -50,7 +50,9 @@ examples:
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["watch"]:
             counters, events = self._drain_with_progress()
-            self.stdout.write(f"Folded {events:,} events of {counters:,} counters.")
+            self.stdout.write(
+                f"Folded {counted(events, 'event')} of {counted(counters, 'counter')}."
+            )
             return
         # A service manager stops this as Ctrl-C does.
         signal.signal(signal.SIGTERM, _interrupt)
@@ -71,7 +73,7 @@ examples:
                 connection.close()
                 events = 0
             if events and self.verbosity > 1:
-                self.stdout.write(f"Folded {events:,} events.")
+                self.stdout.write(f"Folded {counted(events, 'event')}.")
             time.sleep(pause_seconds)
 
     def _drain_with_progress(self) -> tuple[int, int]:
@@ -82,10 +84,7 @@ examples:
             MofNCompleteColumn(),
             TextColumn("counters"),
         )
-        # Rich draws nothing where standard error is no terminal.
-        with Progress(
-            *columns, console=Console(stderr=True), transient=True
-        ) as progress:
+        with progress_bar(*columns) as progress:
             bar = progress.add_task("fold", total=lagging.measure().pending)
             for step in drain():
                 counters += step.counters

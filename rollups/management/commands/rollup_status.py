@@ -17,6 +17,7 @@ from rollups.judging import Level, Limits
 from rollups.management.commands.rollup import seconds
 from rollups.status import measure
 
+UNKNOWN = 3
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.CRITICAL: "red"}
 
 
@@ -28,8 +29,8 @@ examples:
   manage.py rollup_status --warn-lag 10 --critical-lag 60
   manage.py rollup_status --json | jq .lag_seconds
 
-exit codes, as Nagios has them: 0 OK; 1 WARNING; 2 CRITICAL, or the database does not
-answer
+exit codes, by the convention of Nagios: 0 OK; 1 WARNING; 2 CRITICAL, or the database does
+not answer; 3 UNKNOWN: wrong usage
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -57,7 +58,18 @@ answer
         )
         parser.add_argument("--json", action="store_true", help="answer as JSON")
 
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Exit with UNKNOWN for wrong usage: monitoring reads argparse's 2 as CRITICAL."""
+        self._is_measuring = False
+        try:
+            super().run_from_argv(argv)
+        except SystemExit as end:
+            if end.code == 2 and not self._is_measuring:
+                sys.exit(UNKNOWN)
+            raise
+
     def handle(self, *args: Any, **options: Any) -> None:
+        self._is_measuring = True
         limits = Limits(
             warn_lag_seconds=options["warn_lag"],
             critical_lag_seconds=options["critical_lag"],

@@ -9,8 +9,10 @@ from typing import Any
 from counters import namespaces
 from counters.errors import stamp
 from counters.management.taught import TaughtCommand, add_json_option, instant
+from counters.models import Counter, Namespace
 from rollups import series
 from rollups.api.shapes import series_body
+from rollups.series import Series
 
 BAR_WIDTH = 30
 EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -38,9 +40,20 @@ exit codes: 0 read; 1 refused, with the reason; 2 wrong usage
             choices=[*series.LENGTHS],
             help="at least the namespace's bucket size, which is the default",
         )
-        parser.add_argument("--from", dest="since", type=instant, metavar="INSTANT")
         parser.add_argument(
-            "--to", dest="until", type=instant, metavar="INSTANT", help="not included"
+            "--from",
+            dest="since",
+            type=instant,
+            metavar="INSTANT",
+            help="the first instant, with its UTC offset, such as 2026-01-31T00:00Z"
+            " (default: 60 buckets before the end)",
+        )
+        parser.add_argument(
+            "--to",
+            dest="until",
+            type=instant,
+            metavar="INSTANT",
+            help="the end, not included (default: now)",
         )
         parser.add_argument(
             "--gaps", action="store_true", help="also where nothing happened"
@@ -48,8 +61,9 @@ exit codes: 0 read; 1 refused, with the reason; 2 wrong usage
         add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        namespace = namespaces.get(options["namespace"])
         read = series.get(
-            namespaces.get(options["namespace"]),
+            namespace,
             options["name"],
             bucket=options["bucket"],
             since=options["since"],
@@ -59,6 +73,8 @@ exit codes: 0 read; 1 refused, with the reason; 2 wrong usage
         if options["json"]:
             self.write_json(series_body(read))
             return
+        if not read.buckets:
+            self.stderr.write(_nothing_there(read, namespace, options["name"]))
         rows = [
             (stamp(one.at), str(one.delta), str(one.events)) for one in read.buckets
         ]
@@ -70,6 +86,20 @@ exit codes: 0 read; 1 refused, with the reason; 2 wrong usage
             (read.bucket, "sum", "events", " " * BAR_WIDTH),
             [(*row, bar.ljust(BAR_WIDTH)) for row, bar in zip(rows, bars, strict=True)],
         )
+
+
+def _nothing_there(read: Series, namespace: Namespace, name: str) -> str:
+    """Return why the table is empty, and where the counter's data lie."""
+    empty = f"No events from {stamp(read.since)} to {stamp(read.until)}."
+    counter = Counter.objects.get(namespace=namespace, name=name)
+    span = series.span_of_data(counter)
+    if span is None:
+        return f"{empty} Nothing is folded yet."
+    first, last = span
+    return (
+        f"{empty} The first bucket with events is {stamp(first)}, the last {stamp(last)}:"
+        " give --from and --to."
+    )
 
 
 def _bars(values: list[int]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from counters import namespaces
+from counters.errors import counted
 from counters.management.taught import TaughtCommand
 from rollups import auditing
 from rollups.auditing import Audited
@@ -68,14 +69,14 @@ exit codes: 0 all right, or all repaired; 1 some counters differ; 2 wrong usage
     ) -> None:
         for one in different[:SHOWN]:
             self.stdout.write(
-                f"{one.namespace}/{one.name}: total {one.total:,} of {one.events:,} events;"
+                f"{one.namespace}/{one.name}: total {one.total:,} of {counted(one.events, 'event')};"
                 f" recounted {one.recounted_total:,} of {one.recounted_events:,}"
                 f" (off by {one.is_off_by:+,}); buckets {one.buckets_total:,}"
                 f" of {one.buckets_events:,}"
             )
         if len(different) > SHOWN:
             self.stdout.write(f"... and {len(different) - SHOWN:,} more")
-        summary = f"{audited:,} counters recounted, {len(different):,} differ"
+        summary = f"{counted(audited, 'counter')} recounted, {len(different):,} differ"
         if repaired:
             summary += f", {repaired:,} repaired"
         self.stdout.write(f"{summary}.")
