@@ -60,7 +60,8 @@ def check_event(
     now = now or datetime.now(UTC)
     event_time = parsed.event_time or now
     if not any_age:
-        namespaces.check_event_time(found, event_time, now)
+        carried = generation_time is None and parsed.event_time is not None
+        namespaces.check_event_time(found, event_time, now, carried=carried)
     return CheckedEvent(found, checked_name, parsed, event_time, checked_delta)
 
 

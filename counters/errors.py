@@ -192,15 +192,30 @@ class CounterNotFound(CountersError):
         )
 
 
+CARRIED = (
+    " It is the time that the UUIDv7 token carries. If the event has another time, send it as"
+    " generation_time with the token, the same in every repeat."
+)
+
+
 class OutsideAcceptWindow(CountersError):
     """The event's time lies outside what the namespace accepts."""
 
     code = "outside-accept-window"
 
-    def __init__(self, event_time: datetime, since: datetime, until: datetime) -> None:
+    def __init__(
+        self,
+        event_time: datetime,
+        since: datetime,
+        until: datetime,
+        *,
+        carried: bool = False,
+    ) -> None:
         super().__init__(
             f"event time {stamp(event_time)} is outside the accept window: this"
-            f" namespace takes events from {stamp(since)} to {stamp(until)}.",
+            f" namespace takes events from {stamp(since)} to {stamp(until)}."
+            + CARRIED
+            * carried,
             event_time=stamp(event_time),
             accepted_from=stamp(since),
             accepted_until=stamp(until),

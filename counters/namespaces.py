@@ -51,8 +51,13 @@ def forget_all() -> None:
     _memory.forget()
 
 
-def check_event_time(namespace: Namespace, event_time: datetime, now: datetime) -> None:
-    """Raise OutsideAcceptWindow unless the namespace takes an event of that time now."""
+def check_event_time(
+    namespace: Namespace, event_time: datetime, now: datetime, *, carried: bool = False
+) -> None:
+    """Raise OutsideAcceptWindow unless the namespace takes an event of that time now.
+
+    `carried` tells that the time is the token's own, which a generation time overrides.
+    """
     since, until = now - namespace.accept_past, now + namespace.accept_future
     if not since <= event_time <= until:
-        raise OutsideAcceptWindow(event_time, since, until)
+        raise OutsideAcceptWindow(event_time, since, until, carried=carried)

@@ -1,8 +1,9 @@
 """Idempotency tokens: any string names an event once per counter.
 
-A UUIDv7 (RFC 9562) carries the time at which the client made it; that is the event
-time. Any other token may come with a generation time. One without either is good for
-the whole accept window: its first event's time counts for every repeat.
+Any token may come with a generation time, which is the event's time. A UUIDv7 (RFC 9562)
+that comes without one carries the time at which it was made; that is the event's time. A
+token without either is good for the whole accept window: its first event's time counts for
+every repeat.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECA
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What Python code may give: the key of an order, say. The API takes text only.
 GivenToken = str | int | UUID
-# A client that sends both a UUIDv7 and a generation time may round one of them.
+# A client that sends a UUIDv7 together with the time at which it was made may round one of
+# them, and leave the time out of a repeat.
 AGREEMENT = timedelta(seconds=1)
 
 
@@ -60,7 +62,7 @@ def parse(text: object, generation_time: datetime | None = None) -> Token:
     if UUID_TEXT.fullmatch(text):
         uuid = UUID(text)
         if uuid.version == 7:
-            return Token(text, uuid, _agreed(uuid, generation_time))
+            return Token(text, uuid, _event_time(uuid, generation_time))
         return Token(text, uuid, generation_time)
     if not text.isprintable():
         raise InvalidValue("token", text, WANTED)
@@ -75,26 +77,25 @@ def digest(text: str) -> UUID:
     return _uuid(8, int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big"))
 
 
-def _agreed(uuid: UUID, generation_time: datetime | None) -> datetime:
-    """Return a UUIDv7's time; a generation time beside it must say the same.
+def _event_time(uuid: UUID, generation_time: datetime | None) -> datetime:
+    """Return the generation time, or else the time that the UUIDv7 carries.
 
-    Were the given time to win, a retry that leaves it out would be another event.
+    A UUIDv7 may be an order's primary key and much older than the event: only the client
+    knows. Where the two agree the carried one is taken: see AGREEMENT.
     """
     try:
         carried = EPOCH + timedelta(milliseconds=uuid.int >> 80)
     except OverflowError as error:
+        if generation_time is not None:
+            return generation_time
         raise InvalidValue(
             "token",
             str(uuid),
             "a UUIDv7 of our time: it carries one after the year 9999",
         ) from error
-    if generation_time is not None and abs(carried - generation_time) > AGREEMENT:
-        raise InvalidValue(
-            "generation_time",
-            generation_time.isoformat(),
-            f"the time that the UUIDv7 token carries, {carried.isoformat()}; leave it out",
-        )
-    return carried
+    if generation_time is None or abs(carried - generation_time) <= AGREEMENT:
+        return carried
+    return generation_time
 
 
 def _uuid(version: int, bits: int) -> UUID:

@@ -63,7 +63,8 @@ def clear(
         else tokens.parse(tokens.as_text(token), generation_time)
     )
     event_time = parsed.event_time or now
-    namespaces.check_event_time(found, event_time, now)
+    carried = generation_time is None and parsed.event_time is not None
+    namespaces.check_event_time(found, event_time, now, carried=carried)
     with anchored_only(), transaction.atomic():
         locked = fetch(
             connection, "rollups", "lock_for_clear", namespace_id=found.pk, name=name

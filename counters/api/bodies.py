@@ -54,7 +54,8 @@ TOKEN_GIVEN = {
 }
 GENERATION_TIME = {
     **instant(
-        "When the event was made, with its UTC offset. Repeat it with the token."
+        "When the event was made, with its UTC offset; it overrides the time in a UUIDv7."
+        " Repeat it with the token."
     ),
     "nullable": True,
 }

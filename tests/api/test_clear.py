@@ -106,6 +106,21 @@ def test_clear__of_0_spends_its_token_too(api: Api) -> None:
     assert count(api) == 3
 
 
+def test_clear__prefers_the_generation_time_to_that_of_a_uuidv7(api: Api) -> None:
+    now = datetime.now(UTC)
+    order = tokens.new(now - timedelta(days=30)).text
+    at = (now - timedelta(hours=1)).isoformat().replace("+00:00", "Z")
+    api.add("hits", {"delta": 3})
+
+    first, again = (
+        answer(clear(api, {"token": order, "generation_time": at})) for _ in range(2)
+    )
+
+    assert (first["event_time"], first["duplicate"]) == (at, False)
+    assert again["duplicate"]
+    assert "generation_time" in problem(clear(api, {"token": order}), 422)["detail"]
+
+
 def test_clear__may_use_the_token_of_an_add(api: Api) -> None:
     token = tokens.new().text
     api.add("hits", {"delta": 5, "token": token})

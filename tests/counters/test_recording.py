@@ -271,6 +271,72 @@ def test_add__takes_the_time_of_a_uuidv7(namespace: Namespace) -> None:
     assert recorded.event_time == made_at
 
 
+def test_add__prefers_the_generation_time_to_that_of_a_uuidv7(
+    namespace: Namespace,
+) -> None:
+    """The token is an order's primary key, made long before the event."""
+    now = datetime.now(UTC)
+    order = tokens.new(now - timedelta(days=30)).text
+    at = now - timedelta(hours=1)
+
+    first, again = (
+        recording.add(namespace="test", name="hits", token=order, generation_time=at)
+        for _ in range(2)
+    )
+    [in_a_batch] = recording.add_many(
+        [recording.NewEvent("test", "hits", 1, order, generation_time=at)]
+    )
+
+    assert (first.event_time, first.duplicate) == (at, False)
+    assert again.duplicate
+    assert in_a_batch.duplicate
+    assert in_a_batch.event_time == at
+
+
+def test_add__takes_a_uuidv7_of_any_year_with_a_generation_time(
+    namespace: Namespace,
+) -> None:
+    token = "ffffffff-ffff-7fff-bfff-ffffffffffff"
+    at = datetime.now(UTC)
+
+    recorded = recording.add(
+        namespace="test", name="hits", token=token, generation_time=at
+    )
+
+    assert recorded.event_time == at
+    with pytest.raises(InvalidValue, match="year 9999"):
+        recording.add(namespace="test", name="hits", token=token)
+
+
+@pytest.mark.parametrize("off", [timedelta(0), timedelta(seconds=-1), tokens.AGREEMENT])
+def test_add__takes_the_time_of_a_uuidv7_that_agrees_with_the_generation_time(
+    namespace: Namespace, off: timedelta
+) -> None:
+    """So a repeat may leave the time out, and the two may round it differently."""
+    made_at = datetime.now(UTC).replace(microsecond=123_000) - timedelta(minutes=10)
+    token = tokens.new(made_at).text
+
+    recorded = recording.add(
+        namespace="test", name="hits", token=token, generation_time=made_at + off
+    )
+    again = recording.add(namespace="test", name="hits", token=token)
+
+    assert recorded.event_time == made_at
+    assert again.duplicate
+
+
+def test_add__of_an_old_uuidv7_says_how_to_count_it(namespace: Namespace) -> None:
+    order = tokens.new(datetime.now(UTC) - timedelta(days=30)).text
+
+    with pytest.raises(OutsideAcceptWindow, match="send it as generation_time"):
+        recording.add(namespace="test", name="hits", token=order)
+
+    old = datetime.now(UTC) - timedelta(days=20)
+    with pytest.raises(OutsideAcceptWindow) as refused:
+        recording.add(namespace="test", name="hits", token=order, generation_time=old)
+    assert "UUIDv7" not in refused.value.message
+
+
 def test_add__finds_the_first_use_that_came_with_a_generation_time(
     namespace: Namespace,
 ) -> None:
