@@ -48,7 +48,9 @@ class CounterAdmin(AdminBase):
     list_display = ["name", "namespace_name", "count", "state", "as_of", "last_day"]
     list_filter = [NamespaceFilter, StateFilter, OrderFilter]
     search_fields = ["name__startswith"]
-    search_help_text = "The beginning of a name, capitals as they are."
+    search_help_text = (
+        "Finds names that begin with this text; upper and lower case differ."
+    )
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER

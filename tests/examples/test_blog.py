@@ -34,8 +34,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     without = shutil.ignore_patterns("__pycache__")
     for package in ("counters", "rollups", "counters_project", "tests"):
         shutil.copytree(ROOT / package, source / package, ignore=without)
-    for file in ("pyproject.toml", "README.md"):
-        shutil.copy(ROOT / file, source)
+    (source / "docs").mkdir()
+    for file in ("pyproject.toml", "docs/django.md"):
+        shutil.copy(ROOT / file, source / file)
     built = tmp_path_factory.mktemp("wheel")
     pip("wheel", "--no-deps", "--no-build-isolation", "-w", str(built), str(source))
     [found] = built.glob("*.whl")
@@ -130,6 +131,17 @@ def test_wheel__holds_the_two_apps_and_all_their_files(wheel: Path) -> None:
         "rollups",
     }
     assert wanted - set(names) == set()
+
+
+def test_wheel__is_described_by_the_guide(wheel: Path) -> None:
+    """Somebody who installs the apps has no `make run`."""
+    archive = zipfile.ZipFile(wheel)
+    [metadata] = [name for name in archive.namelist() if name.endswith("/METADATA")]
+
+    description = archive.read(metadata).decode()
+
+    assert "# In your own Django project" in description
+    assert "make run" not in description.split("## 1. Install")[1].split("\n##")[0]
 
 
 def test_blog__is_set_up_by_migrate_alone(manage: Manage) -> None:
