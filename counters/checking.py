@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from counters import best_effort, names, namespaces, tokens
+from counters import best_effort, clock, names, namespaces, tokens
 from counters.errors import InvalidValue, MissingValue, NotForBestEffort
 from counters.models import Namespace
 
@@ -51,13 +51,13 @@ def check_event(
     checked_name = names.check(name)
     checked_delta = check_delta(delta)
     check_generation_time(generation_time)
+    now = now or clock.now()
     # A token made here carries the generation time, so that a repeat of it fits.
     parsed = (
-        tokens.new(generation_time)
+        tokens.new(generation_time or now)
         if token is None
         else tokens.parse(token, generation_time)
     )
-    now = now or datetime.now(UTC)
     event_time = parsed.event_time or now
     if not any_age:
         carried = generation_time is None and parsed.event_time is not None

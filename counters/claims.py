@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.db import connection
 
+from counters import clock
 from counters.statements import affect
 
 BATCH_ROWS = 10_000
@@ -13,7 +14,7 @@ BATCH_ROWS = 10_000
 
 def drop_expired(*, now: datetime | None = None, batch_rows: int = BATCH_ROWS) -> int:
     """Drop expired claims in short transactions; return how many."""
-    now = now or datetime.now(UTC)
+    now = now or clock.database_now()
     dropped = 0
     while True:
         rows = affect(

@@ -16,13 +16,13 @@ import logging
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import errors, sql
 
-from counters import partitions
+from counters import clock, partitions
 from counters.statements import fetch
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def due(
     *, using: str = DEFAULT_DB_ALIAS, now: datetime | None = None
 ) -> list[AiryIndex]:
     """Return the indexes that are worth rebuilding, of the oldest partition first."""
-    settled = (now or datetime.now(UTC)) - SETTLED_AFTER
+    settled = (now or clock.database_now(using=using)) - SETTLED_AFTER
     there = partitions.existing(using=using)
     rows = fetch(
         connections[using],

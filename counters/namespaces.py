@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 
+from counters import clock
 from counters.errors import InvalidValue, NamespaceNotFound, OutsideAcceptWindow
 from counters.models import NAMESPACE_PATTERN, Namespace
 from counters.remembering import Memory
@@ -24,10 +25,13 @@ def get(name: object) -> Namespace:
     # No such name can be there, and some of them PostgreSQL cannot even be asked for.
     if not NAMESPACE.fullmatch(name):
         raise NamespaceNotFound(name)
+    asked_at = datetime.now(UTC)
     try:
-        return _memory.keep(name, Namespace.objects.get(name=name))
+        found = Namespace.objects.annotate(read_at=clock.DatabaseClock()).get(name=name)
     except Namespace.DoesNotExist as error:
         raise NamespaceNotFound(name) from error
+    clock.compare(found.read_at, asked_at=asked_at)
+    return _memory.keep(name, found)
 
 
 def get_now(name: str, *, for_update: bool = False) -> Namespace:

@@ -15,7 +15,7 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from counters import conf
+from counters import clock, conf
 from counters.patience import LocksHeld, try_patiently
 from counters.statements import fetch, load
 
@@ -42,7 +42,7 @@ def make_ahead(
     *, using: str = DEFAULT_DB_ALIAS, now: datetime | None = None
 ) -> list[Partition]:
     """Make the partitions from two days back to some days ahead; return the new ones."""
-    now = now or datetime.now(UTC)
+    now = now or clock.database_now(using=using)
     until = now + conf.partition_days_ahead() * DAY
     return make(now - 2 * DAY, until, using=using, now=now)
 
@@ -63,7 +63,7 @@ def make(
     the next time: its events wait in the default partition. Return the new ones, oldest first.
     """
     connection = connections[using]
-    now = now or datetime.now(UTC)
+    now = now or clock.database_now(using=using)
     missing = _missing(_existing(connection), since, until, now)
     return [wanted for wanted in missing if _make_patiently(connection, wanted)]
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from counters import batches, best_effort, namespaces
+from counters import batches, best_effort, clock, namespaces
 from counters.announcing import after_commit
 from counters.checking import CheckedEvent, check_event
 from counters.creating import create_counters
@@ -69,7 +69,7 @@ def add_many(events: Iterable[NewEvent], *, any_age: bool = False) -> list[Recor
     `any_age` lifts the accept window, for imports of old events; make the partitions
     first (`counters.partitions.make`).
     """
-    now = datetime.now(UTC)
+    now = clock.now()
     checked = []
     for index, event in enumerate(events):
         try:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.db import connection, transaction
 
-from counters import batches, best_effort, names, namespaces, tokens
+from counters import batches, best_effort, clock, names, namespaces, tokens
 from counters.checking import DELTA_MAX, CheckedEvent, check_generation_time
 from counters.errors import CounterNotFound, InvalidValue, NotForBestEffort
 from counters.models import Namespace
@@ -52,13 +52,13 @@ def clear(
     """
     found = namespaces.get(namespace)
     name = names.check(name)
-    now = datetime.now(UTC)
+    now = clock.now()
     if best_effort.applies_to(found):
         given = token is not None or generation_time is not None
         return _clear_best_effort(found, name, now, given=given)
     check_generation_time(generation_time)
     parsed = (
-        tokens.new(generation_time)
+        tokens.new(generation_time or now)
         if token is None
         else tokens.parse(tokens.as_text(token), generation_time)
     )

@@ -187,7 +187,8 @@ def _kept_by_a_namespace(
     """
     statement = sql.SQL(load("rollups", "find_keeper")).format(**_names(partition))
     with connection.cursor() as cursor:
-        cursor.execute(statement, {"age": _age(partition, now), "likely": likely})
+        parameters: dict[str, Any] = {"age": _age(partition, now), "likely": likely}
+        cursor.execute(statement, parameters)
         found = cursor.fetchone()
     if found is None:
         return None
@@ -225,6 +226,8 @@ def _close(partition: Partition, now: datetime, *, dry_run: bool) -> Outcome:
             )
             names["apart"] = sql.Identifier(closing.table)
             names["snapshot"] = sql.Literal(held.snapshot)
+            names["counters"] = sql.Literal(held.counters)
+            names["events"] = sql.Literal(held.events)
             # Waits for whoever has added to it and is still open.
             _run(cursor, "LOCK TABLE {partition} IN SHARE MODE", names, patiently=True)
             _run(cursor, load("rollups", "find_late_events"), names)

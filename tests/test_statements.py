@@ -118,7 +118,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "rollups/repair_rollups": {"counter_ids": [1]},
     "rollups/select_pending": {"grace": timedelta(0), "most": 10},
 }
-NAMED = {
+NAMED: dict[str, dict[str, sql.Composable]] = {
     "counters/make_partition": {"partition": sql.Identifier("counters_event_x")},
     "counters/take_strays": {"partition": sql.Identifier("counters_event_x")},
     "counters/attach_partition": {"partition": sql.Identifier("counters_event_x")},
@@ -127,6 +127,8 @@ NAMED = {
     "rollups/find_late_events": {
         "partition": sql.Identifier("counters_event_default"),
         "snapshot": sql.Literal("10:20:15"),
+        "counters": sql.Literal(1),
+        "events": sql.Literal(100),
     },
     "rollups/inspect_partition": {
         "partition": sql.Identifier("counters_event_default")

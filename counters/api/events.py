@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from counters import batches
+from counters import batches, clock
 from counters.api import described
 from counters.api.parsers import read_delta, read_object, read_time
 from counters.api.shapes import recorded_body
@@ -37,7 +37,7 @@ class EventsView(CountersView):
     def post(self, request: Request) -> Response:
         refuse_token_in_header(request)
         events = _events(request.data)
-        now = datetime.now(UTC)
+        now = clock.now()
         checked: list[CheckedEvent] = []
         # Asked once for each namespace of the batch, not for each event.
         may_write: set[str] = set()

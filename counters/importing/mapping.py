@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from counters import names, tokens
+from counters import clock, names, tokens
 from counters.checking import CheckedEvent, check_delta, check_generation_time
 from counters.errors import CountersError, shown, stamp
 from counters.importing import identity, templates, times
@@ -47,7 +47,7 @@ class Mapping:
         check_generation_time(at)
         text = self._identify(row)
         token = tokens.parse(text, at)
-        now = datetime.now(UTC)
+        now = clock.now()
         event_time = token.event_time or now
         self._check_not_ahead(event_time, now)
         events: list[CheckedEvent] = []

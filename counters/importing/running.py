@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from counters import namespaces
+from counters import clock, namespaces
 from counters.errors import CountersError
 from counters.importing import progress, writing
 from counters.importing.batch import Batch, Origin
@@ -157,7 +156,7 @@ class Import:
             self._reject(origin, reason)
 
     def _count_old(self, batch: Batch) -> None:
-        kept_since = datetime.now(UTC) - self._namespace.retention
+        kept_since = clock.now() - self._namespace.retention
         self._totals.older_than_retention += sum(
             event.event_time < kept_since for event in batch.events
         )

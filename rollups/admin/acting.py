@@ -18,7 +18,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from counters import tokens
+from counters import clock, tokens
 from counters.errors import CountersError, counted
 from counters.models import Counter
 from rollups import auditing, clearing, failures
@@ -91,7 +91,7 @@ def clear_one(
         back=back,
         typed=counter.name,
         typed_error=typed_error,
-        kept=[("token", token or tokens.new(None).text)],
+        kept=[("token", token or tokens.new(clock.now()).text)],
     )
 
 

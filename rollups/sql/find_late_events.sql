@@ -1,5 +1,6 @@
 -- Finds out whether events came into a partition since inspect_partition.sql read it.
--- Names put in: {partition} identifier, {snapshot} literal (the one in which that one read).
+-- Names put in: {partition} identifier; literals: {snapshot}, in which that one read, and
+--   {counters} and {events}, how many it found.
 -- Parameters: none. The partition is locked against inserts by this transaction.
 -- Returns one row: is_changed boolean.
 --
@@ -16,12 +17,38 @@
 --   attached is a new one. A namespace that is given a longer retention meanwhile comes too
 --   late, as if it had been changed after the closing.
 --
--- Index: none; one pass that compares a number with each row's, for as long as adds into this
---   partition wait. PostgreSQL 18 skips through counters_event_unfolded where counters are few.
-SELECT EXISTS (
+-- Adds into this partition wait meanwhile. Index: counters_event_unfolded; two look-ups for each
+--   counter, or where its counters are many, one pass that compares a number with each row's.
+SELECT CASE WHEN {counters}::bigint * 30 < {events}::bigint THEN (
+  WITH RECURSIVE held (counter_id) AS (
+    (SELECT counter_id FROM {partition} ORDER BY counter_id LIMIT 1)
+    UNION ALL
+    SELECT (
+      SELECT event.counter_id
+      FROM {partition} AS event
+      WHERE event.counter_id > held.counter_id
+      ORDER BY event.counter_id
+      LIMIT 1
+    )
+    FROM held
+    WHERE held.counter_id IS NOT NULL
+  )
+  SELECT EXISTS (
+    SELECT
+    FROM held
+    CROSS JOIN LATERAL (
+      SELECT
+      FROM {partition} AS event
+      WHERE event.counter_id = held.counter_id
+        AND event.xid >= pg_snapshot_xmin({snapshot}::pg_snapshot)
+        AND NOT pg_visible_in_snapshot(event.xid, {snapshot}::pg_snapshot)
+      LIMIT 1
+    ) AS late
+  )
+) ELSE EXISTS (
   SELECT
   FROM {partition} AS event
-  -- Every id below has ended before the snapshot.
+  -- Every id below had ended before the snapshot.
   WHERE event.xid >= pg_snapshot_xmin({snapshot}::pg_snapshot)
     AND NOT pg_visible_in_snapshot(event.xid, {snapshot}::pg_snapshot)
-)
+) END

@@ -196,7 +196,7 @@ def test_close__goes_by_the_clock_of_the_database(
 
     class Ahead(datetime):
         @classmethod
-        def now(cls, tz: Any = None) -> datetime:
+        def now(cls, tz: Any = None) -> Any:
             return in_a_year
 
     for module in (retention, partitions):
@@ -482,22 +482,30 @@ LATE = (
 )
 
 
-def test_close__undoes_all_when_an_event_came_since_its_look() -> None:
+@pytest.mark.parametrize("events", [1, 40], ids=["many counters", "few counters"])
+@pytest.mark.parametrize("counter", ["a", "b", "c"])
+def test_close__undoes_all_when_an_event_came_since_its_look(
+    events: int, counter: str
+) -> None:
     """It is looked for under the lock: dropped with the partition, it would be lost."""
-    add("a", 5, MONDAY)
+    for name in ("a", "c"):
+        add(name, 5, MONDAY + DAY)
+    for delta in range(events):
+        add("b", delta, MONDAY)
     fold_all()
+    late_id = Counter.objects.get(name=counter).pk
 
     def add_late(statement: str) -> None:
         if statement.startswith("LOCK TABLE"):
             with another_session() as cursor:
-                cursor.execute(LATE, [Rollup.objects.get().pk, MONDAY])
+                cursor.execute(LATE, [late_id, MONDAY])
 
     with before_each_statement(add_late):
         assert close() == {
             "counters_event_20010101": "events came into it just now; try again"
         }
 
-    assert Event.objects.count() == 2
+    assert Event.objects.count() == events + 3
     assert not Closing.objects.exists()
     assert not Bucket.objects.filter(closed_events__isnull=False).exists()
 
@@ -506,7 +514,7 @@ def test_close__undoes_all_when_a_late_event_was_even_folded_since_its_look() ->
     """Its delta would be in the closed figures of its bucket, or in a bucket without any."""
     add("a", 5, MONDAY)
     fold_all()
-    folded = []
+    folded: list[bool] = []
 
     def add_late(statement: str) -> None:
         if statement.startswith("UPDATE rollups_bucket") and not folded:
