@@ -9,10 +9,10 @@ from typing import Any
 import psycopg
 from django.db import DatabaseError, connection, transaction
 
-from counters import best_effort
+from counters import best_effort, namespaces
 from counters.announcing import after_commit
 from counters.checking import CheckedEvent
-from counters.creating import create_counters
+from counters.creating import MOST_TRIES, create_counters
 from counters.errors import (
     BatchRefused,
     CounterNotFound,
@@ -123,39 +123,44 @@ def _record_run(run: Sequence[Numbered]) -> list[Recorded]:
 def _record(numbered: Sequence[Numbered]) -> list[Recorded]:
     """Record events of which none repeats another."""
     events = [event for _, event in numbered]
-    rows = _insert(events)
-    missing = [
-        event
-        for event, (counter_id, _) in zip(events, rows, strict=True)
-        if not counter_id
-    ]
-    if missing:
-        create_counters(connection, missing)
+    for _ in range(MOST_TRIES):
         rows = _insert(events)
+        missing = [
+            one
+            for one, (counter_id, _) in zip(numbered, rows, strict=True)
+            if not counter_id
+        ]
+        if not missing:
+            break
+        create_counters(connection, [event for _, event in missing])
+    else:
+        # Its namespace was deleted, or it is deleted again and again.
+        namespaces.forget_all()
+        index, event = missing[0]
+        raise BatchRefused(index, CounterNotFound(event.namespace.name, event.name))
     # A timed repeat is the first event: its time is in its key, and the statement has
     # checked its delta. Only a token without a time must be looked up.
     lookups = [
         (event, counter_id)
         for event, (counter_id, is_new) in zip(events, rows, strict=True)
-        if counter_id and event.untimed and not is_new
+        if event.untimed and not is_new
     ]
     first_times = iter(find_first_events(lookups))
     recorded = []
-    for (index, event), (counter_id, is_new) in zip(numbered, rows, strict=True):
-        if not counter_id:
-            unknown = CounterNotFound(event.namespace.name, event.name)
-            raise BatchRefused(index, unknown)
+    for event, (counter_id, is_new) in zip(events, rows, strict=True):
         event_time = event.event_time
         if event.untimed and not is_new:
-            event_time, _ = next(first_times)
+            first_time, _ = next(first_times)
+            # None: the first use was deleted with its counter since the statement saw it.
+            event_time = first_time or event_time
         recorded.append(
             Recorded(counter_id, event.token.text, event_time, duplicate=not is_new)
         )
     return recorded
 
 
-def _insert(events: Sequence[CheckedEvent]) -> list[tuple[int | None, bool]]:
-    """Run the one statement; return counter id (None: unknown) and is-new of each event."""
+def _insert(events: Sequence[CheckedEvent]) -> list[tuple[int, bool]]:
+    """Run the one statement; return counter id (0: unknown) and is-new of each event."""
     parameters: dict[str, Any] = {
         "namespace_ids": _array(str(event.namespace.pk) for event in events),
         "names": [event.name for event in events],
@@ -170,7 +175,7 @@ def _insert(events: Sequence[CheckedEvent]) -> list[tuple[int | None, bool]]:
         connection,
         lambda: fetch(connection, "counters", "add_events", **parameters),
     )
-    return [(counter_id, is_new) for counter_id, is_new in rows]
+    return [(counter_id or 0, is_new) for counter_id, is_new in rows]
 
 
 def _array(values: Iterable[str]) -> str:

@@ -14,6 +14,9 @@ from counters.bounded import BoundedConnection, at_most
 from counters.checking import CheckedEvent
 from counters.statements import affect, load
 
+# A deletion may come between an add's statements; then the add creates the counter again.
+# It would have to come between each two of so many tries.
+MOST_TRIES = 5
 # The creating connection is out of every pool, so one thread of a process at a time has
 # one. A creation takes about ten milliseconds: six threads do not wait for a tenth of a
 # second.

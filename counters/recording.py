@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from counters import batches, best_effort, clock, namespaces
 from counters.announcing import after_commit
 from counters.checking import CheckedEvent, check_event
-from counters.creating import create_counters
+from counters.creating import MOST_TRIES, create_counters
 from counters.errors import BatchRefused, CounterNotFound, CountersError
 from counters.repeats import Recorded, answer_repeat, see_repeats
 from counters.statements import fetch_row
@@ -96,19 +96,23 @@ def add_checked(event: CheckedEvent) -> Recorded:
         return Recorded(0, None, event.event_time, duplicate=False)
     # Found once: each use of `django.db.connection` looks this thread's own up again.
     connection = connections[DEFAULT_DB_ALIAS]
-    appended = _append(connection, event)
-    if appended is None:
-        create_counters(connection, [event])
+    for _ in range(MOST_TRIES):
         appended = _append(connection, event)
-    if appended is None:
-        # The counter, or its namespace, was deleted between the two statements.
-        namespaces.forget_all()
-        raise CounterNotFound(event.namespace.name, event.name)
-    counter_id, is_new = appended
-    if not is_new:
-        return answer_repeat(event, counter_id)
-    after_commit(connection, [counter_id])
-    return Recorded(counter_id, event.token.text, event.event_time, duplicate=False)
+        if appended is None:
+            create_counters(connection, [event])
+            continue
+        counter_id, is_new = appended
+        if is_new:
+            after_commit(connection, [counter_id])
+            return Recorded(
+                counter_id, event.token.text, event.event_time, duplicate=False
+            )
+        answer = answer_repeat(event, counter_id)
+        if answer is not None:
+            return answer
+    # Its namespace was deleted, or it is deleted again and again.
+    namespaces.forget_all()
+    raise CounterNotFound(event.namespace.name, event.name)
 
 
 def _append(

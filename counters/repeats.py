@@ -55,20 +55,25 @@ def see_repeats(connection: BaseDatabaseWrapper, record: Callable[[], Rows]) -> 
     return record()
 
 
-def answer_repeat(event: CheckedEvent, counter_id: int) -> Recorded:
-    """Return the first event of the token; raise TokenConflict for another delta."""
+def answer_repeat(event: CheckedEvent, counter_id: int) -> Recorded | None:
+    """Return the first event of the token; None where its counter is deleted meanwhile.
+
+    Raises TokenConflict for another delta.
+    """
     [(event_time, delta)] = find_first_events([(event, counter_id)])
+    if event_time is None or delta is None:
+        return None
     if delta != event.delta:
         raise TokenConflict(event.token.text, kept=delta, offered=event.delta)
     return Recorded(counter_id, event.token.text, event_time, duplicate=True)
 
 
 def find_first_events(
-    repeats: Sequence[tuple[CheckedEvent, int]], *, may_lack: bool = False
-) -> list[tuple[datetime, int]]:
+    repeats: Sequence[tuple[CheckedEvent, int]],
+) -> list[tuple[datetime | None, int | None]]:
     """Return event time and delta of the first event of each (event, counter id), in order.
 
-    Where there is none, both are None if it `may_lack`; else that is a RuntimeError.
+    Both are None where there is none: it was deleted with its counter.
 
     To be called after the insert, as a statement of its own: the first event may have
     been committed while the insert waited for it, after the insert's snapshot was taken.
@@ -86,12 +91,6 @@ def find_first_events(
         untils=list(untils),
         used_ats=[event.event_time if event.untimed else None for event, _ in repeats],
     )
-    for (event, counter_id), (event_time, _) in zip(repeats, found, strict=True):
-        if event_time is None and not may_lack:
-            raise RuntimeError(
-                f"counter {counter_id}: token {event.token.text!r} is taken, but its event"
-                " is not there; the events table was changed by other means."
-            )
     return [(event_time, delta) for event_time, delta in found]
 
 

@@ -83,9 +83,10 @@ def _next_counters(after: int, most: int) -> list[int]:
 
 def _recount(counter_ids: list[int]) -> int:
     """Recount in one transaction; return how many events."""
+    # Committed at once: a fold that makes a rollup waits for another's of the same counter.
+    affect(connection, "rollups", "create_rollups", counter_ids=counter_ids)
     with transaction.atomic(durable=True):
         partitions.keep_as_they_are(connection)
-        affect(connection, "rollups", "create_rollups", counter_ids=counter_ids)
         # Whoever holds one is waited for: no fold can, but another reanchor or a deletion.
         locked = list(
             Rollup.objects.select_for_update()

@@ -13,10 +13,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from typing import Any, Literal, Self, TypeVar, overload
 from uuid import UUID
 
@@ -26,14 +25,13 @@ from django.db import Error as DatabaseFault
 from django.db.models import CompositePrimaryKey, Field, Model
 from django.utils.formats import localize
 
-from counters import names, namespaces, recording
-from counters.errors import CounterNotFound, CountersError, InvalidValue
+from counters import names, recording
+from counters.errors import CountersError, InvalidValue
 from counters.models import CounterType
 from counters.repeats import Recorded
 from counters.tokens import GivenToken
-from rollups import reading
 from rollups.reading import Reading
-from rollups.reading_many import CounterName, get_many
+from rollups.reading_many import CounterName, get_many, get_or_zero
 
 OnDelete = Literal["keep", "delete"]
 M = TypeVar("M", bound=Model)
@@ -119,18 +117,7 @@ class AttachedCounter:
 
     def read(self, *, accuracy: str | None = None) -> Reading:
         """Read it now, as `reading.get`; 0 where nothing was added to it yet."""
-        read = partial(
-            reading.get, namespace=self.namespace, name=self.name, accuracy=accuracy
-        )
-        try:
-            return read()
-        except CounterNotFound:
-            [found] = get_many([CounterName(self.namespace, self.name)])
-            if found.counter_id is not None:
-                # Made in between.
-                return read()
-            chosen = reading.choose_accuracy(namespaces.get(self.namespace), accuracy)
-            return replace(found, accuracy=chosen)
+        return get_or_zero(namespace=self.namespace, name=self.name, accuracy=accuracy)
 
 
 class CounterField:

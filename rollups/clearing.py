@@ -118,7 +118,7 @@ def _event(
 
 def _first_time(marker: CheckedEvent, counter_id: int) -> datetime | None:
     """Return when this token cleared the counter before, None if it never did."""
-    return find_first_events([(marker, counter_id)], may_lack=True)[0][0]
+    return find_first_events([(marker, counter_id)])[0][0]
 
 
 def _parts(total: int) -> Iterator[int]:

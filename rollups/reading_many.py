@@ -14,7 +14,7 @@ from counters.models import Namespace
 from counters.statements import fetch
 from rollups import trigger
 from rollups.anchoring import anchored_only
-from rollups.reading import Reading, of_best_effort
+from rollups.reading import Reading, choose_accuracy, of_best_effort
 
 
 class CounterName(NamedTuple):
@@ -45,6 +45,16 @@ def get_many(
     if durable:
         readings |= _durable(durable, found, accuracy)
     return [readings[one] for one in wanted]
+
+
+def get_or_zero(*, namespace: str, name: str, accuracy: str | None = None) -> Reading:
+    """As `reading.get`, and 0 where there is no counter of that name."""
+    chosen = choose_accuracy(namespaces.get(namespace), accuracy)
+    [found] = get_many(
+        [CounterName(namespace, name)],
+        accuracy="accurate" if chosen == "accurate" else "eventual",
+    )
+    return found
 
 
 def _durable(

@@ -10,6 +10,7 @@ from counters.errors import NotAnchored
 from rollups import anchoring, reading
 from rollups.api import described
 from rollups.api.shapes import count_body
+from rollups.reading_many import get_or_zero
 
 
 class AddAndGetView(AddView):
@@ -28,7 +29,8 @@ class AddAndGetView(AddView):
         if accuracy == "accurate" and not anchoring.is_anchored():
             raise NotAnchored
         counted, added = self.add(request, namespace, name)
-        read = reading.get(namespace=namespace, name=counted, accuracy=accuracy)
+        # 0 where the counter was deleted since: a 404 would say that nothing was added.
+        read = get_or_zero(namespace=namespace, name=counted, accuracy=accuracy)
         return Response({**added, **count_body(read)})
 
 

@@ -11,7 +11,9 @@ SELECT counter.id, counter.namespace_id
 FROM counters_counter AS counter
 WHERE counter.namespace_id = %(namespace_id)s::bigint AND counter.name = %(name)s::text
   AND NOT EXISTS (SELECT FROM ONLY counters_event, counters_event_default WHERE false)
--- One that is being deleted is waited for, and then no longer there.
-FOR KEY SHARE OF counter
+-- One that is being deleted is waited for, and then no longer there. And where the rollup is
+-- new, a fold of other counters, too, would wait for this transaction to insert it as well:
+-- prepare_fold.sql leaves out a counter that is locked so.
+FOR UPDATE OF counter
 ON CONFLICT (counter_id) DO UPDATE SET namespace_id = rollup.namespace_id
 RETURNING rollup.counter_id

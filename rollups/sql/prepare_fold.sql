@@ -24,7 +24,8 @@ created AS (
     SELECT FROM rollups_rollup AS rollup WHERE rollup.counter_id = pending.counter_id
   )
   ORDER BY counter.id
-  -- One that is being deleted is left out: its rollup would break the foreign key.
+  -- One that is being deleted is left out: its rollup would break the foreign key. So is one
+  -- that a clear holds: its rollup may be there, uncommitted, and would be waited for.
   FOR KEY SHARE OF counter SKIP LOCKED
   ON CONFLICT (counter_id) DO NOTHING
 )

@@ -16,9 +16,13 @@ from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.dispatch import receiver
 
-from counters import bounded, deleting, namespaces, recording
+from counters import bounded, deleting, namespaces, recording, tokens
+from counters.checking import CheckedEvent
+from counters.creating import create_counters
 from counters.errors import CounterNotFound
 from counters.models import Claim, Counter, Event, Grant, LastWrite, Namespace
+from counters.recording import NewEvent
+from counters.repeats import Recorded, answer_repeat, find_first_events
 from counters.signals import counters_deleting
 from counters.statements import load
 from rollups import clearing
@@ -374,6 +378,103 @@ def test_add__of_a_new_counter_whose_namespace_is_being_deleted_finds_none(
 
     with pytest.raises(CounterNotFound):
         add.result(TIMEOUT_SECONDS)
+
+
+Add = Callable[[str | None], Recorded]
+ADDS: dict[str, Add] = {
+    "one": lambda token: recording.add(namespace="test", name="hits", token=token),
+    "batch": lambda token: recording.add_many(
+        [NewEvent("test", "hits", token=token), NewEvent("test", "other")]
+    )[0],
+}
+
+
+@pytest.mark.parametrize("add", ADDS.values(), ids=ADDS)
+def test_add__creates_a_counter_again_that_is_deleted_before_its_event(
+    committed_namespace: Namespace,
+    triggers: list[list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+    add: Add,
+) -> None:
+    deletions = [1]
+
+    def create_and_delete(*args: Any) -> None:
+        create_counters(*args)
+        if deletions:
+            deletions.pop()
+            deleting.delete_counter(namespace="test", name="hits", confirm="hits")
+
+    monkeypatch.setattr("counters.recording.create_counters", create_and_delete)
+    monkeypatch.setattr("counters.batches.create_counters", create_and_delete)
+
+    added = add(None)
+
+    assert not deletions
+    assert added.counter_id == Counter.objects.get(name="hits").pk
+    assert Event.objects.filter(counter_id=added.counter_id).count() == 1
+
+
+@pytest.mark.parametrize("token", ["order 17", tokens.new().text], ids=["text", "v7"])
+def test_add__counts_again_where_its_first_use_is_deleted_before_the_answer(
+    committed_namespace: Namespace,
+    triggers: list[list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+    token: str,
+) -> None:
+    first = ADDS["one"](token)
+    deletions = [1]
+
+    def delete_and_answer(*args: Any) -> Recorded | None:
+        if deletions:
+            deletions.pop()
+            deleting.delete_counter(namespace="test", name="hits", confirm="hits")
+        return answer_repeat(*args)
+
+    monkeypatch.setattr("counters.recording.answer_repeat", delete_and_answer)
+
+    again = ADDS["one"](token)
+
+    assert not again.duplicate
+    assert again.counter_id != first.counter_id
+    assert Event.objects.get().counter_id == again.counter_id
+
+
+def test_add_many__answers_a_duplicate_whose_first_use_is_deleted_before_the_answer(
+    committed_namespace: Namespace,
+    triggers: list[list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ADDS["one"]("order 17")
+
+    def delete_and_find(*args: Any) -> Any:
+        deleting.delete_counter(namespace="test", name="hits", confirm="hits")
+        return find_first_events(*args)
+
+    monkeypatch.setattr("counters.batches.find_first_events", delete_and_find)
+
+    assert ADDS["batch"]("order 17").duplicate
+    assert Event.objects.count() == 1  # the batch's other one
+
+
+def test_add_and_get__of_a_counter_that_is_deleted_before_the_read_answers_0(
+    committed_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add_and_delete(event: CheckedEvent) -> Recorded:
+        added = recording.add_checked(event)
+        deleting.delete_counter(namespace="test", name="hits", confirm="hits")
+        return added
+
+    monkeypatch.setattr("counters.api.add.add_checked", add_and_delete)
+
+    body = answer(
+        committed_api.post(f"{counter('hits')}/add?get=accurate", {"delta": 3})
+    )
+
+    assert (body["duplicate"], body["count"], body["accuracy"]) == (
+        False,
+        0,
+        "accurate",
+    )
 
 
 def test_delete_namespace__takes_a_counter_that_is_made_meanwhile(

@@ -277,6 +277,22 @@ def test_fold__skips_a_counter_that_is_being_cleared(threads: Threads) -> None:
     assert Rollup.objects.get().total == 0
 
 
+def test_fold__of_others_does_not_wait_for_the_first_clear_of_a_new_counter(
+    threads: Threads,
+) -> None:
+    """The clear makes the rollup, which nobody sees until it commits."""
+    add(5)
+    recording.add(namespace="test", name="other", delta=3)
+    with transaction.atomic():
+        clear()
+
+        threads.submit(fold_all).result(TIMEOUT_SECONDS)
+
+        assert reading.get(namespace="test", name="other").count == 3
+    fold_the_rest()
+    assert count("eventual") == 0
+
+
 def test_add__does_not_wait_for_a_clear(threads: Threads) -> None:
     add(5)
     with transaction.atomic():

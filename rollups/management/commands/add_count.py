@@ -14,6 +14,7 @@ from counters.management.taught import (
 )
 from rollups import reading
 from rollups.api.shapes import count_body
+from rollups.reading_many import get_or_zero
 
 
 class Command(TaughtCommand):
@@ -66,7 +67,7 @@ exit codes: 0 added or a repeat; 1 refused, with the reason; 2 wrong usage
         body = recorded_body(recorded)
         read = None
         if accuracy:
-            read = reading.get(
+            read = get_or_zero(
                 namespace=options["namespace"], name=options["name"], accuracy=accuracy
             )
         if options["json"]:
