@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+
+# A name, one with a leading dot for its subdomains, an IPv6 address, or everything.
+_HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]")
 
 
 def text(name: str, default: str) -> str:
@@ -74,6 +78,19 @@ def url(name: str, default: str) -> str:
 def names(name: str, default: str) -> list[str]:
     """Return a comma-separated variable as a list without empty items."""
     return [item.strip() for item in text(name, default).split(",") if item.strip()]
+
+
+def hosts(name: str, default: str) -> list[str]:
+    """Return a comma-separated variable as host names, as Django's ALLOWED_HOSTS has them."""
+    found = names(name, default)
+    for host in found:
+        if not _HOST.fullmatch(host):
+            raise ImproperlyConfigured(
+                f"{name} has {host!r}, which is not a host name. Write names without"
+                f" scheme, port and path, and IPv6 addresses in brackets, for example"
+                f" {name}=counters.example.com,10.0.0.5,[::1]"
+            )
+    return found
 
 
 def running_service(data_dir: Path) -> dict[str, Any]:

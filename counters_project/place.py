@@ -53,6 +53,8 @@ def read_place() -> Place:
     port = env.integer("PORT", 8000, at_least=1)
     if port > 65535:
         raise ImproperlyConfigured(f"PORT={port} is too large; the most is 65535.")
+    # Refused before any server is started.
+    env.hosts("ALLOWED_HOSTS", "")
     data_dir = Path(env.text("DATA_DIR", str(BASE_DIR / ".local"))).resolve()
     return Place(data_dir=data_dir, host=env.text("HOST", "127.0.0.1"), port=port)
 

@@ -1,7 +1,8 @@
-"""What error reports hide: Django's own list, and URLs, which carry passwords here."""
+"""What error reports and logs leave out."""
 
 from __future__ import annotations
 
+import logging
 import re
 from types import FrameType
 from typing import Any
@@ -11,7 +12,10 @@ from django.views.debug import SafeExceptionReporterFilter
 
 
 class ReportFilter(SafeExceptionReporterFilter):
-    """Hides settings, headers and local variables that may hold a secret, by their name."""
+    """Hides settings, headers and local variables that may hold a secret, by their name.
+
+    Django's own list, and URLs, which carry passwords here.
+    """
 
     hidden_settings = re.compile(
         f"{SafeExceptionReporterFilter.hidden_settings.pattern}|URL|LOCATION|COOKIE",
@@ -23,3 +27,11 @@ class ReportFilter(SafeExceptionReporterFilter):
     ) -> Any:
         variables = super().get_traceback_frame_variables(request, tb_frame)
         return [(name, self.cleanse_setting(name, value)) for name, value in variables]
+
+
+class WithoutTraceback(logging.Filter):
+    """Logs in one line what is the client's fault."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.exc_info = None
+        return True

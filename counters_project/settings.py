@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -39,8 +40,9 @@ DEBUG = env.flag("DEBUG", False)
 SECRET_KEY = env.text("SECRET_KEY", "")
 # SECRET_KEY_FALLBACKS: keys of before, with commas between; what they signed is good still.
 SECRET_KEY_FALLBACKS = env.names("SECRET_KEY_FALLBACKS", "")
-# ALLOWED_HOSTS: names, with commas between them, that the web server answers to.
-ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+# ALLOWED_HOSTS: names, with commas between them, that the web server answers to; without
+# scheme and port. Probes (/healthz, /readyz, /metrics) are answered whatever host they name.
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 _serves = ROLE == "web" and not DEBUG
 if not SECRET_KEY and not (_serves and env.text("DATABASE_URL", "")):
     SECRET_KEY = embedded.secret_key(DATA_DIR)
@@ -67,6 +69,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "counters_project.content_policy.ContentPolicy",
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Before what looks at the Host header, after what adds headers to each answer.
+    "counters_project.probes.Probes",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "counters.api.paths.CounterNameInPath",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -74,7 +79,6 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES = [
     {
@@ -182,13 +186,19 @@ for _name, _value in {
 }.items():
     _options.setdefault(_name, _value)
 # PostgreSQL's JIT compiles a batch's insert anew each time: half of its time, for nothing.
-_options["options"] = "-c jit=off"
+_ours = "-c jit=off"
 if ROLE != "command":
     # Commands may run for hours (an import, a recount); services may not.
-    _options["options"] += (
+    _ours += (
         f" -c statement_timeout={round(STATEMENT_TIMEOUT_SECONDS * 1000)}"
         f" -c lock_timeout={round(LOCK_TIMEOUT_SECONDS * 1000)}"
     )
+# What the URL asks for (`options`, `currentSchema`) comes last, so that it wins.
+_asked = [
+    _options.get("options"),
+    *parse_qs(urlsplit(DATABASE_URL).query).get("options", []),
+]
+_options["options"] = " ".join(dict.fromkeys(filter(None, [_ours, *_asked])))
 if ROLE == "web":
     # A request waits at most `timeout` seconds for a connection, then fails. One for each
     # thread, and one for the process's heartbeat.
@@ -366,8 +376,13 @@ LOGGING = {
     "formatters": {
         "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
     },
+    "filters": {"brief": {"()": "counters_project.reports.WithoutTraceback"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    # The client that the demo uses logs each request at INFO.
-    "loggers": {"httpx": {"level": "WARNING"}},
+    "loggers": {
+        # Anybody may send any Host header: that is no fault of this service.
+        "django.security.DisallowedHost": {"filters": ["brief"]},
+        # The client that the demo uses logs each request at INFO.
+        "httpx": {"level": "WARNING"},
+    },
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 from docs.site.tables import table
 
 SOURCES = Path(__file__).resolve().parent.parent.parent / "counters_project"
-READERS = {"text", "integer", "number", "flag", "names", "url"}
+READERS = {"text", "integer", "number", "flag", "names", "hosts", "url"}
 INTRODUCTION = """# Settings
 
 All are environment variables. A value that makes no sense stops the start, with a sentence
