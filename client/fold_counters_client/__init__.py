@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from fold_counters_client.aio import AsyncClient
-from fold_counters_client.batching import Batcher
+from fold_counters_client.batching import AsyncBatcher, Batcher, Refused
 from fold_counters_client.client import Client
 from fold_counters_client.errors import (
     AccessDenied,
+    BatcherFull,
     CountersError,
+    InvalidArgument,
     NoAnswer,
     NotAuthenticated,
     NotFound,
@@ -16,6 +18,7 @@ from fold_counters_client.errors import (
     Throttled,
     TokenConflict,
     Unavailable,
+    UnexpectedAnswer,
 )
 from fold_counters_client.results import (
     Added,
@@ -33,12 +36,15 @@ from fold_counters_client.tokens import new_token
 __all__ = [
     "AccessDenied",
     "Added",
+    "AsyncBatcher",
     "AsyncClient",
     "Batcher",
+    "BatcherFull",
     "Bucket",
     "Cleared",
     "Client",
     "CountersError",
+    "InvalidArgument",
     "Namespace",
     "NewEvent",
     "NoAnswer",
@@ -48,10 +54,12 @@ __all__ = [
     "Problem",
     "Reading",
     "Recorded",
+    "Refused",
     "Retries",
     "Series",
     "Throttled",
     "TokenConflict",
     "Unavailable",
+    "UnexpectedAnswer",
     "new_token",
 ]

@@ -1,4 +1,4 @@
-"""The client for async programs; but for `await` it is Client."""
+"""The client for async programs; but for `await` it is Client (a test compares them)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from fold_counters_client import calls
+from fold_counters_client import arguments, calls
+from fold_counters_client.arguments import GivenToken
+from fold_counters_client.batching import AsyncBatcher, OnRefused
 from fold_counters_client.calls import BATCH_EVENTS, Call
 from fold_counters_client.errors import CountersError
 from fold_counters_client.exchange import Exchange
@@ -47,8 +49,8 @@ class AsyncClient:
     ) -> None:
         self._retries = retries or Retries()
         self._http = httpx.AsyncClient(
-            base_url=f"{url.rstrip('/')}/api/v1/",
-            headers={"Authorization": f"Token {token}"},
+            base_url=arguments.root_of_api(url),
+            headers={"Authorization": f"Token {arguments.api_token(token)}"},
             timeout=timeout_seconds,
             transport=transport,
         )
@@ -59,7 +61,7 @@ class AsyncClient:
         name: str,
         delta: int = 1,
         *,
-        token: str | None = None,
+        token: GivenToken | None = None,
         generation_time: datetime | None = None,
         best_effort: bool = False,
     ) -> Recorded:
@@ -86,7 +88,7 @@ class AsyncClient:
         delta: int = 1,
         *,
         accuracy: Accuracy = "accurate",
-        token: str | None = None,
+        token: GivenToken | None = None,
         generation_time: datetime | None = None,
     ) -> Added:
         """Add to a counter and return its count, which has this add if it is accurate."""
@@ -119,6 +121,24 @@ class AsyncClient:
             recorded.extend(answers)
         return recorded
 
+    def batcher(
+        self,
+        *,
+        batch_events: int = 1_000,
+        most_seconds: float = 1.0,
+        most_waiting: int = 10_000,
+        on_refused: OnRefused | None = None,
+    ) -> AsyncBatcher:
+        """Return a context manager that gathers events and sends them in batches."""
+        return AsyncBatcher(
+            self.add_many,
+            lambda one: self.add(one.namespace, one.name, one.delta, best_effort=True),
+            batch_events=batch_events,
+            most_seconds=most_seconds,
+            most_waiting=most_waiting,
+            on_refused=on_refused,
+        )
+
     async def get(
         self, namespace: str, name: str, *, accuracy: Accuracy | None = None
     ) -> Reading:
@@ -130,7 +150,7 @@ class AsyncClient:
         namespace: str,
         name: str,
         *,
-        token: str | None = None,
+        token: GivenToken | None = None,
         best_effort: bool = False,
     ) -> Cleared:
         """Set a counter to 0; adds at the same time survive."""

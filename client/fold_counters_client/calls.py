@@ -12,7 +12,9 @@ from itertools import islice
 from typing import Generic, TypeVar
 from urllib.parse import quote
 
-from fold_counters_client import answers, results
+from fold_counters_client import answers, arguments, results
+from fold_counters_client.arguments import GivenToken
+from fold_counters_client.errors import InvalidArgument
 from fold_counters_client.results import Json
 from fold_counters_client.tokens import new_token
 
@@ -42,18 +44,18 @@ def add(
     name: str,
     delta: int,
     *,
-    token: str | None,
+    token: GivenToken | None,
     generation_time: datetime | None,
     best_effort: bool,
 ) -> Call[results.Recorded]:
-    body, token = _event(token, generation_time, best_effort=best_effort)
+    body, sent = _event(token, generation_time, best_effort=best_effort)
     return Call(
         "POST",
         f"{counter(namespace, name)}/add",
         answers.recorded,
-        body={"delta": delta, **body},
+        body={"delta": arguments.delta(delta), **body},
         repeatable=not best_effort,
-        token=token,
+        token=sent,
     )
 
 
@@ -63,19 +65,19 @@ def add_and_get(
     delta: int,
     *,
     accuracy: results.Accuracy,
-    token: str | None,
+    token: GivenToken | None,
     generation_time: datetime | None,
 ) -> Call[results.Added]:
     best_effort = accuracy == "best-effort"
-    body, token = _event(token, generation_time, best_effort=best_effort)
+    body, sent = _event(token, generation_time, best_effort=best_effort)
     return Call(
         "POST",
         f"{counter(namespace, name)}/add",
         answers.added,
         params={"get": accuracy},
-        body={"delta": delta, **body},
+        body={"delta": arguments.delta(delta), **body},
         repeatable=not best_effort,
-        token=token,
+        token=sent,
     )
 
 
@@ -92,7 +94,9 @@ def in_batches(
     events: Iterable[results.NewEvent], size: int
 ) -> Iterator[list[results.NewEvent]]:
     if not 1 <= size <= BATCH_EVENTS:
-        raise ValueError(f"a batch has 1 to {BATCH_EVENTS:,} events, not {size:,}")
+        raise InvalidArgument(
+            "batch_events", f"a batch has 1 to {BATCH_EVENTS:,} events, not {size:,}"
+        )
     rest = iter(events)
     while batch := list(islice(rest, size)):
         yield batch
@@ -106,16 +110,16 @@ def get(
 
 
 def clear(
-    namespace: str, name: str, *, token: str | None, best_effort: bool
+    namespace: str, name: str, *, token: GivenToken | None, best_effort: bool
 ) -> Call[results.Cleared]:
-    body, token = _event(token, None, best_effort=best_effort)
+    body, sent = _event(token, None, best_effort=best_effort)
     return Call(
         "POST",
         f"{counter(namespace, name)}/clear",
         answers.cleared,
         body=body,
         repeatable=not best_effort,
-        token=token,
+        token=sent,
     )
 
 
@@ -124,10 +128,10 @@ def list_page(
 ) -> Call[results.Page]:
     params = {"ordering": ordering, "limit": str(limit)}
     if search:
-        params["search"] = search
+        params["search"] = arguments.text("search", search)
     if cursor is not None:
         params["cursor"] = cursor
-    path = f"namespaces/{in_path(namespace)}/counters"
+    path = f"{in_namespace(namespace)}/counters"
     return Call("GET", path, answers.page, params=params)
 
 
@@ -144,9 +148,9 @@ def series(
     if bucket:
         params["bucket"] = bucket
     if since:
-        params["from"] = stamp(since)
+        params["from"] = arguments.stamp("since", since)
     if until:
-        params["to"] = stamp(until)
+        params["to"] = arguments.stamp("until", until)
     return Call(
         "GET", f"{counter(namespace, name)}/series", answers.series, params=params
     )
@@ -161,7 +165,7 @@ def list_namespaces() -> Call[list[results.Namespace]]:
 
 
 def get_namespace(name: str) -> Call[results.Namespace]:
-    return Call("GET", f"namespaces/{in_path(name)}", answers.namespace)
+    return Call("GET", in_namespace(name), answers.namespace)
 
 
 def create_namespace(name: str, settings: Json) -> Call[results.Namespace]:
@@ -170,7 +174,7 @@ def create_namespace(name: str, settings: Json) -> Call[results.Namespace]:
 
 
 def change_namespace(name: str, settings: Json) -> Call[results.Namespace]:
-    path = f"namespaces/{in_path(name)}"
+    path = in_namespace(name)
     return Call("PATCH", path, answers.namespace, body=settings)
 
 
@@ -179,24 +183,22 @@ def delete_counter(namespace: str, name: str) -> Call[None]:
 
 
 def delete_namespace(name: str) -> Call[None]:
-    return _delete(f"namespaces/{in_path(name)}", name)
+    return _delete(in_namespace(name), name)
 
 
 def counter(namespace: str, name: str) -> str:
-    return f"namespaces/{in_path(namespace)}/counters/{in_path(name)}"
+    return f"{in_namespace(namespace)}/counters/{in_path(arguments.text('name', name))}"
 
 
-def in_path(text: str) -> str:
+def in_namespace(name: str) -> str:
+    return f"namespaces/{in_path(arguments.text('namespace', name))}"
+
+
+def in_path(name: str) -> str:
     """Return a name percent-encoded; a dot that a URL library would resolve, too."""
-    if text in {".", ".."}:
-        return text.replace(".", "%2E")
-    return quote(text, safe="")
-
-
-def stamp(at: datetime) -> str:
-    if at.tzinfo is None:
-        raise ValueError(f"{at!r} has no time zone; give an aware datetime")
-    return at.isoformat()
+    if name in {".", ".."}:
+        return name.replace(".", "%2E")
+    return quote(name, safe="")
 
 
 def _delete(path: str, name: str) -> Call[None]:
@@ -210,20 +212,27 @@ def _delete(path: str, name: str) -> Call[None]:
 
 
 def _event(
-    token: str | None, generation_time: datetime | None, *, best_effort: bool
+    token: GivenToken | None, generation_time: datetime | None, *, best_effort: bool
 ) -> tuple[Json, str | None]:
-    """Return a body's token and time; a best-effort namespace knows neither."""
+    """Return a body's token and time; a best-effort namespace takes neither."""
     if best_effort:
+        given = {"token": token, "generation_time": generation_time}
+        for name, value in given.items():
+            if value is not None:
+                fault = "a best-effort namespace takes none; leave it out"
+                raise InvalidArgument(name, fault)
         return {}, None
     # A UUIDv7 carries its own time.
-    token = token or new_token()
-    body = {"token": token}
+    sent = new_token() if token is None else arguments.idempotency_token(token)
+    body = {"token": sent}
     if generation_time is not None:
-        body["generation_time"] = stamp(generation_time)
-    return body, token
+        body["generation_time"] = arguments.stamp("generation_time", generation_time)
+    return body, sent
 
 
 def _batch_event(event: results.NewEvent) -> Json:
+    if not isinstance(event, results.NewEvent):
+        raise InvalidArgument("events", f"{event!r} is not a NewEvent")
     body, _ = _event(event.token, event.generation_time, best_effort=False)
     return {
         "namespace": event.namespace,

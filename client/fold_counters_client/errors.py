@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from fold_counters_client.results import Recorded
+if TYPE_CHECKING:
+    from fold_counters_client.results import Recorded
 
 
 class CountersError(Exception):
@@ -17,6 +18,22 @@ class CountersError(Exception):
     token: str | None = None
     # Of `add_many`: what the batches before this error have recorded.
     recorded: tuple[Recorded, ...] = ()
+
+
+class InvalidArgument(CountersError, ValueError):
+    """A value that no service would take; `field` says which. Nothing was sent."""
+
+    def __init__(self, field: str, fault: str) -> None:
+        super().__init__(f"{field}: {fault}.")
+        self.field = field
+
+
+class UnexpectedAnswer(CountersError):
+    """An answer that is not the service's, or is about another counter."""
+
+
+class BatcherFull(CountersError):
+    """The service takes nothing, and no more events may wait. This one was not taken."""
 
 
 class NoAnswer(CountersError):

@@ -7,7 +7,12 @@ from typing import Any, Generic, TypeVar
 import httpx
 
 from fold_counters_client.calls import Call
-from fold_counters_client.errors import CountersError, NoAnswer, problem_of
+from fold_counters_client.errors import (
+    CountersError,
+    NoAnswer,
+    UnexpectedAnswer,
+    problem_of,
+)
 from fold_counters_client.retrying import Retries
 
 T = TypeVar("T")
@@ -54,14 +59,31 @@ class Exchange(Generic[T]):
         if isinstance(outcome, httpx.Response):
             repeated = self._attempt > 1
             if outcome.is_success:
-                return self.call.read(outcome.json() if outcome.content else {})
+                return self._read(outcome)
             if self.call.done_if_gone and repeated and outcome.status_code == 404:
                 return self.call.read({})
             raise self._with_token(problem_of(outcome))
         error = self._with_token(
-            NoAnswer(f"no answer after {self._attempt} attempts: {outcome!r}")
+            NoAnswer(f"no answer after {self._tried()}: {outcome!r}")
         )
         raise error from outcome
+
+    def _read(self, answer: httpx.Response) -> T:
+        try:
+            return self.call.read(answer.json() if answer.content else {})
+        except (ValueError, LookupError, TypeError) as error:
+            # A page of a proxy, say, that asks for a password.
+            raise self._with_token(
+                UnexpectedAnswer(
+                    f"{answer.request.url} answered {answer.status_code} with what is no"
+                    f" answer of the service: {answer.text[:80]!r}"
+                )
+            ) from error
+        except UnexpectedAnswer as error:
+            raise self._with_token(error) from None
+
+    def _tried(self) -> str:
+        return "1 attempt" if self._attempt == 1 else f"{self._attempt} attempts"
 
     def _with_token(self, error: CountersError) -> CountersError:
         error.token = self.call.token

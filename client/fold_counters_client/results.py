@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from fold_counters_client import arguments
+from fold_counters_client.arguments import GivenToken
 from fold_counters_client.tokens import new_token
 
 Accuracy = Literal["eventual", "accurate", "best-effort"]
@@ -14,13 +16,25 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """One event of a batch. Its token is made with it, so sending it again is safe."""
+    """One event of a batch. Its token is made with it, so sending it again is safe.
+
+    Raises InvalidArgument.
+    """
 
     namespace: str
     name: str
     delta: int = 1
-    token: str = field(default_factory=new_token)
+    token: GivenToken = field(default_factory=new_token)
     generation_time: datetime | None = None
+
+    def __post_init__(self) -> None:
+        arguments.text("namespace", self.namespace)
+        arguments.text("name", self.name)
+        arguments.delta(self.delta)
+        # Kept as the text that is sent; the class is frozen for its users.
+        object.__setattr__(self, "token", arguments.idempotency_token(self.token))
+        if self.generation_time is not None:
+            arguments.stamp("generation_time", self.generation_time)
 
 
 @dataclass(frozen=True, slots=True)

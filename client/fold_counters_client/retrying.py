@@ -11,6 +11,8 @@ import httpx
 RETRIED = frozenset({429, 502, 503, 504})
 # Refused at the door, before anything was done.
 UNTOUCHED = frozenset({429})
+# Nobody can send this request: not now, and not later.
+UNSENDABLE = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 # The request never left.
 UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -53,6 +55,8 @@ class Retries:
 def _may_repeat(
     outcome: httpx.Response | httpx.TransportError, *, repeatable: bool
 ) -> bool:
+    if isinstance(outcome, UNSENDABLE):
+        return False
     if isinstance(outcome, httpx.Response):
         return outcome.status_code in (RETRIED if repeatable else UNTOUCHED)
     return repeatable or isinstance(outcome, UNSENT)

@@ -148,6 +148,19 @@ def test_client__adds_to_best_effort_namespaces(client: Client) -> None:
     assert (read.count, read.accuracy) == (1, "best-effort")
 
 
+def test_batcher__adds_to_best_effort_namespaces(client: Client) -> None:
+    Namespace.objects.create(name="cache", counter_type=CounterType.BEST_EFFORT)
+    with client.batcher(most_seconds=3600) as batch:
+        for namespace in ("test", "cache", "nowhere", "cache"):
+            batch.add(namespace, "hits")
+        batch.flush()
+
+    assert client.get("cache", "hits").count == 2
+    assert client.get("test", "hits", accuracy="accurate").count == 1
+    assert [one.event.namespace for one in batch.refused] == ["nowhere"]
+    client.delete_counter("cache", "hits")
+
+
 def test_problem__carries_its_fields(client: Client) -> None:
     client.add("test", "hits", 2**62, token="t")
 
@@ -161,7 +174,7 @@ def test_problem__carries_its_fields(client: Client) -> None:
             generation_time=datetime(2020, 1, 1, tzinfo=UTC),
         )
     with pytest.raises(Problem) as invalid:
-        client.add("test", "", 2)
+        client.add("test", "a ", 2)
 
     assert conflict.value.facts["first_delta"] == 2**62
     assert (conflict.value.status, conflict.value.token) == (409, "t")

@@ -169,21 +169,6 @@ def test_problem__of_a_proxy_needs_no_json(answering: Answering) -> None:
     )
 
 
-def test_batcher__keeps_what_could_not_be_sent(
-    client: Client, transport: ApplicationTransport
-) -> None:
-    batch = client.batcher(batch_events=2, most_seconds=60)
-    batch.add("test", "hits")
-    transport.lose_answers = 100
-    with pytest.raises(NoAnswer):
-        batch.add("test", "hits")
-    transport.lose_answers = 0
-    batch.flush()
-
-    assert (batch.sent, batch.waiting) == (2, [])
-    assert reading.get(namespace="test", name="hits", accuracy="accurate").count == 2
-
-
 def test_batcher__sends_after_an_error_too(client: Client) -> None:
     def fail_half_way() -> None:
         with client.batcher() as batch:

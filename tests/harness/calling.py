@@ -135,7 +135,9 @@ class Caller:
 
     def _attempt(self, events: Sequence[NewEvent]) -> None:
         for event in dict.fromkeys(events):
-            self._ledger.attempt(name=event.name, token=event.token, delta=event.delta)
+            self._ledger.attempt(
+                name=event.name, token=str(event.token), delta=event.delta
+            )
 
     def _acknowledge(
         self, events: Sequence[NewEvent], answers: Sequence[Recorded] | None
@@ -146,7 +148,7 @@ class Caller:
             if answer.token != event.token:
                 self._ledger.wrong_answer(f"{event} was answered for {answer.token}")
             self._ledger.acknowledged(
-                name=event.name, token=event.token, duplicate=answer.duplicate
+                name=event.name, token=str(event.token), duplicate=answer.duplicate
             )
         return True
 
