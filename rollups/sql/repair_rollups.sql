@@ -1,8 +1,9 @@
 -- Sets totals and buckets of counters to what their events say.
 -- Parameters: counter_ids bigint[]; their rollups are locked by this transaction.
 -- Returns: counter_id, one row a repaired rollup. The watermarks stay: what they cover is
---   recounted, the rest is folded as ever. What retention has closed stands in the buckets.
--- Indexes: the primary keys of rollup, counter, bucket; counters_event_unfolded.
+--   recounted; the rest gets a last write, so that the next fold finds all of it, and is folded
+--   as ever. What retention has closed stands in the buckets.
+-- Indexes: the primary keys of rollup, counter, bucket, last write; counters_event_unfolded.
 WITH recounted AS MATERIALIZED (
   SELECT part.counter_id, part.bucket_at, sum(part.delta) AS delta, sum(part.events) AS events
   FROM (
@@ -38,6 +39,24 @@ bucketed AS (
   SELECT counter_id, bucket_at, delta, events FROM recounted
   ON CONFLICT (counter_id, bucket_at) DO UPDATE SET
     delta = excluded.delta, events = excluded.events
+),
+announced AS (
+  INSERT INTO counters_lastwrite
+    (counter_id, slot, written_at, pending_since, oldest_event_time, newest_event_time)
+  SELECT rollup.counter_id, pg_backend_pid(), statement_timestamp(), statement_timestamp(),
+         min(event.event_time), max(event.event_time)
+  FROM rollups_rollup AS rollup
+  JOIN counters_event AS event ON event.counter_id = rollup.counter_id
+    AND NOT pg_visible_in_snapshot(event.xid, rollup.watermark)
+  WHERE rollup.counter_id = ANY (%(counter_ids)s::bigint[])
+  GROUP BY rollup.counter_id
+  ON CONFLICT (counter_id, slot) DO UPDATE SET
+    written_at = excluded.written_at,
+    oldest_event_time
+      = least(counters_lastwrite.oldest_event_time, excluded.oldest_event_time),
+    newest_event_time
+      = greatest(counters_lastwrite.newest_event_time, excluded.newest_event_time),
+    xid = excluded.xid
 )
 UPDATE rollups_rollup AS rollup
 SET total = coalesce(whole.delta, 0), events = coalesce(whole.events, 0)

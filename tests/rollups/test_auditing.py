@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from datetime import timedelta
 from io import StringIO
 
 import pytest
@@ -58,6 +60,66 @@ def test_audit__finds_and_repairs_a_difference(counted: Namespace, broken: str) 
     assert differing() == []
 
 
+def without_last_write(counter_id: int) -> None:
+    LastWrite.objects.filter(counter_id=counter_id).delete()
+
+
+def without_rollup_and_last_write(counter_id: int) -> None:
+    without_last_write(counter_id)
+    Bucket.objects.filter(counter_id=counter_id).delete()
+    Rollup.objects.filter(pk=counter_id).delete()
+
+
+def hours_off(counter_id: int) -> None:
+    buckets = Bucket.objects.filter(counter_id=counter_id)
+    buckets.update(bucket_at=F("bucket_at") - timedelta(hours=3))
+
+
+@pytest.mark.parametrize(
+    "break_it", [without_last_write, without_rollup_and_last_write, hours_off]
+)
+def test_audit__finds_and_repairs_what_sums_do_not_show(
+    counted: Namespace,
+    counter_id: Callable[[str], int],
+    break_it: Callable[[int], None],
+) -> None:
+    c3 = counter_id("c3")
+    break_it(c3)
+    [found] = auditing.audit_some([c3])
+    assert found.total == found.recounted_total
+    assert differing() == ["c3"]
+
+    assert auditing.repair([c3]) == {c3}
+
+    assert differing() == []
+    fold([c3])
+    assert Rollup.objects.get(pk=c3).total == 106
+    assert differing() == []
+
+
+def test_audit__finds_an_event_that_a_fold_has_passed(
+    counted: Namespace, counter_id: Callable[[str], int]
+) -> None:
+    c3 = counter_id("c3")
+    without_last_write(c3)
+    recording.add(namespace="test", name="c3", delta=1_000)
+    fold([c3])
+    assert Rollup.objects.get(pk=c3).total == 1_006
+    assert differing() == ["c3"]
+
+    auditing.repair([c3])
+
+    assert Rollup.objects.get(pk=c3).total == 1_106
+    assert differing() == []
+
+
+def test_audit__sums_finer_buckets_of_before_up(counted: Namespace) -> None:
+    Namespace.objects.update(bucket_size="day")
+    fold(list(LastWrite.objects.values_list("counter_id", flat=True)))
+
+    assert differing() == []
+
+
 def test_repair__drops_a_bucket_without_events(counted: Namespace) -> None:
     bucket = Bucket.objects.order_by("counter_id").last()
     assert bucket is not None
@@ -87,6 +149,25 @@ def test_verify_rollups__says_which_differ_and_by_what(counted: Namespace) -> No
         "test/c3: total 13 of 2 events; recounted 6 of 2 (off by +7)" in out.getvalue()
     )
     assert "5 counters recounted, 1 differ." in out.getvalue()
+
+
+def test_verify_rollups__says_what_sums_do_not_show(
+    counted: Namespace, counter_id: Callable[[str], int]
+) -> None:
+    c3 = counter_id("c3")
+    without_last_write(c3)
+    bucket = Bucket.objects.filter(counter_id=c3).latest("bucket_at")
+    Bucket.objects.filter(counter_id=c3, bucket_at=bucket.bucket_at).update(
+        bucket_at=bucket.bucket_at + timedelta(hours=3)
+    )
+    out = StringIO()
+
+    with pytest.raises(SystemExit):
+        call_command("verify_rollups", stdout=out)
+
+    assert (
+        ", 2 buckets with other sums than its events; 1 pending event that no fold finds"
+    ) in out.getvalue()
 
 
 def test_verify_rollups__repairs(counted: Namespace) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 from counters import namespaces
 from counters.errors import counted
 from counters.management.taught import TaughtCommand
+from counters.models import Counter
 from rollups import auditing
 from rollups.auditing import Audited
 from rollups.management.recounting import recounting
-from rollups.models import Rollup
 
 # Differences that are printed; the summary counts all of them.
 SHOWN = 100
@@ -44,12 +44,12 @@ exit codes: 0 all right, or all repaired; 1 some counters differ; 2 wrong usage
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["namespace"]
         namespace = namespaces.get(name) if name else None
-        rollups = Rollup.objects.all()
+        counters = Counter.objects.all()
         if namespace:
-            rollups = rollups.filter(namespace_id=namespace.pk)
+            counters = counters.filter(namespace=namespace)
         different: list[Audited] = []
         audited = repaired = 0
-        with recounting(rollups.count()) as show:
+        with recounting(counters.count()) as show:
             for batch in auditing.audit(namespace):
                 wrong = [one for one in batch if not one.is_right]
                 if wrong and options["repair"]:
@@ -72,7 +72,7 @@ exit codes: 0 all right, or all repaired; 1 some counters differ; 2 wrong usage
                 f"{one.namespace}/{one.name}: total {one.total:,} of {counted(one.events, 'event')};"
                 f" recounted {one.recounted_total:,} of {one.recounted_events:,}"
                 f" (off by {one.is_off_by:+,}); buckets {one.buckets_total:,}"
-                f" of {one.buckets_events:,}"
+                f" of {one.buckets_events:,}{_and_besides(one)}"
             )
         if len(different) > SHOWN:
             self.stdout.write(f"... and {len(different) - SHOWN:,} more")
@@ -98,8 +98,22 @@ exit codes: 0 all right, or all repaired; 1 some counters differ; 2 wrong usage
                         "recounted_events": one.recounted_events,
                         "buckets_total": one.buckets_total,
                         "buckets_events": one.buckets_events,
+                        "buckets_off": one.buckets_off,
+                        "unseen_events": one.unseen_events,
                     }
                     for one in different
                 ],
             }
         )
+
+
+def _and_besides(one: Audited) -> str:
+    """Return what the sums do not show."""
+    found = ""
+    if one.buckets_off:
+        found += (
+            f", {counted(one.buckets_off, 'bucket')} with other sums than its events"
+        )
+    if one.unseen_events:
+        found += f"; {counted(one.unseen_events, 'pending event')} that no fold finds"
+    return found
