@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import sys
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import Error
 
@@ -13,14 +14,16 @@ from counters import outages
 
 
 def main(words: list[str]) -> None:
-    """Run a command; where the database cannot serve it, say so in one line and exit 1."""
+    """Run a command; say in one line which setting or what of the database prevents it."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "counters_project.settings")
     try:
         execute_from_command_line(words)
-    except Error as error:
-        if "--traceback" in words or not outages.is_outage(error):
+    except (Error, ImproperlyConfigured) as error:
+        is_setting = isinstance(error, ImproperlyConfigured)
+        sentence = str(error) if is_setting else outages.explain(error)
+        if sentence is None or "--traceback" in words:
             raise
-        sys.exit(f"The database cannot serve this now: {outages.describe(error)}")
+        sys.exit(sentence)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,11 @@ from counters import forking
 
 # One failure empties the pool; those of requests that failed with it find it done.
 _DRAIN_EVERY_SECONDS = 1.0
+_NOT_MIGRATED = (
+    errors.UndefinedTable,
+    errors.UndefinedColumn,
+    errors.UndefinedFunction,
+)
 _draining = forking.lock()
 _drained_at = -_DRAIN_EVERY_SECONDS
 
@@ -26,6 +31,18 @@ def is_outage(error: BaseException | None) -> bool:
         # Django has no better name for a server that is a standby now.
         return isinstance(error.__cause__, errors.ReadOnlySqlTransaction)
     return isinstance(error, (OperationalError, InterfaceError, PoolTimeout))
+
+
+def explain(error: BaseException) -> str | None:
+    """Return what keeps the database from serving, and what to do; None for other errors."""
+    if is_outage(error):
+        return f"The database cannot serve this now: {describe(error)}"
+    if isinstance(error.__cause__, _NOT_MIGRATED):
+        return (
+            "The database is not migrated to this version: run `manage.py migrate`."
+            f" ({str(error.__cause__).splitlines()[0]})"
+        )
+    return None
 
 
 def describe(error: BaseException) -> str:

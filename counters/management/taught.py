@@ -16,12 +16,14 @@ from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error as DatabaseProblem
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress, ProgressColumn
 from rich.table import Table
 from rich.text import Text
 
+from counters import outages
 from counters.api.parsers import read_time
 from counters.errors import CountersError, InvalidValue
 
@@ -31,7 +33,20 @@ _SHORT_WORD = 30
 _NOBODY_READS = 141
 
 
-class TaughtCommand(BaseCommand):
+class ExplainedCommand(BaseCommand):
+    """A command that says in one line what keeps the database from serving it."""
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        try:
+            super().run_from_argv(argv)
+        except DatabaseProblem as error:
+            sentence = outages.explain(error)
+            if sentence is None or "--traceback" in argv:
+                raise
+            sys.exit(sentence)
+
+
+class TaughtCommand(ExplainedCommand):
     """A command with `examples` below its --help, --json, and errors in one line."""
 
     examples = ""

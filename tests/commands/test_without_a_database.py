@@ -1,14 +1,17 @@
-"""Commands where the database is down: one line that says so, and exit code 1."""
+"""Commands that the database cannot serve: one line that says so, and exit code 1."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+from pytest_django import DjangoDbBlocker
 
-from tests.programs import ROOT
+from tests.programs import ROOT, test_database_url
 
 NOBODY_LISTENS = "postgresql://nobody@127.0.0.1:1/nothing"
 COMMANDS = [
@@ -26,11 +29,11 @@ COMMANDS = [
 ]
 
 
-def manage(*words: str) -> subprocess.CompletedProcess[str]:
+def manage(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "manage.py", *words],
         cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": NOBODY_LISTENS},
+        env=os.environ | {"DATABASE_URL": NOBODY_LISTENS} | variables,
         capture_output=True,
         text=True,
         timeout=60,
@@ -60,7 +63,7 @@ def test_status__is_critical_without_a_database() -> None:
     ended = manage("rollup_status")
 
     assert ended.returncode == 2
-    assert ended.stdout.startswith("CRITICAL - the database does not answer")
+    assert ended.stdout.startswith("CRITICAL - The database cannot serve this now: ")
     assert ended.stderr == ""
 
 
@@ -84,3 +87,72 @@ def test_command__whose_reader_has_gone_ends_without_a_word(unbuffered: str) -> 
         )
 
     assert (ended.returncode, ended.stderr) == (141, "")
+
+
+NOT_MIGRATED = [
+    ("add_count", "demo", "hits"),
+    ("create_token", "somebody"),
+    ("rollup", "--watch"),
+    ("partitions",),
+    ("reanchor",),
+    ("top", "--once"),
+    ("export", "totals"),
+    ("create_demo",),
+    ("createsuperuser", "--noinput", "--username", "x", "--email", "x@example.org"),
+]
+
+
+@pytest.fixture(scope="module")
+def empty_database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> str:
+    with django_db_blocker.unblock():
+        url = test_database_url()
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute("DROP DATABASE IF EXISTS counters_empty")
+        server.execute("CREATE DATABASE counters_empty")
+    return urlsplit(url)._replace(path="/counters_empty").geturl()
+
+
+@pytest.mark.parametrize(
+    "words", NOT_MIGRATED, ids=["-".join(words[:2]) for words in NOT_MIGRATED]
+)
+def test_command__says_in_one_line_that_migrate_has_not_run(
+    empty_database: str, words: tuple[str, ...]
+) -> None:
+    ended = manage(*words, DATABASE_URL=empty_database)
+
+    assert ended.returncode == 1
+    [line] = filter(None, ended.stderr.splitlines())
+    assert "run `manage.py migrate`" in line
+    assert "does not exist" in line
+    assert "Traceback" not in ended.stdout
+
+
+def test_status__says_that_migrate_has_not_run(empty_database: str) -> None:
+    ended = manage("rollup_status", DATABASE_URL=empty_database)
+
+    assert ended.returncode == 2
+    assert "run `manage.py migrate`" in ended.stdout
+    assert ended.stderr == ""
+
+
+def test_command__says_in_one_line_that_there_is_no_such_database(
+    empty_database: str,
+) -> None:
+    url = empty_database.replace("counters_empty", "counters_nowhere")
+
+    ended = manage("list_namespaces", DATABASE_URL=url)
+
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert 'database "counters_nowhere" does not exist' in line
+
+
+@pytest.mark.parametrize("words", [("check",), ("list_namespaces",)])
+def test_command__says_in_one_line_which_setting_is_wrong(
+    words: tuple[str, ...],
+) -> None:
+    ended = manage(*words, WEB_THREADS="none")
+
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert line.startswith("WEB_THREADS='none' is not a whole number")

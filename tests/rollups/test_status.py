@@ -119,7 +119,7 @@ def test_status__is_critical_where_the_database_does_not_answer(
 
     monkeypatch.setattr("rollups.management.commands.rollup_status.measure", fail)
 
-    assert ask() == (2, "CRITICAL - the database does not answer: gone\n")
+    assert ask() == (2, "CRITICAL - The database cannot serve this now: gone\n")
 
 
 @pytest.mark.parametrize("words", [["--warn-lag", "soon"], ["--nonsense"]])

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand
 from knox.auth import TokenAuthentication
 from knox.models import AuthToken
 from rest_framework.exceptions import AuthenticationFailed
 
+from counters.management.taught import ExplainedCommand
 from counters.models import Namespace
 
 NAMESPACE = "demo"
 USERNAME = "demo"
 
 
-class Command(BaseCommand):
+class Command(ExplainedCommand):
     help = (
         "Make the namespace 'demo', a user 'demo' and an API token for it; what is there"
         " stays as it is. `make run` calls this at every start."

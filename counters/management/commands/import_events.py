@@ -10,7 +10,6 @@ from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
 from django.core.management.base import (
-    BaseCommand,
     CommandError,
     CommandParser,
     DjangoHelpFormatter,
@@ -24,6 +23,7 @@ from counters.importing.errors import CannotImport, InputBroken
 from counters.importing.opening import Input, opened
 from counters.importing.plan import Plan
 from counters.importing.running import Import, Outcome, Watcher
+from counters.management.taught import ExplainedCommand
 
 WRONG_OPTIONS, SOME_REJECTED, STOPPED_BY_CTRL_C = 2, 1, 130
 # Rejected rows that are shown; all of them are in the rejects file.
@@ -35,7 +35,7 @@ class Formatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
     """Keeps the examples as they are written."""
 
 
-class Command(BaseCommand):
+class Command(ExplainedCommand):
     help = options.DESCRIPTION
 
     def create_parser(

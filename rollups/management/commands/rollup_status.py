@@ -11,6 +11,7 @@ from django.db import Error as DatabaseError
 from rich.console import Console
 from rich.table import Table
 
+from counters import outages
 from counters.management.taught import TaughtCommand
 from rollups import judging
 from rollups.judging import Level, Limits
@@ -29,8 +30,8 @@ examples:
   manage.py rollup_status --warn-lag 10 --critical-lag 60
   manage.py rollup_status --json | jq .lag_seconds
 
-exit codes, by the convention of Nagios: 0 OK; 1 WARNING; 2 CRITICAL, or the database does
-not answer; 3 UNKNOWN: wrong usage
+exit codes, by the convention of Nagios: 0 OK; 1 WARNING; 2 CRITICAL, or the database cannot
+serve; 3 UNKNOWN: wrong usage
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -79,7 +80,8 @@ not answer; 3 UNKNOWN: wrong usage
         try:
             status = measure()
         except DatabaseError as error:
-            self.stdout.write(f"CRITICAL - the database does not answer: {error}")
+            said = outages.explain(error) or outages.describe(error)
+            self.stdout.write(f"CRITICAL - {said}")
             sys.exit(Level.CRITICAL)
         verdicts = judging.judge(status, limits)
         level = max(verdict.level for verdict in verdicts)
