@@ -17,7 +17,7 @@ RUN_READY := $(VENV)/.installed-run
 DEV_READY := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-quick faults check lint types migrations-check docs screenshots audit fuzz bench bench-quick bench-memory bench-scaling bench-model wheel clean
+.PHONY: help run demo test test-quick faults interleavings check lint types migrations-check docs screenshots audit fuzz bench bench-quick bench-memory bench-scaling bench-model wheel clean
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 help: ## List the targets.
@@ -46,6 +46,9 @@ faults: $(DEV_READY) ## Break everything in every way, for more than half an hou
 	@LONG_TESTS=1 $(BIN)/python -m pytest -m "faults or slow" $(ARGS)
 	@$(BIN)/python -m tests.harness $(HARNESS)
 
+interleavings: $(DEV_READY) ## Run the core's operations in every order of their steps (an hour).
+	@INTERLEAVINGS=full $(BIN)/python -m pytest --timeout=0 -rP tests/interleavings $(ARGS)
+
 check: $(DEV_READY) ## Run everything that CI runs.
 	@$(MAKE) --jobs=2 --output-sync=target lint types migrations-check docs audit
 	@$(MAKE) test
@@ -57,7 +60,10 @@ lint: $(DEV_READY) ## Check style and formatting.
 types: $(DEV_READY) ## Check types.
 	@SECRET_KEY=unused $(BIN)/mypy
 
-migrations-check: $(DEV_READY) ## Check that no migration is missing.
+migrations-interleavings: $(DEV_READY) ## Run the core's operations in every order of their steps (an hour).
+	@INTERLEAVINGS=full $(BIN)/python -m pytest --timeout=0 -rP tests/interleavings $(ARGS)
+
+check: $(DEV_READY) ## Check that no migration is missing.
 	@SECRET_KEY=unused $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 
 docs: $(DEV_READY) ## Build the documentation's site in docs/_build; a broken link fails.

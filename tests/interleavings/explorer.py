@@ -1,0 +1,351 @@
+"""Runs operations in every order of their statements, against a real PostgreSQL.
+
+Each operation runs the product's own functions on a thread and a connection of its own. Before
+each statement, and before each COMMIT and ROLLBACK, it waits until the explorer lets it go on,
+and one operation goes on at a time. A statement that PostgreSQL says is blocked by another
+operation lets the others go on; no clock decides that. This is stateless model checking: each
+order is run from a fresh state, then from the choices that it left open.
+
+The bound is the number of preemptions: switches away from an operation that could have gone on
+(Musuvathi and Qadeer, "Iterative context bounding", PLDI 2007). Most faults need two.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from django.db import connection as monitor
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+from counters.statements import load
+
+STUCK_AFTER_SECONDS = 15
+_LOOK_EVERY_SECONDS = 0.002
+# They commute with whatever another operation does. The namespace is set up before and stays.
+_NOT_A_STEP = (
+    "SET ",
+    "SAVEPOINT ",
+    "RELEASE ",
+    "SELECT set_config",
+)
+_NAMESPACE_ONLY = 'FROM "counters_namespace"'
+
+_here = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which operation went on, and which could have."""
+
+    chosen: int
+    # Those that waited for their turn; the one that went on before comes first.
+    possible: tuple[int, ...]
+    is_preemptible: bool
+
+    def preempts(self, chosen: int) -> bool:
+        return self.is_preemptible and chosen != self.possible[0]
+
+
+@dataclass(slots=True)
+class Operation:
+    """One operation in an order, and what became of it."""
+
+    name: str
+    index: int
+    work: Callable[[Operation], Any]
+    # It gives up where PostgreSQL would find a deadlock.
+    is_patient: bool = True
+    gave_up: bool = False
+    # The numbers of its first step and of the last step before it had ended.
+    began: int = 0
+    ended: int = 0
+    error: BaseException | None = None
+    state: str = "running"
+    step: str = ""
+    # Of the connection that it uses at the moment.
+    pid: int | None = None
+
+
+@dataclass(slots=True)
+class Order:
+    """An order that was run."""
+
+    operations: list[Operation]
+    choices: list[Choice] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    # Whether it went as it was asked to: else a replay made other choices possible.
+    diverged: bool = False
+
+    @property
+    def chosen(self) -> list[int]:
+        return [choice.chosen for choice in self.choices]
+
+
+class Stuck(Exception):
+    """No operation goes on, and PostgreSQL does not end one of them."""
+
+
+class Explorer:
+    """Runs orders on threads and connections that it keeps from one to the next."""
+
+    def __init__(self, *, replaced: Mapping[str, str] | None = None) -> None:
+        """`replaced` changes the text of statements, to see what the explorer finds then."""
+        self._threads: list[ThreadPoolExecutor] = []
+        self._changed = threading.Condition()
+        self._replaced = dict(replaced or {})
+        # Texts of `replaced` that no statement had.
+        self.unused = set(self._replaced)
+        self._gates_are_open = False
+
+    def close(self) -> None:
+        for thread in self._threads:
+            thread.submit(connections.close_all).result()
+            thread.shutdown()
+
+    def run_order(self, operations: list[Operation], chosen: Sequence[int]) -> Order:
+        """Run the operations as `chosen` says; then each goes on for as long as it can."""
+        order = Order(operations)
+        while len(self._threads) < len(operations):
+            self._threads.append(ThreadPoolExecutor(max_workers=1))
+        futures = [
+            thread.submit(self._run, operation)
+            for thread, operation in zip(self._threads, order.operations, strict=False)
+        ]
+        try:
+            self._schedule(order, list(chosen))
+        finally:
+            self._open_gates()
+            for future in futures:
+                future.result(STUCK_AFTER_SECONDS)
+            self._gates_are_open = False
+        return order
+
+    # --- The explorer's thread -------------------------------------------------------------
+
+    def _schedule(self, order: Order, chosen: list[int]) -> None:
+        previous: int | None = None
+        self._settle(order)
+        while True:
+            waiting = [one.index for one in order.operations if one.state == "waiting"]
+            if not waiting:
+                return
+            is_preemptible = previous in waiting
+            if is_preemptible:
+                waiting.sort(key=lambda index: (index != previous, index))
+            number = len(order.choices)
+            index = waiting[0]
+            if number < len(chosen):
+                if chosen[number] in waiting:
+                    index = chosen[number]
+                else:
+                    order.diverged = True
+            operation = order.operations[index]
+            order.choices.append(Choice(index, tuple(waiting), is_preemptible))
+            operation.began = operation.began or number + 1
+            order.lines.append(f"{operation.name}: {operation.step}")
+            with self._changed:
+                operation.state = "running"
+                self._changed.notify_all()
+            self._settle(order)
+            if operation.state == "blocked":
+                order.lines[-1] += "  (waits)"
+            previous = index
+
+    def _settle(self, order: Order) -> None:
+        """Return once each operation waits for its turn, is blocked by another, or has ended."""
+        deadline = time.monotonic() + STUCK_AFTER_SECONDS
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: not _in_state(order, "running", "blocked"),
+                    _LOOK_EVERY_SECONDS,
+                )
+            busy = _in_state(order, "running", "blocked")
+            blocked = self._blocked(order, busy) if busy else set()
+            with self._changed:
+                for one in busy:
+                    if one.state in {"running", "blocked"}:
+                        one.state = "blocked" if one.index in blocked else "running"
+                if not _in_state(order, "running"):
+                    stuck = _in_state(order, "blocked")
+                    if _in_state(order, "waiting") or not stuck:
+                        break
+                    # All wait for each other. One that waits for a moment only gives up;
+                    # without one PostgreSQL ends one of them, as a deadlock.
+                    self._give_up(order, stuck)
+            if time.monotonic() > deadline:
+                states = [f"{one.name}: {one.state}" for one in order.operations]
+                raise Stuck("\n".join([*order.lines, *states]))
+        for one in order.operations:
+            if one.state == "ended" and not one.ended:
+                one.ended = len(order.choices)
+
+    def _blocked(self, order: Order, busy: list[Operation]) -> set[int]:
+        """Return those that wait for a lock which another operation holds or waits for."""
+        index_of = {one.pid: one.index for one in busy if one.pid}
+        if not index_of:
+            return set()
+        ours = [one.pid for one in order.operations if one.pid]
+        with monitor.cursor() as cursor:
+            cursor.execute(
+                "SELECT pid FROM unnest(%s::int[]) AS pid"
+                " WHERE pg_blocking_pids(pid) && %s::int[]",
+                [list(index_of), ours],
+            )
+            return {index_of[pid] for (pid,) in cursor.fetchall()}
+
+    def _give_up(self, order: Order, stuck: list[Operation]) -> None:
+        impatient = [one for one in stuck if not one.is_patient]
+        if impatient and not impatient[0].gave_up:
+            impatient[0].gave_up = True
+            order.lines.append(f"{impatient[0].name}: gives up")
+            with monitor.cursor() as cursor:
+                cursor.execute("SELECT pg_cancel_backend(%s)", [impatient[0].pid])
+
+    def _open_gates(self) -> None:
+        with self._changed:
+            self._gates_are_open = True
+            self._changed.notify_all()
+
+    # --- The operations' threads -----------------------------------------------------------
+
+    def _run(self, operation: Operation) -> None:
+        _here.explorer, _here.operation = self, operation
+        try:
+            operation.work(operation)
+        except BaseException as error:
+            operation.error = error
+        finally:
+            _here.operation = None
+            with self._changed:
+                operation.state = "ended"
+                self._changed.notify_all()
+
+    def wait_for_turn(self, operation: Operation, step: str) -> None:
+        with self._changed:
+            operation.state, operation.step = "waiting", step
+            self._changed.notify_all()
+            self._changed.wait_for(
+                lambda: operation.state == "running" or self._gates_are_open
+            )
+            operation.state = "running"
+
+    def replace(self, statement: str) -> str:
+        for old, new in self._replaced.items():
+            if old in statement:
+                statement = statement.replace(old, new)
+                self.unused.discard(old)
+        return statement
+
+
+@contextmanager
+def steps_are_gated() -> Iterator[None]:
+    """Make each new connection of an operation's thread wait for its turn at each step."""
+    connection_created.connect(_gate)
+    try:
+        yield
+    finally:
+        connection_created.disconnect(_gate)
+
+
+def _gate(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
+    if getattr(_here, "operation", None) is None:
+        return
+    driver: Any = connection.connection
+    # Each statement is planned anew: only then can a plan be older than its snapshot.
+    driver.prepare_threshold = None
+    driver.execute("SET synchronous_commit = off")
+    if _wait_and_execute in connection.execute_wrappers:
+        return  # connected again
+    connection.execute_wrappers.append(_wait_and_execute)
+    for end in ("commit", "rollback"):
+        setattr(connection, end, _waiting(connection, end))
+
+
+def _wait_and_execute(
+    execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
+) -> Any:
+    operation: Operation | None = getattr(_here, "operation", None)
+    if operation is not None:
+        driver = context["connection"].connection
+        text = sql if isinstance(sql, str) else sql.as_string(driver)
+        operation.pid = driver.info.backend_pid
+        if not text.startswith(_NOT_A_STEP) and _NAMESPACE_ONLY not in text:
+            _here.explorer.wait_for_turn(operation, describe(text))
+        sql = _here.explorer.replace(text)
+    return execute(sql, params, many, context)
+
+
+def _waiting(connection: BaseDatabaseWrapper, end: str) -> Callable[[], None]:
+    original = getattr(connection, end)
+
+    def wait_and_end() -> None:
+        operation: Operation | None = getattr(_here, "operation", None)
+        if operation is not None:
+            driver: Any = connection.connection
+            operation.pid = driver.info.backend_pid
+            _here.explorer.wait_for_turn(operation, end.upper())
+        original()
+
+    return wait_and_end
+
+
+def describe(statement: str) -> str:
+    """Return the name of a statement's file, or the beginning of one that has none."""
+    found = _names().get(statement)
+    return found or " ".join(statement.split())[:70]
+
+
+@cache
+def _names() -> dict[str, str]:
+    return {
+        load(app, name): name
+        for app in ("counters", "rollups")
+        for file in files(app).joinpath("sql").iterdir()
+        for name in [file.name.removesuffix(".sql")]
+    }
+
+
+def _in_state(order: Order, *states: str) -> list[Operation]:
+    return [one for one in order.operations if one.state in states]
+
+
+def explore(
+    run: Callable[[Sequence[int]], Order], *, preemptions: int | None = None
+) -> Iterator[Order]:
+    """Yield every order with at most so many preemptions (None: every order) once.
+
+    `run` makes a fresh state and runs the choices it is given. Those come first that differ
+    least from running one operation after the other, for they are the easiest to read.
+    """
+    untried: deque[list[int]] = deque([[]])
+    while untried:
+        prefix = untried.popleft()
+        order = run(prefix)
+        # Something outside of the operations, such as autovacuum, may have come between.
+        for _ in range(3):
+            if not order.diverged:
+                break
+            order = run(prefix)
+        yield order
+        spent = 0
+        for number, choice in enumerate(order.choices):
+            if number >= len(prefix):
+                for other in choice.possible:
+                    cost = spent + choice.preempts(other)
+                    if other != choice.chosen and (
+                        preemptions is None or cost <= preemptions
+                    ):
+                        untried.append([*order.chosen[:number], other])
+            spent += choice.preempts(choice.chosen)

@@ -1,0 +1,497 @@
+"""The operations that the explorer merges: each calls the product's own functions.
+
+An event's delta is a power of two of its own, so a count says which events it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from unittest.mock import patch
+from uuid import uuid4
+
+from django.db import IntegrityError, connection, transaction
+from django.test import override_settings
+
+from counters import compacting, deleting, partitions, recording, tokens
+from counters.errors import CounterNotFound
+from counters.models import Counter
+from counters.recording import NewEvent
+from counters.repeats import Recorded
+from rollups import anchoring, auditing, clearing, reading, retention, sweeping
+from rollups.folding import fold as fold_counters
+from tests.interleavings.explorer import Operation
+
+TODAY = datetime.combine(datetime.now(UTC), time(), UTC)
+DAY = timedelta(days=1)
+YESTERDAY = TODAY - DAY
+# Within the accept window, and the tests' database has no partition for it.
+NEW_DAY = TODAY - 5 * DAY
+# Beyond retention.
+OLD_DAY = TODAY - 40 * DAY
+NOON = timedelta(hours=12)
+ACCEPT_PAST, RETENTION = 10 * DAY, 30 * DAY
+BASE, STRAY_FOLDED, STRAY_PENDING, OLD, PENDING = 1, 2, 4, 8, 16
+SHARED = 32
+_FIRST_BIT = 6
+_BITS_EACH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """An event that somebody was told is counted."""
+
+    by: Operation | None
+    name: str
+    delta: int
+    token: str | None = None
+    event_time: datetime | None = None
+    # False where a repeat would be refused, or was meant to count again.
+    repeatable: bool = True
+
+
+@dataclass(slots=True)
+class World:
+    """What the operations of one order were answered."""
+
+    acknowledged: list[Acknowledged] = field(default_factory=list)
+    # Who read which counter, and what it was.
+    reads: list[tuple[Operation, str, int]] = field(default_factory=list)
+    deletions: list[Operation] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    shared_v7: str = field(default_factory=lambda: tokens.new(YESTERDAY + NOON).text)
+    shared_text: str = field(default_factory=lambda: f"order {uuid4()}")
+
+    def acknowledge(
+        self,
+        operation: Operation | None,
+        name: str,
+        delta: int,
+        recorded: Recorded,
+        *,
+        has_token: bool = True,
+        timed: bool = True,
+        repeatable: bool = True,
+    ) -> None:
+        if recorded.duplicate:
+            return
+        self.acknowledged.append(
+            Acknowledged(
+                operation,
+                name,
+                delta,
+                recorded.token if has_token else None,
+                recorded.event_time if timed else None,
+                repeatable,
+            )
+        )
+
+
+Work = Callable[[World, Operation], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """An operation by name, and what it needs to be there: strays, old."""
+
+    work: Work
+    needs: frozenset[str]
+    # Whether it waits for a lock for as long as it takes.
+    is_patient: bool
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def operation(*needs: str, is_patient: bool = True) -> Callable[[Work], Work]:
+    def register(work: Work) -> Work:
+        KINDS[work.__name__] = Kind(work, frozenset(needs), is_patient)
+        return work
+
+    return register
+
+
+def delta_of(operation: Operation, number: int = 0) -> int:
+    return int(1 << (_FIRST_BIT + operation.index * _BITS_EACH + number))
+
+
+# --- Writing ---------------------------------------------------------------------------------
+
+
+@operation()
+def add(world: World, me: Operation) -> None:
+    recorded = recording.add(namespace="test", name="hits", delta=delta_of(me))
+    world.acknowledge(me, "hits", delta_of(me), recorded, has_token=False)
+
+
+@operation()
+def add_text(world: World, me: Operation) -> None:
+    """With a token that carries no time, so with a claim."""
+    token = f"mine {me.index} {uuid4()}"
+    recorded = recording.add(
+        namespace="test", name="hits", delta=delta_of(me), token=token
+    )
+    world.acknowledge(me, "hits", delta_of(me), recorded, timed=False)
+
+
+@operation()
+def add_new_day(world: World, me: Operation) -> None:
+    """An event of a day that has no partition yet."""
+    recorded = recording.add(
+        namespace="test",
+        name="hits",
+        delta=delta_of(me),
+        token=str(uuid4()),
+        generation_time=NEW_DAY + NOON,
+    )
+    world.acknowledge(me, "hits", delta_of(me), recorded)
+
+
+@operation()
+def add_shared(world: World, me: Operation) -> None:
+    """With a token that others use as well: a UUIDv7."""
+    recorded = recording.add(
+        namespace="test", name="hits", delta=SHARED, token=world.shared_v7
+    )
+    world.acknowledge(me, "hits", SHARED, recorded)
+
+
+@operation()
+def add_shared_text(world: World, me: Operation) -> None:
+    recorded = recording.add(
+        namespace="test", name="hits", delta=SHARED, token=world.shared_text
+    )
+    world.acknowledge(me, "hits", SHARED, recorded, timed=False)
+
+
+@operation()
+def add_in_block(world: World, me: Operation) -> None:
+    """Two counters in one transaction, and a savepoint that rolls back."""
+    with transaction.atomic():
+        hits = recording.add(namespace="test", name="hits", delta=delta_of(me))
+        with transaction.atomic():
+            recording.add(namespace="test", name="hits", delta=delta_of(me, 1))
+            transaction.set_rollback(True)
+        fresh = recording.add(namespace="test", name="fresh", delta=delta_of(me, 2))
+    world.acknowledge(me, "hits", delta_of(me), hits, has_token=False)
+    world.acknowledge(me, "fresh", delta_of(me, 2), fresh, has_token=False)
+
+
+@operation()
+def add_and_roll_back(world: World, me: Operation) -> None:
+    with transaction.atomic():
+        recording.add(namespace="test", name="hits", delta=delta_of(me))
+        transaction.set_rollback(True)
+
+
+@operation()
+def add_new_day_in_block(world: World, me: Operation) -> None:
+    """As callers are told to: run the block again where it ends in an IntegrityError."""
+    token = str(uuid4())
+
+    def block() -> Recorded:
+        with transaction.atomic():
+            return recording.add(
+                namespace="test",
+                name="hits",
+                delta=delta_of(me),
+                token=token,
+                generation_time=NEW_DAY + NOON,
+            )
+
+    try:
+        recorded = block()
+    except IntegrityError:
+        recorded = block()
+    world.acknowledge(me, "hits", delta_of(me), recorded)
+
+
+@operation()
+def add_first(world: World, me: Operation) -> None:
+    """To a counter that nobody has added to."""
+    recorded = recording.add(namespace="test", name="first", delta=delta_of(me))
+    world.acknowledge(me, "first", delta_of(me), recorded, has_token=False)
+
+
+@operation()
+def add_first_in_block(world: World, me: Operation) -> None:
+    with transaction.atomic():
+        recorded = recording.add(namespace="test", name="first", delta=delta_of(me))
+    world.acknowledge(me, "first", delta_of(me), recorded, has_token=False)
+
+
+@operation()
+def batch(world: World, me: Operation) -> None:
+    """Two counters, two days, and the tokens that others use as well."""
+    events = [
+        NewEvent("test", "fresh", delta_of(me)),
+        NewEvent("test", "hits", delta_of(me, 1), str(uuid4()), NEW_DAY + NOON),
+        NewEvent("test", "hits", SHARED, world.shared_v7),
+    ]
+    for event, recorded in zip(events, recording.add_many(events), strict=True):
+        world.acknowledge(me, event.name, event.delta, recorded)
+
+
+@operation()
+def batch_text(world: World, me: Operation) -> None:
+    events = [
+        NewEvent("test", "hits", delta_of(me), f"mine {me.index} {uuid4()}"),
+        NewEvent("test", "hits", SHARED, world.shared_text),
+    ]
+    for event, recorded in zip(events, recording.add_many(events), strict=True):
+        world.acknowledge(me, event.name, event.delta, recorded, timed=False)
+
+
+@operation("old")
+def import_old(world: World, me: Operation) -> None:
+    """A batch of a day whose partition may be closed meanwhile."""
+    event = NewEvent("test", "hits", delta_of(me), str(uuid4()), OLD_DAY + NOON)
+    [recorded] = recording.add_many([event], any_age=True)
+    world.acknowledge(me, "hits", delta_of(me), recorded, repeatable=False)
+
+
+# --- Folding and reading -----------------------------------------------------------------------
+
+
+_base_ids: list[int] = []
+
+
+@operation()
+def fold(world: World, me: Operation) -> None:
+    fold_counters(_base_ids)
+
+
+@operation("parts")
+def fold_part(world: World, me: Operation) -> None:
+    """The oldest event only; see `parts` below."""
+    fold_counters(_base_ids)
+
+
+@operation()
+def sweep(world: World, me: Operation) -> None:
+    """A sweep, and the fold that its message leads to."""
+    swept = sweeping.sweep()
+    if swept is not None and swept.overdue:
+        fold_counters(swept.overdue)
+
+
+@operation()
+def read(world: World, me: Operation) -> None:
+    with suppress(CounterNotFound):
+        count = reading.get(namespace="test", name="hits", accuracy="accurate").count
+        world.reads.append((me, "hits", count))
+
+
+@operation()
+def verify(world: World, me: Operation) -> None:
+    """It finds nothing at any moment."""
+    for found in auditing.audit():
+        world.problems += [f"verify found {one}" for one in found if not one.is_right]
+
+
+@operation()
+def repair(world: World, me: Operation) -> None:
+    auditing.repair(_base_ids)
+
+
+@operation()
+def reanchor(world: World, me: Operation) -> None:
+    anchoring.reanchor()
+
+
+# --- Clearing and deleting ---------------------------------------------------------------------
+
+
+def _clear(world: World, me: Operation, name: str, token: str | None) -> None:
+    with suppress(CounterNotFound):
+        cleared = clearing.clear(namespace="test", name=name, token=token)
+        if not cleared.duplicate:
+            world.acknowledged.append(
+                Acknowledged(me, name, -(cleared.count_before or 0))
+            )
+
+
+@operation()
+def clear(world: World, me: Operation) -> None:
+    _clear(world, me, "hits", None)
+
+
+@operation()
+def clear_fresh(world: World, me: Operation) -> None:
+    """Of a counter that was never folded."""
+    _clear(world, me, "fresh", None)
+
+
+@operation()
+def clear_shared(world: World, me: Operation) -> None:
+    """With a token that others use as well."""
+    _clear(world, me, "hits", world.shared_text)
+
+
+@operation()
+def delete(world: World, me: Operation) -> None:
+    world.deletions.append(me)
+    with suppress(CounterNotFound):
+        deleting.delete_counter(namespace="test", name="hits", confirm="hits")
+
+
+# --- Partitions --------------------------------------------------------------------------------
+
+
+@operation(is_patient=False)
+def make(world: World, me: Operation) -> None:
+    """Make the partition of the new day; attach it at once, for nothing waits for it."""
+    _make()
+
+
+@operation("strays", is_patient=False)
+def move(world: World, me: Operation) -> None:
+    """The same, with rows that leave the default partition for it."""
+    _make()
+
+
+def _make() -> None:
+    partitions.make(NEW_DAY, NEW_DAY)
+
+
+@operation("old", is_patient=False)
+def close(world: World, me: Operation) -> None:
+    _close()
+
+
+@operation("old", is_patient=False)
+def close_and_drop(world: World, me: Operation) -> None:
+    _close()
+    retention.drop_closed(now=datetime.now(UTC) + 2 * retention.DROPPED_AFTER)
+
+
+def _close() -> None:
+    # The wait is for settings that other processes remember; here none changes.
+    list(retention.close_due(wait=lambda _: None))
+
+
+@operation("settled", is_patient=False)
+def reindex(world: World, me: Operation) -> None:
+    list(compacting.compact_due())
+
+
+@operation()
+def hold(world: World, me: Operation) -> None:
+    """Make others stall within a statement: between its planning and its snapshot.
+
+    For a statement about events the planner lists the partitions, then locks one after the
+    other with its indexes. This holds an index of the first one.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"REINDEX INDEX {_first_partition()}_pkey")
+        transaction.set_rollback(True)
+
+
+def _first_partition() -> str:
+    return f"counters_event_{YESTERDAY:%Y%m%d}"
+
+
+# --- The state from which each order starts ------------------------------------------------------
+
+_DAYS = [f"counters_event_{TODAY + n * DAY:%Y%m%d}" for n in (-1, 0, 1)]
+_RESET = """
+DELETE FROM counters_event;
+DELETE FROM counters_lastwrite;
+DELETE FROM counters_claim;
+DELETE FROM rollups_bucket;
+DELETE FROM rollups_rollup;
+DELETE FROM rollups_failure;
+DELETE FROM rollups_closing;
+DELETE FROM rollups_sweep;
+DELETE FROM counters_counter
+"""
+_MADE = """
+SELECT relname FROM pg_class
+WHERE relkind = 'r' AND relname ~ '^counters_event_(closed_)?[0-9]' AND relname <> ALL (%s)
+"""
+
+
+@contextmanager
+def few_partitions() -> Iterator[None]:
+    """Keep the partitions of three days only: each makes each plan dearer."""
+    _drop_other_partitions()
+    try:
+        yield
+    finally:
+        reset()
+        partitions.make_ahead()
+
+
+@contextmanager
+def suited_settings(needs: frozenset[str]) -> Iterator[None]:
+    """Let nothing depend on how long something takes, and small things count as large."""
+    with (
+        override_settings(
+            ROLLUPS_TRIGGER="off",
+            ROLLUPS_SWEEP_PERIOD_SECONDS=0,
+            ROLLUPS_SWEEP_GRACE_SECONDS=0,
+            ROLLUPS_FOLD_EVENTS=1,
+            ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS=-1 if "parts" in needs else 3600,
+        ),
+        patch("rollups.folding._LEAST_EVENTS", 1),
+        # No clock: the explorer makes them give up where nobody could go on.
+        patch("counters.patience.PATIENCE", "0"),
+        patch("counters.patience.ATTEMPTS", 1),
+        patch("counters.compacting.SETTLED_AFTER", timedelta(0)),
+        patch("counters.compacting.LEAST_BYTES", 0),
+        patch("counters.compacting.AIRY", 0.0),
+    ):
+        yield
+
+
+def reset() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_RESET)
+    _drop_other_partitions()
+
+
+def _drop_other_partitions() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_MADE, [_DAYS])
+        if tables := [name for (name,) in cursor.fetchall()]:
+            cursor.execute(f"DROP TABLE {', '.join(tables)}")
+
+
+def set_up(needs: frozenset[str]) -> World:
+    """Make the counters `hits`, folded once and pending, and `fresh`, never folded."""
+    world = World()
+    reset()
+    if "old" in needs:
+        partitions.make(OLD_DAY, OLD_DAY, now=OLD_DAY)
+    base = [NewEvent("test", "hits", BASE)]
+    pending = [NewEvent("test", "hits", PENDING), NewEvent("test", "fresh", PENDING)]
+    if "old" in needs:
+        base.append(_of_day(OLD, OLD_DAY))
+    if "settled" in needs:
+        base.append(_of_day(OLD, YESTERDAY))
+    if "strays" in needs:
+        base.append(_of_day(STRAY_FOLDED, NEW_DAY))
+        pending.append(_of_day(STRAY_PENDING, NEW_DAY))
+    _record(world, base)
+    fold_counters([one.pk for one in Counter.objects.all()])
+    _record(world, pending)
+    _base_ids[:] = list(Counter.objects.values_list("pk", flat=True))
+    if "settled" in needs:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ANALYZE {_first_partition()}")
+    return world
+
+
+def _of_day(delta: int, day: datetime) -> NewEvent:
+    return NewEvent("test", "hits", delta, str(uuid4()), day + NOON)
+
+
+def _record(world: World, events: list[NewEvent]) -> None:
+    answers = recording.add_many(events, any_age=True)
+    for event, recorded in zip(events, answers, strict=True):
+        is_old = event.generation_time == OLD_DAY + NOON
+        world.acknowledge(
+            None, event.name, event.delta, recorded, repeatable=not is_old
+        )
