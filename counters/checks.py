@@ -115,9 +115,9 @@ def _check_isolation() -> Iterator[CheckMessage]:
 
 def _too_isolated(what: str, level: str) -> CheckMessage:
     return Caution(
-        f"{what} is {level}: nothing is counted wrong, but folds, and adds within atomic(),"
-        " fail with serialization errors where they would wait or see a repeat.",
-        hint="Let it be read committed, PostgreSQL's default; set another in those of your"
+        f"{what} is {level}: nothing is counted wrong, but adds, clears and reads within"
+        " atomic() may fail with serialization errors, and must then be repeated.",
+        hint="Use read committed, PostgreSQL's default, and set another level in those of your"
         " transactions that need it: SET TRANSACTION ISOLATION LEVEL.",
         id="counters.W007",
     )

@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from counters import namespaces
 from counters.errors import AlreadyExists, InvalidValue, MissingValue
 from counters.models import BucketSize, CounterType, Grant, Namespace
+from counters.transactions import own_transaction
 
 # What callers say -> the model's field.
 DURATIONS = {
@@ -62,7 +63,7 @@ def change(name: str, settings: Mapping[str, Any]) -> Namespace:
         raise InvalidValue(
             "name", settings["name"], f"{name!r}: a name cannot be changed"
         )
-    with transaction.atomic():
+    with own_transaction():
         namespace = namespaces.get_now(name, for_update=True)
         _apply(namespace, settings)
     return namespace

@@ -43,13 +43,27 @@ def create_counters(
     Inside a transaction a connection of its own does it and commits at once: an
     uncommitted counter would make every other writer of that name wait until the
     caller's transaction ends. If the caller rolls back, a counter of 0 stays.
+
+    A REPEATABLE READ or SERIALIZABLE transaction cannot see a counter that was committed
+    after its snapshot. Then this raises a serialization failure, which callers of these
+    levels repeat; the counter is there the next time.
     """
     pairs = sorted({(event.namespace.pk, event.name) for event in events})
-    if not connection.in_atomic_block or _create_apart(connection, pairs) < len(pairs):
+    if (
+        not connection.in_atomic_block
+        or _create_apart(connection, pairs) < len(pairs)
+        or _has_one_snapshot(connection)
+    ):
         # Apart none or not all were made: they exist, or no connection was to be had, or
         # the namespace is part of the caller's transaction (a test's, say); then the
-        # counter is, too.
+        # counter is, too. Or the caller cannot see them, and PostgreSQL says so here.
         affect(connection, "counters", "create_counters", **_parameters(pairs))
+
+
+def _has_one_snapshot(connection: BaseDatabaseWrapper) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW transaction_isolation")
+        return cursor.fetchone()[0] in {"repeatable read", "serializable"}
 
 
 def _create_apart(connection: BaseDatabaseWrapper, pairs: list[tuple[int, str]]) -> int:

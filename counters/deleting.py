@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from django.db import DEFAULT_DB_ALIAS, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection
 
 from counters import best_effort, bounded, names, namespaces
 from counters.errors import CounterNotFound, NotConfirmed
 from counters.models import Counter, LastWrite, Namespace
 from counters.signals import counters_deleting
 from counters.statements import fetch
+from counters.transactions import own_transaction
 
 # Few enough that a transaction stays short, many enough that a namespace goes quickly.
 BATCH_COUNTERS = 200
@@ -110,7 +111,7 @@ def _delete(counter_ids: list[int]) -> int:
     Statement by statement, because each waits for somebody and must then see what that
     one has committed.
     """
-    with transaction.atomic(), bounded.at_most(_DELETED_WITHIN_SECONDS):
+    with own_transaction(), bounded.at_most(_DELETED_WITHIN_SECONDS):
         # A counter's events may be many, and nobody waits for them: adds and folds go on.
         # Cut off by a web request's time-out it would begin anew with each retry, for ever.
         with connection.cursor() as cursor:
@@ -135,7 +136,7 @@ def _delete(counter_ids: list[int]) -> int:
 
 def _delete_if_empty(namespace: Namespace) -> bool:
     """Delete a namespace without counters; False where it has got one meanwhile."""
-    with transaction.atomic():
+    with own_transaction():
         # Whoever makes a counter in it waits for this lock, and then finds no namespace.
         list(Namespace.objects.select_for_update().filter(pk=namespace.pk))
         if Counter.objects.filter(namespace=namespace).exists():

@@ -28,8 +28,12 @@ def is_outage(error: BaseException | None) -> bool:
     Down, silent, full, read-only, shutting down, out of connections, a time-out, a deadlock.
     """
     if isinstance(error, InternalError):
-        # Django has no better name for a server that is a standby now.
-        return isinstance(error.__cause__, errors.ReadOnlySqlTransaction)
+        # Django has no better name for a server that is a standby now, and for one that has
+        # ended a transaction in which this process was silent.
+        return isinstance(
+            error.__cause__,
+            (errors.ReadOnlySqlTransaction, errors.IdleInTransactionSessionTimeout),
+        )
     return isinstance(error, (OperationalError, InterfaceError, PoolTimeout))
 
 
@@ -73,7 +77,8 @@ def _has_lost_connection(error: BaseException) -> bool:
     if isinstance(cause, (PoolTimeout, TooManyRequests)):
         return False
     # The driver's own errors have no code: the socket was closed, or nobody answered.
-    # 57P01 to 57P05: the server ended this connection, because it stops or crashed.
+    # 57P01 to 57P05: the server ended this connection, because it stops or crashed;
+    # 25P03: because we were silent inside a transaction.
     return isinstance(cause, DriverError) and (
-        cause.sqlstate is None or cause.sqlstate.startswith(("08", "57P"))
+        cause.sqlstate is None or cause.sqlstate.startswith(("08", "57P", "25P03"))
     )

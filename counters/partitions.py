@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from counters import clock, conf
 from counters.patience import LocksHeld, try_patiently
 from counters.statements import fetch, load
+from counters.transactions import own_transaction
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ def _midnight(at: datetime) -> datetime:
 
 def _make_patiently(connection: BaseDatabaseWrapper, wanted: Partition) -> bool:
     try:
-        with transaction.atomic(using=connection.alias):
+        with own_transaction(using=connection.alias):
             return _make_one(connection, wanted)
     except LocksHeld:
         logger.warning(

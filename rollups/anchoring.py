@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection
 
 from counters import partitions
 from counters.errors import NotAnchored
 from counters.models import Counter
 from counters.statements import affect, fetch
+from counters.transactions import alone, own_transaction
 from rollups.models import Rollup
 
 # What the SQL function rollups_check_anchor raises.
@@ -84,8 +85,10 @@ def _next_counters(after: int, most: int) -> list[int]:
 def _recount(counter_ids: list[int]) -> int:
     """Recount in one transaction; return how many events."""
     # Committed at once: a fold that makes a rollup waits for another's of the same counter.
-    affect(connection, "rollups", "create_rollups", counter_ids=counter_ids)
-    with transaction.atomic(durable=True):
+    alone(
+        lambda: affect(connection, "rollups", "create_rollups", counter_ids=counter_ids)
+    )
+    with own_transaction(durable=True):
         partitions.keep_as_they_are(connection)
         # Whoever holds one is waited for: no fold can, but another reanchor or a deletion.
         locked = list(

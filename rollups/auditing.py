@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection
 from psycopg.errors import QueryCanceled
 
 from counters import partitions
 from counters.errors import CountersError
 from counters.models import Namespace
 from counters.statements import affect, fetch
+from counters.transactions import alone, own_transaction
 from rollups.anchoring import anchored_only
 
 # Few enough that each statement is short, and no snapshot is held for long.
@@ -102,8 +103,12 @@ def repair(counter_ids: Collection[int]) -> set[int]:
     counter that a fold holds at the moment is left for the next time. Raises NotAnchored.
     """
     # Committed at once: a fold that makes a rollup waits for another's of the same counter.
-    affect(connection, "rollups", "create_rollups", counter_ids=list(counter_ids))
-    with anchored_only(), transaction.atomic(durable=True):
+    alone(
+        lambda: affect(
+            connection, "rollups", "create_rollups", counter_ids=list(counter_ids)
+        )
+    )
+    with anchored_only(), own_transaction(durable=True):
         locked = fetch(
             connection, "rollups", "lock_rollups", counter_ids=list(counter_ids)
         )
@@ -117,7 +122,7 @@ def repair(counter_ids: Collection[int]) -> set[int]:
 
 
 def _audit(**parameters: int | None) -> list[tuple[Any, ...]]:
-    with anchored_only(), transaction.atomic():
+    with anchored_only(), own_transaction():
         # Else it would see a difference where a fold counted an event of a new partition.
         partitions.keep_as_they_are(connection)
         return fetch(connection, "rollups", "audit_rollups", **parameters)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import connection
 
 from counters import batches, best_effort, clock, names, namespaces, tokens
 from counters.checking import DELTA_MAX, CheckedEvent, check_generation_time
@@ -19,6 +19,7 @@ from counters.errors import CounterNotFound, InvalidValue, NotForBestEffort
 from counters.models import Namespace
 from counters.repeats import find_first_events
 from counters.statements import fetch
+from counters.transactions import own_transaction
 from rollups.anchoring import anchored_only
 
 # A total beyond one event's range takes several; nobody has so many.
@@ -65,7 +66,7 @@ def clear(
     event_time = parsed.event_time or now
     carried = generation_time is None and parsed.event_time is not None
     namespaces.check_event_time(found, event_time, now, carried=carried)
-    with anchored_only(), transaction.atomic():
+    with anchored_only(), own_transaction():
         locked = fetch(
             connection, "rollups", "lock_for_clear", namespace_id=found.pk, name=name
         )

@@ -7,9 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import connection
 
 from counters.statements import fetch
+from counters.transactions import alone, own_transaction
 from rollups import conf, failures, metrics
 from rollups.anchoring import anchored_only
 
@@ -61,12 +62,14 @@ def fold(counter_ids: Collection[int], *, rest: timedelta = NO_REST) -> Folded:
     RuntimeError). Raises NotAnchored after a restore into another cluster.
     """
     started = time.monotonic()
-    rows = fetch(
-        connection,
-        "rollups",
-        "prepare_fold",
-        counter_ids=list(counter_ids),
-        rest=rest,
+    rows = alone(
+        lambda: fetch(
+            connection,
+            "rollups",
+            "prepare_fold",
+            counter_ids=list(counter_ids),
+            rest=rest,
+        )
     )
     prepared = [_Prepared(*row) for row in rows]
     pending = {one.counter_id for one in prepared if not one.is_resting}
@@ -77,7 +80,7 @@ def fold(counter_ids: Collection[int], *, rest: timedelta = NO_REST) -> Folded:
     behind = {one.counter_id for one in prepared if one.lag > long} & pending
     events_of: dict[int, int] = {}
     partly: set[int] = set()
-    with anchored_only(), transaction.atomic(durable=True):
+    with anchored_only(), own_transaction(durable=True, limits_idle_itself=True):
         locked = _ids("lock_rollups", pending)
         if behind & locked:
             part_of, partly = _fold_in_parts(behind & locked)
@@ -85,7 +88,7 @@ def fold(counter_ids: Collection[int], *, rest: timedelta = NO_REST) -> Folded:
         if locked - partly:
             events_of |= _fold_locked(locked - partly)
     # A crash here leaves last writes behind; the sweep finds them and folds to no effect.
-    written_since = _ids("remove_settled", locked) if locked else set()
+    written_since = alone(lambda: _ids("remove_settled", locked)) if locked else set()
     failed_before = frozenset(one.counter_id for one in prepared if one.failed_before)
     if failed_before & events_of.keys():
         failures.forget(failed_before & events_of.keys())

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Min
 from psycopg import sql
 
@@ -33,6 +33,7 @@ from counters.partitions import Partition
 from counters.patience import LocksHeld, try_patiently
 from counters.remembering import REMEMBERED_SECONDS
 from counters.statements import fetch, load
+from counters.transactions import own_transaction
 from rollups.anchoring import anchored_only
 from rollups.models import Closing
 
@@ -201,7 +202,7 @@ def _kept_by_a_namespace(
 
 def _close(partition: Partition, now: datetime, *, dry_run: bool) -> Outcome:
     names = _names(partition)
-    with anchored_only(), transaction.atomic(), connection.cursor() as cursor:
+    with anchored_only(), own_transaction(durable=True), connection.cursor() as cursor:
         if not _is_alone(cursor) or partition not in partitions.existing():
             return Outcome(
                 partition, "another process is closing partitions, or widening a window"

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 
 from counters.statements import affect, fetch
+from counters.transactions import own_transaction
 from rollups import conf, presence
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ def read(*, lasting: timedelta, step: timedelta) -> list[Reading]:
 
 def _take() -> bool:
     gap = timedelta(seconds=conf.sweep_period_seconds() / 2)
-    with transaction.atomic():
+    with own_transaction():
         if not _alone():
             return False
         presence.forget_silent()

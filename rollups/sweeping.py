@@ -6,12 +6,13 @@ import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models.functions import Now
 
 from counters import deleting
 from counters.errors import NotAnchored
 from counters.statements import fetch
+from counters.transactions import own_transaction
 from rollups import anchoring, conf, metrics, trigger
 from rollups.models import Sweep
 
@@ -59,7 +60,7 @@ def sweep() -> Swept | None:
         logger.error("No sweep: %s", NotAnchored().message)
         return None
     grace = timedelta(seconds=conf.sweep_grace_seconds())
-    with transaction.atomic(durable=True):
+    with own_transaction(durable=True):
         if not _only_sweep() or _swept_just_now():
             return None
         waiting = select_pending(grace=timedelta(0), most=conf.sweep_counters())

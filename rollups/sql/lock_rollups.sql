@@ -1,6 +1,8 @@
 -- Locks the rollups of the given counters; one that another fold holds is skipped.
 -- Parameters: counter_ids bigint[].
 -- Returns: counter_id, one row a locked rollup.
+-- Ends the transaction where its process stays silent in it for longer than ten seconds: see
+--   counters/transactions.py.
 -- Raises: CN503, from rollups_check_anchor, where the watermarks are of another cluster.
 -- Index: the rollup's primary key.
 --
@@ -15,6 +17,7 @@ FROM rollups_rollup
 WHERE counter_id = ANY (%(counter_ids)s::bigint[])
   -- A subquery, so that it is asked once and not for each row.
   AND (SELECT rollups_check_anchor())
+  AND (SELECT set_config('idle_in_transaction_session_timeout', '10s', true)) IS NOT NULL
   -- Reads nothing. PostgreSQL locks each table that a statement names.
   AND NOT EXISTS (SELECT FROM ONLY counters_event, counters_event_default WHERE false)
 ORDER BY counter_id

@@ -1,0 +1,106 @@
+"""A process that is stopped in the middle of a transaction of ours: SIGSTOP, a paused host."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from counters import deleting, partitions, recording
+from counters.models import Namespace
+from counters.transactions import IDLE_TIMEOUT
+from rollups import anchoring, auditing, clearing, sweeping, trigger
+from rollups.folding import fold
+from rollups.models import Rollup
+from tests import programs
+from tests.faults.test_worker_killed import backends_waiting_for_a_lock
+from tests.servers import Servers
+
+pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
+
+FAR_DAY = datetime(2031, 1, 1, tzinfo=UTC)
+
+
+def test_fold__stopped_half_way_holds_its_counters_for_a_bounded_time(
+    committed_namespace: Namespace, servers: Servers, tmp_path: Path
+) -> None:
+    programs.purge(servers.broker_url)
+    counter_id = recording.add(namespace="test", name="hits", delta=5).counter_id
+    fold([counter_id])
+    recording.add(namespace="test", name="hits", delta=7)
+    with programs.worker(servers.broker_url, tmp_path / "worker.log") as worker:
+        # As in test_fold__killed_half_way_counts_nothing_twice_and_loses_nothing.
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE rollups_bucket IN EXCLUSIVE MODE")
+            assert trigger.request([counter_id]) == 1
+            programs.wait_until(backends_waiting_for_a_lock, "no fold began")
+            os.killpg(worker.pid, signal.SIGSTOP)
+        try:
+            # Its statement ends now, and nobody commits.
+            assert fold([counter_id]).held == {counter_id}
+            programs.wait_until(
+                lambda: fold([counter_id]).events_of,
+                "the stopped fold holds its counter",
+            )
+        finally:
+            os.killpg(worker.pid, signal.SIGCONT)
+        assert Rollup.objects.get().total == 12
+        # It lost its connection meanwhile, and goes on with another.
+        recording.add(namespace="test", name="hits", delta=30)
+        trigger.request([counter_id])
+        programs.wait_until(
+            lambda: Rollup.objects.get().total == 42, "the worker folds no more"
+        )
+
+
+def _everything(counter_id: int) -> dict[str, Callable[[], object]]:
+    return {
+        "fold": lambda: fold([counter_id]),
+        "sweep": sweeping.sweep,
+        "repair": lambda: auditing.repair([counter_id]),
+        "audit": lambda: auditing.audit_some([counter_id]),
+        "reanchor": anchoring.reanchor,
+        "clear": lambda: clearing.clear(namespace="test", name="hits"),
+        "make": lambda: partitions.make(FAR_DAY, FAR_DAY, now=FAR_DAY),
+        "delete": lambda: deleting.delete_counter(
+            namespace="test", name="hits", confirm="hits"
+        ),
+    }
+
+
+@pytest.mark.usefixtures("triggers")
+@pytest.mark.parametrize("name", _everything(0))
+def test_transaction__of_ours_ends_when_its_process_falls_silent(
+    committed_namespace: Namespace, name: str
+) -> None:
+    """The twin of the above for each of them: the time-out is set once it holds a lock."""
+    counter_id = recording.add(namespace="test", name="hits").counter_id
+    fold([counter_id])
+    recording.add(namespace="test", name="hits")
+    seen: list[str] = []
+
+    def look(execute: Callable[..., Any], *statement: Any) -> Any:
+        result = execute(*statement)
+        if connection.in_atomic_block:
+            with connection.connection.cursor() as cursor:
+                cursor.execute("SHOW idle_in_transaction_session_timeout")
+                seen.append(cursor.fetchone()[0])
+        return result
+
+    try:
+        with connection.execute_wrapper(look):
+            _everything(counter_id)[name]()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE IF EXISTS counters_event_20310101")
+
+    assert set(seen) == {IDLE_TIMEOUT}
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        assert cursor.fetchone() == ("0",)
