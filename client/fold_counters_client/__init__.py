@@ -29,6 +29,7 @@ from fold_counters_client.results import (
     Reading,
     Recorded,
     Series,
+    Total,
 )
 from fold_counters_client.retrying import Retries
 from fold_counters_client.tokens import new_token
@@ -59,6 +60,7 @@ __all__ = [
     "Series",
     "Throttled",
     "TokenConflict",
+    "Total",
     "Unavailable",
     "UnexpectedAnswer",
     "new_token",

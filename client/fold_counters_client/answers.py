@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from fold_counters_client import results
+from fold_counters_client.errors import NotFound, UnexpectedAnswer
 from fold_counters_client.results import Json
 
 
@@ -33,6 +36,40 @@ def added(answer: Json) -> results.Added:
         pending=answer["pending"],
         accuracy=answer["accuracy"],
         promise=answer.get("promise"),
+    )
+
+
+def check_name(sent: str, answer: Json) -> None:
+    """Raise UnexpectedAnswer where the answer is about another counter."""
+    # The service keeps names in this form.
+    if answer["name"] != unicodedata.normalize("NFC", sent):
+        raise UnexpectedAnswer(
+            f"The call was about counter {sent!r}, its answer is about"
+            f" {answer['name']!r}. Something between this client and the service changes"
+            " calls; that other counter may have changed."
+        )
+
+
+def readings(
+    answer: Json, namespace: str, names: Sequence[str]
+) -> list[results.Reading | None]:
+    """Return what was found, in the order of the names; None for no counter."""
+    found = []
+    for name, one in zip(names, answer["results"], strict=True):
+        check_name(name, one)
+        there = one["found"]
+        found.append(reading({"namespace": namespace, **one}) if there else None)
+    return found
+
+
+def no_counter(namespace: str, name: str) -> NotFound:
+    """Return the error of a counter that a read did not find."""
+    return NotFound(
+        404,
+        "counter-not-found",
+        f"There is no counter {name!r} in namespace {namespace!r}: nothing was added to it"
+        " yet.",
+        {"namespace": namespace, "name": name},
     )
 
 
@@ -78,6 +115,18 @@ def series(answer: Json) -> results.Series:
             results.Bucket(_instant(one["at"]), int(one["delta"]), one["events"])
             for one in answer["buckets"]
         ],
+    )
+
+
+def total(answer: Json) -> results.Total:
+    since, until = answer["from"], answer["to"]
+    return results.Total(
+        since=None if since is None else _instant(since),
+        until=None if until is None else _instant(until),
+        delta=int(answer["delta"]),
+        events=answer["events"],
+        as_of=_instant(answer["as_of"]),
+        pending=answer["pending"],
     )
 
 

@@ -5,7 +5,7 @@ No input or output happens here, so the clients with and without `await` share i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -20,8 +20,9 @@ from fold_counters_client.tokens import new_token
 
 T = TypeVar("T")
 
-# The service takes no more in one batch.
+# The service takes no more in one batch, and in one read.
 BATCH_EVENTS = 10_000
+READ_NAMES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,9 @@ def add(
     body, sent = _event(token, generation_time, best_effort=best_effort)
     return Call(
         "POST",
-        f"{counter(namespace, name)}/add",
-        answers.recorded,
-        body={"delta": arguments.delta(delta), **body},
+        f"{in_namespace(namespace)}/add",
+        _about(name, answers.recorded),
+        body={**named(name), "delta": arguments.delta(delta), **body},
         repeatable=not best_effort,
         token=sent,
     )
@@ -72,10 +73,10 @@ def add_and_get(
     body, sent = _event(token, generation_time, best_effort=best_effort)
     return Call(
         "POST",
-        f"{counter(namespace, name)}/add",
-        answers.added,
+        f"{in_namespace(namespace)}/add",
+        _about(name, answers.added),
         params={"get": accuracy},
-        body={"delta": arguments.delta(delta), **body},
+        body={**named(name), "delta": arguments.delta(delta), **body},
         repeatable=not best_effort,
         token=sent,
     )
@@ -93,20 +94,44 @@ def add_batch(events: list[results.NewEvent]) -> Call[list[results.Recorded]]:
 def in_batches(
     events: Iterable[results.NewEvent], size: int
 ) -> Iterator[list[results.NewEvent]]:
+    """Yield the events in lists of this size."""
     if not 1 <= size <= BATCH_EVENTS:
         raise InvalidArgument(
             "batch_events", f"a batch has 1 to {BATCH_EVENTS:,} events, not {size:,}"
         )
-    rest = iter(events)
-    while batch := list(islice(rest, size)):
-        yield batch
+    yield from _pieces(events, size)
+
+
+def in_reads(names: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the names in lists that one call takes."""
+    if isinstance(names, str):
+        raise InvalidArgument("names", f"{names!r} is one name; give a list of names")
+    yield from _pieces(names, READ_NAMES)
 
 
 def get(
     namespace: str, name: str, *, accuracy: results.Accuracy | None
 ) -> Call[results.Reading]:
-    params = {"accuracy": accuracy} if accuracy else {}
-    return Call("GET", counter(namespace, name), answers.reading, params=dict(params))
+    def read(answer: Json) -> results.Reading:
+        [reading] = many.read(answer)
+        if reading is None:
+            raise answers.no_counter(namespace, name)
+        return reading
+
+    many = get_many(namespace, [name], accuracy=accuracy)
+    return Call(many.method, many.path, read, body=many.body)
+
+
+def get_many(
+    namespace: str, names: Sequence[str], *, accuracy: results.Accuracy | None
+) -> Call[list[results.Reading | None]]:
+    asked = [arguments.text("name", name) for name in names]
+    return Call(
+        "POST",
+        f"{in_namespace(namespace)}/read",
+        lambda answer: answers.readings(answer, namespace, asked),
+        body={"names": asked} | ({"accuracy": accuracy} if accuracy else {}),
+    )
 
 
 def clear(
@@ -115,9 +140,9 @@ def clear(
     body, sent = _event(token, None, best_effort=best_effort)
     return Call(
         "POST",
-        f"{counter(namespace, name)}/clear",
-        answers.cleared,
-        body=body,
+        f"{in_namespace(namespace)}/clear",
+        _about(name, answers.cleared),
+        body={**named(name), **body},
         repeatable=not best_effort,
         token=sent,
     )
@@ -144,15 +169,25 @@ def series(
     until: datetime | None,
     gaps: bool,
 ) -> Call[results.Series]:
-    params = {"gaps": "true" if gaps else "false"}
+    params = {**named(name), "gaps": "true" if gaps else "false"}
     if bucket:
         params["bucket"] = bucket
-    if since:
-        params["from"] = arguments.stamp("since", since)
-    if until:
-        params["to"] = arguments.stamp("until", until)
     return Call(
-        "GET", f"{counter(namespace, name)}/series", answers.series, params=params
+        "GET",
+        f"{in_namespace(namespace)}/series",
+        _about(name, answers.series),
+        params={**params, **_span(since, until)},
+    )
+
+
+def total(
+    namespace: str, name: str, *, since: datetime | None, until: datetime | None
+) -> Call[results.Total]:
+    return Call(
+        "GET",
+        f"{in_namespace(namespace)}/total",
+        _about(name, answers.total),
+        params={**named(name), **_span(since, until)},
     )
 
 
@@ -179,15 +214,28 @@ def change_namespace(name: str, settings: Json) -> Call[results.Namespace]:
 
 
 def delete_counter(namespace: str, name: str) -> Call[None]:
-    return _delete(counter(namespace, name), name)
+    return Call(
+        "POST",
+        f"{in_namespace(namespace)}/delete",
+        lambda answer: answers.check_name(name, answer) if answer else None,
+        body={**named(name), "confirm": name},
+        done_if_gone=True,
+    )
 
 
 def delete_namespace(name: str) -> Call[None]:
-    return _delete(in_namespace(name), name)
+    return Call(
+        "DELETE",
+        in_namespace(name),
+        lambda _: None,
+        params={"confirm": name},
+        done_if_gone=True,
+    )
 
 
-def counter(namespace: str, name: str) -> str:
-    return f"{in_namespace(namespace)}/counters/{in_path(arguments.text('name', name))}"
+def named(name: str) -> dict[str, str]:
+    """Return the field with a counter's name: in a path a proxy might change it."""
+    return {"name": arguments.text("name", name)}
 
 
 def in_namespace(name: str) -> str:
@@ -201,14 +249,29 @@ def in_path(name: str) -> str:
     return quote(name, safe="")
 
 
-def _delete(path: str, name: str) -> Call[None]:
-    return Call(
-        "DELETE",
-        path,
-        lambda _: None,
-        params={"confirm": name},
-        done_if_gone=True,
-    )
+def _pieces(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(items)
+    while piece := list(islice(rest, size)):
+        yield piece
+
+
+def _about(name: str, read: Callable[[Json], T]) -> Callable[[Json], T]:
+    """Return what reads an answer that must be about this counter."""
+
+    def read_checked(answer: Json) -> T:
+        answers.check_name(name, answer)
+        return read(answer)
+
+    return read_checked
+
+
+def _span(since: datetime | None, until: datetime | None) -> dict[str, str]:
+    span = {}
+    if since is not None:
+        span["from"] = arguments.stamp("since", since)
+    if until is not None:
+        span["to"] = arguments.stamp("until", until)
+    return span
 
 
 def _event(

@@ -25,6 +25,7 @@ from fold_counters_client.results import (
     Reading,
     Recorded,
     Series,
+    Total,
 )
 from fold_counters_client.retrying import Retries
 
@@ -145,6 +146,23 @@ class Client:
         """Read a counter, by the namespace's counter type if no accuracy is given."""
         return self._send(calls.get(namespace, name, accuracy=accuracy))
 
+    def get_many(
+        self,
+        namespace: str,
+        names: Iterable[str],
+        *,
+        accuracy: Accuracy | None = None,
+    ) -> list[Reading | None]:
+        """Read many counters, in order; None where there is no such counter.
+
+        A thousand names are one call and one snapshot.
+        """
+        found: list[Reading | None] = []
+        for some in calls.in_reads(names):
+            readings = self._send(calls.get_many(namespace, some, accuracy=accuracy))
+            found.extend(readings)
+        return found
+
     def clear(
         self,
         namespace: str,
@@ -199,6 +217,17 @@ class Client:
                 namespace, name, bucket=bucket, since=since, until=until, gaps=gaps
             )
         )
+
+    def total(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Total:
+        """Sum a counter's series from `since` until `until`; without one it is open."""
+        return self._send(calls.total(namespace, name, since=since, until=until))
 
     def namespaces(self) -> tuple[Namespace, ...]:
         """Return the namespaces in which you have any right."""

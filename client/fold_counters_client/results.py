@@ -109,6 +109,19 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Total:
+    """The sum of a counter's events from `since` until `until`; None is an open end."""
+
+    since: datetime | None
+    until: datetime | None
+    delta: int
+    events: int
+    # Everything committed up to this instant is in the sum.
+    as_of: datetime
+    pending: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Namespace:
     """A namespace's settings; `accept_past_seconds` is how long you may retry."""
 

@@ -25,10 +25,14 @@ class ApplicationTransport(httpx.WSGITransport):
         self._raw = ""
         # Outcomes of the next requests: lost on the way back, or there.
         self.lose_answers = 0
+        # As a proxy that changes what it passes on.
+        self.merge_slashes = False
         self.requests: list[httpx.Request] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
+        if self.merge_slashes:
+            request = self._merged(request)
         self._raw = request.url.raw_path.decode()
         response = super().handle_request(request)
         if self.lose_answers:
@@ -36,6 +40,12 @@ class ApplicationTransport(httpx.WSGITransport):
             self.lose_answers -= 1
             raise httpx.ReadTimeout("lost", request=request)
         return response
+
+    def _merged(self, request: httpx.Request) -> httpx.Request:
+        content = request.content.replace(b"//", b"/")
+        url = str(request.url).replace("%2F%2F", "%2F")
+        headers = {**request.headers, "Content-Length": str(len(content))}
+        return httpx.Request(request.method, url, headers=headers, content=content)
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Any:
         # PEP 3333: the path's bytes, as Latin-1.

@@ -23,7 +23,12 @@ from fold_counters_client import (
 )
 
 SECRET = "0123456789abcdef" * 4
-RECORDED = {"token": "t", "event_time": "2026-01-01T00:00:00Z", "duplicate": False}
+RECORDED = {
+    "name": "hits",
+    "token": "t",
+    "event_time": "2026-01-01T00:00:00Z",
+    "duplicate": False,
+}
 both = pytest.mark.parametrize("kind", [Client, AsyncClient])
 
 
@@ -119,6 +124,9 @@ BAD_CALLS: dict[str, Callable[[Client], object]] = {
     "name number": lambda client: client.get("ns", 42),  # type: ignore[arg-type]
     "name none": lambda client: client.get("ns", None),  # type: ignore[arg-type]
     "name empty": lambda client: client.add("ns", ""),
+    "name among many": lambda client: client.get_many("ns", ["a", "\ud800"]),
+    "names": lambda client: client.get_many("ns", "abc"),
+    "name of total": lambda client: client.total("ns", ""),
     "name surrogate": lambda client: client.add("ns", "\ud800"),
     "name to clear": lambda client: client.clear("ns", "\ud800"),
     "name of series": lambda client: client.series("ns", "\ud800"),
@@ -198,7 +206,7 @@ def test_token__may_be_a_number_or_a_uuid(token: int | UUID, text: str) -> None:
         return httpx.Response(200, json=RECORDED)
 
     with Client("http://h", "s", transport=httpx.MockTransport(answer)) as client:
-        client.add("ns", "a", token=token)
+        client.add("ns", "hits", token=token)
 
     assert sent == [text]
     assert NewEvent("ns", "a", token=token).token == text

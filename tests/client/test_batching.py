@@ -56,8 +56,8 @@ class Service:
         body = json.loads(request.content)
         if not request.url.path.endswith("/events"):
             assert "token" not in body
-            self.best_effort_adds.append(request.url.path)
-            return httpx.Response(200, json=recorded(None))
+            self.best_effort_adds.append(body["name"])
+            return httpx.Response(200, json={"name": body["name"], **recorded(None)})
         events = body["events"]
         if len(events) > self.most_events:
             return problem(413, "too-large")

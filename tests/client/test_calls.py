@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,12 +11,14 @@ from fold_counters_client import (
     OutsideAcceptWindow,
     Problem,
     TokenConflict,
+    UnexpectedAnswer,
     new_token,
 )
 
 from counters import tokens
 from counters.models import Counter, CounterType, Namespace
 from rollups import draining
+from tests.client.conftest import ApplicationTransport
 
 
 def test_new_token__is_one_whose_time_the_service_reads() -> None:
@@ -117,6 +120,99 @@ def test_client__reads_a_series(committing_client: Client) -> None:
 
     assert (series.bucket, [one.delta for one in series.buckets]) == ("hour", [0, 4])
     assert series.buckets[1].at == at.replace(minute=0)
+
+
+def test_client__sums_a_series(committing_client: Client) -> None:
+    at = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    for hours in (0, 1, 2):
+        committing_client.add(
+            "test",
+            "hits",
+            10**hours,
+            token=hours,
+            generation_time=at - timedelta(hours=hours),
+        )
+    list(draining.drain())
+
+    between = committing_client.total("test", "hits", since=at - timedelta(hours=1))
+    whole = committing_client.total("test", "hits")
+
+    assert (between.delta, between.events, between.until) == (11, 2, None)
+    assert (whole.delta, whole.since, whole.pending) == (111, None, False)
+
+
+def test_client__reads_many_at_once(
+    client: Client, transport: ApplicationTransport
+) -> None:
+    client.add("test", "a", 2)
+    client.add("test", "caf\u00e9", 2**62)
+    names = ["a", "nobody", "cafe\u0301", "a", *(f"n{i}" for i in range(1_100))]
+    transport.requests.clear()
+
+    found = client.get_many("test", iter(names), accuracy="accurate")
+
+    assert [one and one.count for one in found[:4]] == [2, None, 2**62, 2]
+    assert found[2]
+    assert (found[2].namespace, found[2].name) == ("test", "caf\u00e9")
+    assert len(found) == len(names)
+    assert len(transport.requests) == 2
+    assert client.get_many("test", []) == []
+
+
+def test_client__names_what_is_not_there(client: Client) -> None:
+    with pytest.raises(NotFound, match="no counter 'nobody'") as counter:
+        client.get("test", "nobody")
+    with pytest.raises(NotFound, match="no namespace") as namespace:
+        client.get("nowhere", "hits")
+
+    assert counter.value.code == "counter-not-found"
+    assert namespace.value.code == "namespace-not-found"
+
+
+def test_client__sends_no_counter_name_in_a_path(
+    committing_client: Client, transport: ApplicationTransport
+) -> None:
+    """A proxy that decodes or merges slashes would turn it into another counter's."""
+    name = "a//b"
+    committing_client.add("test", name)
+    committing_client.add_and_get("test", name)
+    committing_client.add_many([NewEvent("test", name)])
+    committing_client.get("test", name)
+    committing_client.get_many("test", [name])
+    committing_client.series("test", name)
+    committing_client.total("test", name)
+    committing_client.clear("test", name)
+    committing_client.delete_counter("test", name)
+
+    assert len(transport.requests) == 9
+    for request in transport.requests:
+        path = request.url.raw_path.decode().split("?")[0]
+        assert "counters" not in path
+        assert "a%2F" not in path
+
+
+CALLS: dict[str, Callable[[Client], object]] = {
+    "add": lambda client: client.add("test", "a//b"),
+    "add_and_get": lambda client: client.add_and_get("test", "a//b"),
+    "get": lambda client: client.get("test", "a//b"),
+    "get_many": lambda client: client.get_many("test", ["a//b"]),
+    "series": lambda client: client.series("test", "a//b"),
+    "total": lambda client: client.total("test", "a//b"),
+    "clear": lambda client: client.clear("test", "a//b"),
+    "delete": lambda client: client.delete_counter("test", "a//b"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_client__notices_an_answer_about_another_counter(
+    committing_client: Client, transport: ApplicationTransport, call: str
+) -> None:
+    committing_client.add("test", "a//b")
+    committing_client.add("test", "a/b")
+    transport.merge_slashes = True
+
+    with pytest.raises(UnexpectedAnswer, match=r"'a//b', its answer is about 'a/b'"):
+        CALLS[call](committing_client)
 
 
 def test_client__manages_namespaces(client: Client) -> None:

@@ -22,7 +22,12 @@ from rollups import reading
 from tests.client.conftest import ApplicationTransport
 
 Answering = Callable[..., Client]
-RECORDED = {"token": "t", "event_time": "2026-01-01T00:00:00Z", "duplicate": False}
+RECORDED = {
+    "name": "hits",
+    "token": "t",
+    "event_time": "2026-01-01T00:00:00Z",
+    "duplicate": False,
+}
 
 
 def refusal(status: int, **headers: str) -> httpx.Response:
