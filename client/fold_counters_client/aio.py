@@ -159,9 +159,10 @@ class AsyncClient:
         """
         found: list[Reading | None] = []
         for some in calls.in_reads(names):
-            found += await self._send(
+            readings = await self._send(
                 calls.get_many(namespace, some, accuracy=accuracy)
             )
+            found.extend(readings)
         return found
 
     async def clear(
