@@ -11,6 +11,7 @@ from io import BytesIO
 from typing import IO, Any
 
 from django.core.exceptions import RequestDataTooBig
+from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser
@@ -102,6 +103,24 @@ def read_object(body: object, *, allowed: frozenset[str]) -> dict[str, Any]:
         field = next(field for field in body if field not in allowed)
         raise InvalidValue("body", field, f"a field of this call: {_listed(allowed)}")
     return body
+
+
+def check_query(query: QueryDict, known: frozenset[str]) -> None:
+    """Raise InvalidValue for a parameter that this call does not know, or one given twice.
+
+    `POST …/add?token=` would otherwise count twice in silence, and `?confirm=x&dry_run=`
+    would delete.
+    """
+    for name, values in query.lists():
+        if name not in known:
+            raise unknown_parameter(name, known)
+        if len(values) > 1:
+            raise InvalidValue(name, values, "one value; give each parameter once")
+
+
+def unknown_parameter(name: str, known: frozenset[str]) -> InvalidValue:
+    takes = f"a query parameter of this call; it takes {_listed(known) or 'none'}"
+    return InvalidValue("query", name, takes)
 
 
 def read_named(

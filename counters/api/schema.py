@@ -19,7 +19,7 @@ from drf_spectacular.utils import (
 )
 from rest_framework import exceptions
 
-from counters.api.parsers import BodyTooLarge, LengthRequired
+from counters.api.parsers import BodyTooLarge, LengthRequired, unknown_parameter
 from counters.api.problems import DATABASE_UNAVAILABLE, MEDIA_TYPE, problem_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -92,7 +92,11 @@ def operation(
     status: HTTPStatus = HTTPStatus.OK,
     errors: Sequence[Failure] = (),
 ) -> Callable[[F], F]:
-    """Return the decorator that describes one call; `answer=None` is an empty answer."""
+    """Return the decorator that describes one call; `answer=None` is an empty answer.
+
+    The call takes the query parameters that are described and no others: the decorator
+    leaves their names where CountersView looks.
+    """
     request = None
     if body is not None:
         errors = (*errors, *WITH_BODY)
@@ -107,15 +111,28 @@ def operation(
         examples=_examples(answer_examples, response_only=True),
     )
     key = status.value if answer is None else (status.value, "application/json")
-    return extend_schema(
+    known = frozenset(
+        one.name for one in parameters if one.location == OpenApiParameter.QUERY
+    )
+    describe = extend_schema(
         operation_id=name,
         tags=[tag],
         summary=summary,
         description=description,
         parameters=[*parameters, *ANSWER_HEADERS],
         request=request,
-        responses={key: answered, **_failures((*errors, *ALWAYS))},
+        responses={
+            key: answered,
+            **_failures((*errors, unknown_parameter("acuracy", known), *ALWAYS)),
+        },
     )
+
+    def decorate(handler: F) -> F:
+        handler = describe(handler)
+        handler.query_parameters = known  # type: ignore[attr-defined]
+        return handler
+
+    return decorate
 
 
 def query(

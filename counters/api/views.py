@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 from counters import access
 from counters.api.authentication import ApiTokenAuthentication
-from counters.api.parsers import StrictJSONParser, check_length
+from counters.api.parsers import StrictJSONParser, check_length, check_query
 from counters.api.problems import answer_problem
 from counters.api.throttling import Rate, TokenRate
 from counters.errors import InvalidValue
@@ -41,6 +41,11 @@ class CountersView(APIView):
     most_body_bytes = 64 * 1024
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        # Before DRF looks for a `?format=`, which these calls do not have.
+        handler = getattr(self, (request.method or "").lower(), None)
+        known = getattr(handler, "query_parameters", None)
+        if known is not None:
+            check_query(request.query_params, known)
         super().initial(request, *args, **kwargs)
         check_length(request, most=self.most_body_bytes)
 
