@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db import DEFAULT_DB_ALIAS, connection
 
 from counters import best_effort, bounded, names, namespaces
-from counters.errors import CounterNotFound, NotConfirmed
+from counters.errors import CounterNotFound, DeletionUnfinished, NotConfirmed
 from counters.models import Counter, LastWrite, Namespace
 from counters.signals import counters_deleting
 from counters.statements import fetch
@@ -56,12 +58,15 @@ def delete_namespace(
     *,
     confirm: str | None,
     progress: Callable[[Deleted], None] = lambda so_far: None,
+    within: timedelta | None = None,
 ) -> Deleted:
     """Delete a namespace and all its counters, in batches; `confirm` must be its name.
 
-    Interrupted, it leaves a namespace with fewer counters; call it again. Raises
-    NamespaceNotFound, NotConfirmed.
+    Interrupted, it leaves a namespace with fewer counters; call it again. `within` bounds
+    the time: no batch is begun after it. Raises NamespaceNotFound, NotConfirmed, and
+    DeletionUnfinished where the time is over.
     """
+    begun_at = time.monotonic()
     if confirm != namespaces.get(namespace).name:
         raise NotConfirmed(namespace, confirm)
     # Not the one remembered: that may be gone, and another have its name.
@@ -77,6 +82,10 @@ def delete_namespace(
             events += _delete(ids)
             counters += len(ids)
             progress(Deleted(counters, events))
+            if within is not None and time.monotonic() - begun_at >= (
+                within.total_seconds()
+            ):
+                raise DeletionUnfinished(namespace, counters, events)
         elif _delete_if_empty(found):
             namespaces.forget_all()
             return Deleted(counters, events)

@@ -6,15 +6,28 @@ what would be right, and `extra`: the same facts as data, for API clients.
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 SHOWN_LENGTH = 80
 
 
 def shown(value: object) -> str:
-    """Return a value as an error may quote it: its repr, cut where it is long."""
+    """Return a value as an error may quote it, cut where it is long.
+
+    Numbers, lists and the like as JSON has them (`true`, not `True`): most values come in
+    requests. Anything else as its repr.
+    """
     try:
+        if isinstance(value, Decimal):
+            text = str(value)
+        elif value is None or isinstance(value, bool | int | float | list | dict):
+            text = json.dumps(value, default=repr)
+        else:
+            text = repr(value)
+    except (TypeError, RecursionError):
         text = repr(value)
     except ValueError:
         # Python refuses to print integers of more than 4,300 digits.
@@ -100,6 +113,22 @@ class NotConfirmed(CountersError):
             f"This deletes {shown(name)} with all its events, for good. Confirm it with"
             f" exactly that name as `confirm` (percent-encoded in a URL); it was {said}.",
             name=name,
+        )
+
+
+class DeletionUnfinished(CountersError):
+    """A deletion that takes longer than one request may; the next call goes on."""
+
+    code = "deletion-unfinished"
+
+    def __init__(self, namespace: str, counters: int, events: int) -> None:
+        super().__init__(
+            f"Namespace {shown(namespace)} holds more than one call deletes: {counters:,}"
+            f" counters with {events:,} events are gone. Send the same call again, until it"
+            " answers 204.",
+            namespace=namespace,
+            counters=counters,
+            events=events,
         )
 
 

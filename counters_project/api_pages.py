@@ -45,7 +45,7 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
             "type": "apiKey",
             "in": "header",
             "name": "Authorization",
-            "description": "An API token, sent as `Authorization: Token …`.",
+            "description": "An API token, sent as `Authorization: Token …` or `Bearer …`.",
         }
 
 

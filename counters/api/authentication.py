@@ -7,7 +7,9 @@ import re
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from rest_framework.authentication import get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
 
 from counters.remembering import Memory
 
@@ -27,6 +29,15 @@ _memory: Memory[bytes, Any] = Memory()
 
 class ApiTokenAuthentication(TokenAuthentication):  # type: ignore[misc]
     """Knox tokens, remembered for a moment: a revoked one works for that long still."""
+
+    def authenticate(self, request: Request) -> Any:
+        """Take `Bearer` (RFC 6750), which most HTTP clients send, for knox's prefix."""
+        scheme, *rest = get_authorization_header(request).split() or [b""]
+        if scheme.lower() != b"bearer":
+            return super().authenticate(request)
+        if len(rest) != 1:
+            raise AuthenticationFailed("Send one token: `Authorization: Bearer …`.")
+        return self.authenticate_credentials(rest[0])
 
     def authenticate_credentials(self, token: bytes) -> Any:
         digest = hashlib.sha256(token).digest()

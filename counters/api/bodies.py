@@ -116,7 +116,8 @@ COMPONENTS: dict[str, Json] = {
             "event_time": instant(),
             "accepted_from": instant("Start of the accept window."),
             "accepted_until": instant("End of the accept window."),
-            "events": whole("How many events were sent."),
+            "events": whole("How many events were sent, or are deleted so far."),
+            "counters": whole("How many counters are deleted so far."),
             "most": whole("How many there may be."),
         },
         optional=[
@@ -127,6 +128,7 @@ COMPONENTS: dict[str, Json] = {
                 "accepted_from",
                 "accepted_until",
                 "events",
+                "counters",
                 "most",
             ),
         ],
@@ -162,5 +164,13 @@ COMPONENTS: dict[str, Json] = {
     "NewNamespace": obj({"name": NAMESPACE_NAME, **SETTINGS}, optional=[*SETTINGS]),
     "NamespaceChange": obj(SETTINGS, optional=[*SETTINGS]),
     "Namespace": obj({"name": NAMESPACE_NAME, **SETTINGS, "created_at": instant()}),
-    "Namespaces": obj({"results": {"type": "array", "items": ref("Namespace")}}),
+    "Namespaces": obj(
+        {
+            "results": {"type": "array", "items": ref("Namespace")},
+            "next": {
+                **text("The URL of the next page; null where there is none."),
+                "nullable": True,
+            },
+        }
+    ),
 }

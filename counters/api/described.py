@@ -21,6 +21,7 @@ from counters.errors import (
     BatchRefused,
     BatchTooLarge,
     CounterNotFound,
+    DeletionUnfinished,
     InvalidValue,
     MissingValue,
     NamespaceNotFound,
@@ -162,6 +163,7 @@ add_batch = operation(
     ],
 )
 
+MOST_NAMESPACES = 500
 NAMESPACE_EXAMPLE: dict[str, Any] = {
     "name": "demo",
     "description": "For a first try of the service.",
@@ -180,9 +182,22 @@ list_namespaces = operation(
     "list_namespaces",
     tag="namespaces",
     summary="List namespaces",
-    description="Those in which you have any right, by name.",
+    description="Those in which you have any right, by name; all of them, or in pages with"
+    " `limit`. Follow `next` as it is.",
+    parameters=[
+        query(
+            "limit",
+            {"type": "integer", "minimum": 1, "maximum": MOST_NAMESPACES},
+            "The most namespaces on a page.",
+        ),
+        query("cursor", {"type": "string"}, "From `next`."),
+    ],
     answer=ref("Namespaces"),
-    answer_examples={"One": {"results": [NAMESPACE_EXAMPLE]}},
+    answer_examples={"One": {"results": [NAMESPACE_EXAMPLE], "next": None}},
+    errors=[
+        InvalidValue("limit", 501, f"a whole number from 1 to {MOST_NAMESPACES}"),
+        InvalidValue("cursor", "two words", "a cursor; take it from `next`"),
+    ],
 )
 create_namespace = operation(
     "create_namespace",
@@ -241,8 +256,9 @@ delete_namespace = operation(
     "delete_namespace",
     tag="namespaces",
     summary="Delete a namespace with everything in it",
-    description="For good: counters, events, rollups and series. Goes in batches; if it is"
-    " interrupted, call it again. Needs the right to manage.",
+    description="For good: counters, events, rollups and series. Goes in batches. A large"
+    " namespace takes several calls: a 503 says how much is gone, and the next call goes on."
+    " Needs the right to manage.",
     parameters=[NAMESPACE, confirm("namespace")],
     status=HTTPStatus.NO_CONTENT,
     errors=[
@@ -250,6 +266,7 @@ delete_namespace = operation(
         CSRF,
         NO_NAMESPACE,
         AccessDenied("demo", "manage"),
+        DeletionUnfinished("demo", 200_000, 5_000_000),
     ],
 )
 PROMISE = {"token": None, "event_time": AT, "duplicate": False, "promise": NO_PROMISE}

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from http import HTTPStatus
 from typing import cast
+from urllib.parse import urlencode
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from counters import access, configuring, deleting, namespaces
 from counters.api import described
-from counters.api.parsers import read_object
+from counters.api.described import MOST_NAMESPACES
+from counters.api.parsers import read_object, read_whole_number
 from counters.api.shapes import namespace_body
 from counters.api.views import CountersView
-from counters.errors import AccessDenied
+from counters.errors import AccessDenied, InvalidValue
+from counters.models import NAMESPACE_PATTERN
+
+# Well below the time-outs of proxies and clients.
+DELETES_WITHIN = timedelta(seconds=10)
 
 
 class NamespacesView(CountersView):
@@ -22,7 +30,20 @@ class NamespacesView(CountersView):
     @described.list_namespaces
     def get(self, request: Request) -> Response:
         visible = access.visible_to(cast(access.User, request.user)).order_by("name")
-        return Response({"results": [namespace_body(one) for one in visible]})
+        query = request.query_params
+        limit = _read_limit(query.get("limit"))
+        if (cursor := query.get("cursor")) is not None:
+            visible = visible.filter(name__gt=_read_cursor(cursor))
+        found = list(visible if limit is None else visible[: limit + 1])
+        further = limit is not None and len(found) > limit
+        page = found[:limit]
+        link = None
+        if further:
+            parameters = urlencode({"limit": limit, "cursor": page[-1].name})
+            link = request.build_absolute_uri(f"{request.path}?{parameters}")
+        return Response(
+            {"results": [namespace_body(one) for one in page], "next": link}
+        )
 
     @described.create_namespace
     def post(self, request: Request) -> Response:
@@ -53,6 +74,27 @@ class NamespaceView(CountersView):
     def delete(self, request: Request, namespace: str) -> Response:
         self.check_right(request, namespace, "manage")
         deleting.delete_namespace(
-            namespace, confirm=request.query_params.get("confirm")
+            namespace,
+            confirm=request.query_params.get("confirm"),
+            within=DELETES_WITHIN,
         )
         return Response(status=HTTPStatus.NO_CONTENT)
+
+
+def _read_limit(value: str | None) -> int | None:
+    """Return how many namespaces a page has; None for all of them."""
+    if value is None:
+        return None
+    limit = read_whole_number("limit", value, 0)
+    if not 1 <= limit <= MOST_NAMESPACES:
+        raise InvalidValue(
+            "limit", limit, f"a whole number from 1 to {MOST_NAMESPACES}"
+        )
+    return limit
+
+
+def _read_cursor(value: str) -> str:
+    """Return the namespace's name after which a page begins."""
+    if not re.fullmatch(NAMESPACE_PATTERN, value):
+        raise InvalidValue("cursor", value, "a cursor; take it from `next`")
+    return value

@@ -6,20 +6,33 @@ import codecs
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
-from io import BytesIO
 from typing import IO, Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
+from rest_framework.utils import json
 
 from counters import conf, names
-from counters.api.shapes import exact_number
-from counters.errors import InvalidValue
+from counters.api.shapes import EXACT_IN_JAVASCRIPT, exact_number
+from counters.errors import InvalidValue, shown
+
+DELTA_AS_TEXT = (
+    f"a number without quotes. As text, only whole numbers beyond ±{EXACT_IN_JAVASCRIPT} are"
+    " taken, digits alone"
+)
+# RFC 8941, 3.3.3.
+SF_STRING = re.compile(r'"(?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"')
+KEY_WANTED = (
+    'one token, such as order-17 or "order-17"; a token with a comma or a quotation mark'
+    " goes between quotation marks, or into the body"
+)
+KEY_NOT_ASCII = "ASCII; send a token with other characters in the body, as token"
 
 
 class LengthRequired(APIException):
@@ -38,6 +51,27 @@ class BodyTooLarge(RequestDataTooBig):
 
     def __init__(self, most: int) -> None:
         super().__init__(f"The body is larger than {most:,} bytes; send less at once.")
+
+
+class ContentEncoded(UnsupportedMediaType):
+    """A body that is compressed, or says so."""
+
+    # RFC 9110, 15.5.16: the answer says which encodings would be taken.
+    accept_encoding = "identity"
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(
+            encoding,
+            f"Content-Encoding: {encoding[:40]!r} is not taken; send the body as it is,"
+            " without this header.",
+        )
+
+
+def check_encoding(request: Request) -> None:
+    """Raise ContentEncoded unless the body is sent as it is."""
+    encoding = request.headers.get("Content-Encoding", "").strip()
+    if encoding and encoding.lower() != "identity":
+        raise ContentEncoded(encoding)
 
 
 def check_length(request: Request, *, most: int) -> None:
@@ -82,14 +116,44 @@ class StrictJSONParser(JSONParser):
         body = stream.read(most + 1)
         if len(body) > most:
             raise BodyTooLarge(most)
-        # Later releases of DRF see to it. A body that is decompressed has no bound.
         encoding = str((parser_context or {}).get("encoding") or "utf-8")
         if is_no_text(encoding):
             raise ParseError(f"{encoding!r} is no encoding of text; use utf-8")
         try:
-            return super().parse(BytesIO(body), media_type, parser_context)
+            return json.loads(
+                body.decode(encoding),
+                parse_float=_read_number,
+                parse_constant=json.strict_constant,
+                object_pairs_hook=_read_object,
+            )
         except RecursionError as error:
             raise ParseError("JSON parse error - nested too deeply") from error
+        except ValueError as error:
+            raise ParseError(f"JSON parse error - {error}") from error
+
+
+def _read_number(text: str) -> int | Decimal:
+    """Return a number with a point or an exponent: a whole one, as `5.0` or `1e3`, exactly.
+
+    Not as a float: that would round others to a whole number in silence.
+    """
+    try:
+        number = Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError(f"{text[:40]} is out of range") from error
+    # The longest integers that any field takes have 19 digits.
+    if number.adjusted() < 20 and number == number.to_integral_value():
+        return int(number)
+    return number
+
+
+def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"{shown(twice)} is given twice in one object")
+    return found
 
 
 def read_object(body: object, *, allowed: frozenset[str]) -> dict[str, Any]:
@@ -137,6 +201,9 @@ def read_time(field: str, value: object) -> datetime | None:
     if value is None:
         return None
     wanted = "an ISO 8601 instant with its UTC offset, such as 2026-01-31T12:00:00.000Z"
+    if isinstance(value, str) and re.search(r":[0-9.]+ [0-9]{2}(:?[0-9]{2})?$", value):
+        # A `+` in a query string is a space.
+        wanted += "; in a URL write the offset's + as %2B"
     try:
         at = parse_datetime(value) if isinstance(value, str) else None
     except ValueError:
@@ -152,13 +219,34 @@ def read_time(field: str, value: object) -> datetime | None:
 def read_delta(value: object) -> object:
     """Return the number where a large one is sent as text, as `exact_number` answers it.
 
-    JavaScript cannot send it otherwise. Any other value is returned as it is, for
+    JavaScript cannot send it otherwise. What is no text is returned as it is, for
     `check_delta`.
     """
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{16,19}", value):
+    if not isinstance(value, str):
+        return value
+    if re.fullmatch(r"-?[0-9]{16,19}", value):
         number = int(value)
         if exact_number(number) == value:
             return number
+    raise InvalidValue("delta", value, DELTA_AS_TEXT)
+
+
+def read_idempotency_key(value: str | None) -> str | None:
+    """Return the token of an Idempotency-Key header, which may be a quoted string.
+
+    The draft standard has a string of RFC 8941 (`"order-17"`); many clients send the bare
+    token. Servers join a header that is sent twice with a comma.
+    """
+    if value is None:
+        return None
+    if not value.isascii():
+        raise InvalidValue("Idempotency-Key", value, KEY_NOT_ASCII)
+    if value.startswith('"'):
+        if not SF_STRING.fullmatch(value):
+            raise InvalidValue("Idempotency-Key", value, KEY_WANTED)
+        return re.sub(r"\\(.)", r"\1", value[1:-1])
+    if "," in value:
+        raise InvalidValue("Idempotency-Key", value, KEY_WANTED)
     return value
 
 

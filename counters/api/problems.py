@@ -25,6 +25,7 @@ from counters.errors import (
     BatchTooLarge,
     CounterNotFound,
     CountersError,
+    DeletionUnfinished,
     InvalidValue,
     MissingValue,
     NamespaceNotFound,
@@ -40,6 +41,10 @@ logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = "1"
+HOW_TO_AUTHENTICATE = (
+    "This needs an API token: send the header `Authorization: Token …` or `Authorization:"
+    " Bearer …`."
+)
 
 STATUS_OF: dict[type[CountersError], HTTPStatus] = {
     InvalidValue: HTTPStatus.BAD_REQUEST,
@@ -48,6 +53,7 @@ STATUS_OF: dict[type[CountersError], HTTPStatus] = {
     CounterNotFound: HTTPStatus.NOT_FOUND,
     AccessDenied: HTTPStatus.FORBIDDEN,
     AlreadyExists: HTTPStatus.CONFLICT,
+    DeletionUnfinished: HTTPStatus.SERVICE_UNAVAILABLE,
     BatchTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     NoSharedCache: HTTPStatus.SERVICE_UNAVAILABLE,
     NotAnchored: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -72,6 +78,8 @@ def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None
     headers: dict[str, str] = {}
     if body["status"] == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = RETRY_AFTER_SECONDS
+    if encoding := getattr(error, "accept_encoding", None):
+        headers["Accept-Encoding"] = encoding
     if header := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = header
     if (wait := getattr(error, "wait", None)) is not None:
@@ -96,6 +104,11 @@ def problem_of(error: Exception) -> dict[str, Any] | None:
         return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", str(error))
     if outages.is_outage(error):
         return DATABASE_UNAVAILABLE
+    if isinstance(error, exceptions.NotAuthenticated):
+        # DRF's own text does not say how.
+        return problem(
+            HTTPStatus(error.status_code), "not-authenticated", HOW_TO_AUTHENTICATE
+        )
     if isinstance(error, exceptions.APIException):
         code = str(getattr(error.detail, "code", error.default_code)).replace("_", "-")
         return problem(HTTPStatus(error.status_code), code, str(error.detail))

@@ -19,7 +19,12 @@ from drf_spectacular.utils import (
 )
 from rest_framework import exceptions
 
-from counters.api.parsers import BodyTooLarge, LengthRequired, unknown_parameter
+from counters.api.parsers import (
+    BodyTooLarge,
+    ContentEncoded,
+    LengthRequired,
+    unknown_parameter,
+)
 from counters.api.problems import DATABASE_UNAVAILABLE, MEDIA_TYPE, problem_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,6 +49,7 @@ WITH_BODY: tuple[Failure, ...] = (
     LengthRequired(),
     BodyTooLarge(64 * 1024),
     exceptions.UnsupportedMediaType("text/plain"),
+    ContentEncoded("gzip"),
     CSRF,
 )
 ANSWER_HEADERS = (
@@ -53,6 +59,13 @@ ANSWER_HEADERS = (
         OpenApiParameter.HEADER,
         description="Seconds to wait before the call is sent again.",
         response=[429, 503],
+    ),
+    OpenApiParameter(
+        "Accept-Encoding",
+        str,
+        OpenApiParameter.HEADER,
+        description="The encodings of a body that are taken.",
+        response=[415],
     ),
     OpenApiParameter(
         "WWW-Authenticate",

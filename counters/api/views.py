@@ -14,7 +14,13 @@ from rest_framework.views import APIView
 
 from counters import access
 from counters.api.authentication import ApiTokenAuthentication
-from counters.api.parsers import StrictJSONParser, check_length, check_query
+from counters.api.parsers import (
+    StrictJSONParser,
+    check_encoding,
+    check_length,
+    check_query,
+    read_idempotency_key,
+)
 from counters.api.problems import answer_problem
 from counters.api.throttling import Rate, TokenRate
 from counters.errors import InvalidValue
@@ -47,6 +53,7 @@ class CountersView(APIView):
         if known is not None:
             check_query(request.query_params, known)
         super().initial(request, *args, **kwargs)
+        check_encoding(request)
         check_length(request, most=self.most_body_bytes)
 
     def get_exception_handler(self) -> Callable[..., Response | None]:
@@ -79,7 +86,7 @@ class CountersView(APIView):
 
 def token_of(request: Request, in_body: object) -> object:
     """Return the token of the body or of the Idempotency-Key header; both must agree."""
-    in_header = request.headers.get("Idempotency-Key")
+    in_header = read_idempotency_key(request.headers.get("Idempotency-Key"))
     if in_header is None or in_header == in_body:
         return in_body
     if in_body is None:

@@ -107,6 +107,28 @@ def test_call__without_a_token_is_not_authenticated(
         assert b"secret" not in response.content.replace(b'"title"', b"")
 
 
+@pytest.mark.parametrize("scheme", ["Token", "token", "Bearer", "bearer"])
+def test_token__may_be_sent_as_a_bearer_token(api: Api, scheme: str) -> None:
+    sent = {"Authorization": api.headers["Authorization"].replace("Token", scheme)}
+
+    assert api.get("namespaces/test", headers=sent).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "sent", [None, "", "{}", "Basic {}", "Bearer", "Bearer {} {}", "Bearer x"]
+)
+def test_token__that_is_not_there_is_answered_by_how_to_send_it(
+    api: Api, sent: str | None
+) -> None:
+    token = api.headers.pop("Authorization").split()[1]
+    headers = {} if sent is None else {"Authorization": sent.format(token, token)}
+
+    body = problem(api.get("namespaces/test", headers=headers), 401)
+
+    assert "Bearer" in body["detail"] or sent == "Bearer x"
+    assert token not in body["detail"]
+
+
 @pytest.mark.parametrize("how", ["none", "an empty grant", "an empty group"])
 @pytest.mark.parametrize("name", CALLS)
 def test_call__without_a_grant_is_answered_as_if_nothing_were_there(
@@ -371,14 +393,16 @@ def test_session__without_a_csrf_token_writes_nothing(browser: Client) -> None:
     assert not Event.objects.exists()
 
 
-@pytest.mark.parametrize("method", ["patch", "delete"])
+@pytest.mark.parametrize(
+    ("method", "query"), [("patch", ""), ("delete", "?confirm=own")]
+)
 def test_session__without_a_csrf_token_changes_nothing(
-    browser: Client, method: str
+    browser: Client, method: str, query: str
 ) -> None:
     send = getattr(browser, method)
 
     problem(
-        send("/api/v1/namespaces/own?confirm=own", {}, content_type="application/json"),
+        send(f"/api/v1/namespaces/own{query}", {}, content_type="application/json"),
         403,
     )
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
@@ -57,6 +58,83 @@ def test_add__refuses_a_header_that_contradicts_the_body(api: Api) -> None:
     assert "'b'" in str(problem(response, 400)["detail"])
 
 
+@pytest.mark.parametrize(
+    ("header", "token"),
+    [
+        ('"abc"', "abc"),
+        ("abc", "abc"),
+        ('"a,b"', "a,b"),
+        (r'"a\\b\"c"', 'a\\b"c'),
+    ],
+)
+def test_add__takes_a_header_that_is_a_quoted_string(
+    api: Api, header: str, token: str
+) -> None:
+    first = api.add("hits", {"delta": 3, "token": token}).json()
+    by_header = api.add("hits", {"delta": 3}, headers={"Idempotency-Key": header})
+    by_both = api.add(
+        "hits", {"delta": 3, "token": token}, headers={"Idempotency-Key": header}
+    )
+
+    assert by_header.json() == by_both.json() == {**first, "duplicate": True}
+    assert Event.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        '"abc',
+        '"a"b"',
+        '"a";x=1',
+        '"a", "b"',
+        "a,b",
+        "a, a",
+        "ü",
+        '"ü"',
+        "",
+        '""',
+        "a\tb",
+    ],
+)
+def test_add__refuses_a_header_that_is_no_single_token(api: Api, header: str) -> None:
+    """A server joins a header that is sent twice with a comma."""
+    for call, body in (("add", {"delta": 3}), ("clear", {})):
+        api.add("hits", {"delta": 0, "token": "first"})
+        answer = api.post(
+            f"{counter('hits')}/{call}", body, headers={"Idempotency-Key": header}
+        )
+        assert problem(answer, 400)["field"] in {"Idempotency-Key", "token"}
+
+    assert Event.objects.count() == 1
+
+
+@pytest.mark.parametrize("number", [b"5.0", b"5e0", b"0.5E+1", b"500e-2"])
+def test_add__takes_a_whole_number_written_with_a_point_or_an_exponent(
+    api: Api, number: bytes
+) -> None:
+    api.add("hits", b'{"delta": %s}' % number)
+    api.add("huge", b'{"delta": 9223372036854775807.0}')
+
+    assert [event.delta for event in Event.objects.order_by("pk")] == [5, 2**63 - 1]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip", "x" * 100])
+def test_add__refuses_a_body_that_says_it_is_compressed(
+    api: Api, encoding: str
+) -> None:
+    plain = b'{"delta": 1}'
+    for data in (plain, gzip.compress(plain)):
+        refused = api.add("hits", data, headers={"Content-Encoding": encoding})
+
+        body = problem(refused, 415, "unsupported-media-type")
+        assert encoding[:40] in body["detail"]
+        assert refused["Accept-Encoding"] == "identity"
+
+    assert not Event.objects.exists()
+    sent = api.add("hits", plain, headers={"Content-Encoding": "identity"})
+    assert sent.status_code == 200
+
+
 def test_add__takes_a_generation_time(api: Api) -> None:
     at = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
 
@@ -104,10 +182,16 @@ BAD_BODIES = {
     "delta text with zeros": ({"delta": f"0{2**53}"}, f"'0{2**53}'"),
     "delta text with a sign": ({"delta": f"+{2**53}"}, f"'+{2**53}'"),
     "delta text of other digits": ({"delta": "٣" * 17}, "٣"),
-    "delta true": ({"delta": True}, "True"),
+    "delta true": ({"delta": True}, "delta: true is"),
+    "delta 5 as text": ({"delta": "5"}, "'5' is not a number without quotes"),
+    "delta infinite": (b'{"delta": 1e400}', "delta: 1E+400 is"),
+    "delta without end": (b'{"delta": 1e99999999999999999999}', "out of range"),
+    "delta nearly whole": (b'{"delta": 9007199254740991.4}', "9007199254740991.4 is"),
+    "delta twice": (b'{"delta": 1, "delta": 2}', "'delta' is given twice"),
+    "token false": ({"delta": 1, "token": False}, "token: false"),
     "delta null": ({"delta": None}, "delta: missing"),
     "delta 10^30": ({"delta": 10**30}, "1" + "0" * 30),
-    "delta list": ({"delta": [1]}, "[1]"),
+    "delta list": ({"delta": [True, None]}, "[true, null]"),
     "unknown field": ({"delta": 1, "tokn": "x"}, "'tokn'"),
     "token number": ({"delta": 1, "token": 7}, "token: 7"),
     "token empty": ({"delta": 1, "token": ""}, "token: ''"),
@@ -128,7 +212,7 @@ BAD_BODIES = {
         "2026-13-01",
     ),
     "not an object": ([1], "[1]"),
-    "null": (None, "None"),
+    "null": (None, "body: null"),
     "malformed": (b"{", "JSON parse error"),
     "empty": (b"", "delta: missing"),
     "NaN": (b'{"delta": NaN}', "JSON parse error"),

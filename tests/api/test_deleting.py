@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -173,6 +173,25 @@ def test_delete_namespace__goes_on_where_it_was_interrupted(
 
     assert deleting.delete_namespace("test", confirm="test") == deleting.Deleted(3, 9)
     assert not any(ids_with_rows().values())
+
+
+def test_delete_namespace__of_many_counters_takes_several_requests(
+    committed_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request deletes for a bounded time; the time here is over after each batch."""
+    monkeypatch.setattr(deleting, "BATCH_COUNTERS", 2)
+    monkeypatch.setattr("counters.api.namespaces.DELETES_WITHIN", timedelta(0))
+    fill(committed_api, *"abc")
+
+    for gone in (2, 1):
+        response = delete(committed_api, "namespaces/test", "test")
+        body = problem(response, 503, "deletion-unfinished")
+        assert (body["counters"], body["events"]) == (gone, 3 * gone)
+        assert response["Retry-After"] == "1"
+
+    assert delete(committed_api, "namespaces/test", "test").status_code == 204
+    assert not any(ids_with_rows().values())
+    assert not Namespace.objects.exists()
 
 
 def test_delete_namespace__knows_one_that_took_the_name_a_moment_ago(

@@ -107,7 +107,7 @@ def test_events__keep_their_generation_times(api: Api) -> None:
 BAD_EVENTS: dict[str, tuple[object, int, str, str]] = {
     "not an object": (17, 400, "invalid", "17"),
     "a list": ([], 400, "invalid", "[]"),
-    "null": (None, 400, "invalid", "None"),
+    "null": (None, 400, "invalid", "body: null"),
     "unknown field": (event(tokn="x"), 400, "invalid", "'tokn'"),
     "no namespace": ({"name": "good", "delta": 1}, 400, "missing", "namespace"),
     "namespace is a number": (event(namespace=5), 400, "invalid", "namespace: 5"),
@@ -126,7 +126,7 @@ BAD_EVENTS: dict[str, tuple[object, int, str, str]] = {
     "no delta": ({"namespace": "test", "name": "good"}, 400, "missing", "delta"),
     "delta is a fraction": (event(delta=0.5), 400, "invalid", "delta: 0.5"),
     "delta is text": (event(delta="1"), 400, "invalid", "delta: '1'"),
-    "delta is a claim": (event(delta=True), 400, "invalid", "delta: True"),
+    "delta is a claim": (event(delta=True), 400, "invalid", "delta: true"),
     "delta above 2^63": (event(delta=2**63), 400, "invalid", str(2**63)),
     "delta below -2^63": (event(delta=-(2**63) - 1), 400, "invalid", "delta: -9"),
     "token is a number": (event(token=7), 400, "invalid", "token: 7"),

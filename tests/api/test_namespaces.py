@@ -322,3 +322,43 @@ def test_namespace__deleted_elsewhere_is_not_found(
 )
 def test_namespaces__take_no_other_method(api: Api, method: str, path: str) -> None:
     problem(api.send(method, path), 405)
+
+
+def test_list__comes_in_pages_where_a_limit_is_given(
+    api: Api, api_of: Callable[[User], Api]
+) -> None:
+    user = User.objects.get()
+    Namespace.objects.create(name="hidden")
+    for name in ("b", "a.1", "A-2", "c_3"):
+        grant(Namespace.objects.create(name=name), user, "read")
+    everything = answer(api.get("namespaces"))
+
+    pages = []
+    path: str | None = "namespaces?limit=2"
+    while path is not None:
+        page = answer(api.get(path))
+        pages.append(page["results"])
+        path = page["next"] and page["next"].partition("/api/v1/")[2]
+
+    assert everything["next"] is None
+    assert len(everything["results"]) == 5
+    assert [len(page) for page in pages] == [2, 2, 1]
+    assert [one for page in pages for one in page] == everything["results"]
+    assert answer(api.get("namespaces?limit=5"))["next"] is None
+    assert answer(api.get("namespaces?cursor=zzz"))["results"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("limit=0", "limit"),
+        ("limit=501", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=x", "limit"),
+        ("cursor=two%20words", "cursor"),
+        ("cursor=%00", "cursor"),
+        ("cursor=", "cursor"),
+    ],
+)
+def test_list__names_a_bad_limit_or_cursor(api: Api, query: str, field: str) -> None:
+    assert problem(api.get(f"namespaces?{query}"), 400, "invalid")["field"] == field

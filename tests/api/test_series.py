@@ -451,3 +451,16 @@ def test_total__of_any_year_is_answered(series_api: Api, add: Add) -> None:
     assert (body["delta"], body["to"]) == (3, None)
     path = f"namespaces/test/total?name=hits&from={z(NOON)}&to={z(NOON)}"
     assert problem(series_api.get(path), 400, "invalid")["field"] == "from"
+
+
+@pytest.mark.parametrize("offset", ["+02:00", "+0200", "+02"])
+@pytest.mark.parametrize("time", ["2026-01-01T00:00:00", "2026-01-01%2000:00:00.5"])
+def test_series__of_a_time_with_a_bare_plus_says_how_to_write_it(
+    api: Api, time: str, offset: str
+) -> None:
+    api.add("hits", {"delta": 1})
+
+    body = problem(api.get(f"{counter('hits')}/series?from={time}{offset}"), 400)
+
+    assert "%2B" in body["detail"]
+    assert "%2B" not in problem(get(api, from_="2026-01-01 00:00"), 400)["detail"]
