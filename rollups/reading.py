@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from counters import best_effort, names, namespaces
@@ -15,7 +18,15 @@ from counters.statements import fetch_row
 from rollups import trigger
 from rollups.anchoring import anchored_only
 
+logger = logging.getLogger(__name__)
+
 Accuracy = Literal["eventual", "accurate", "best-effort"]
+
+# With a worker, or only beat and the sweep, a counter waits for seconds.
+_HINT_AFTER = timedelta(seconds=30)
+# In DEBUG: counters that were read while pending -> their last fold, and since when.
+_unfolded: dict[int, tuple[datetime, datetime]] = {}
+_hinted = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +73,41 @@ def get(*, namespace: str, name: str, accuracy: str | None = None) -> Reading:
         raise CounterNotFound(namespace, name)
     counter_id, count, as_of, pending, last_write_at = row
     if pending:
-        trigger.request([counter_id])
+        ask_for_folds([(counter_id, as_of)])
     return Reading(
         counter_id, namespace, name, int(count), as_of, pending, chosen, last_write_at
+    )
+
+
+def ask_for_folds(waiting: Sequence[tuple[int, datetime]]) -> None:
+    """Trigger pending counters, given with their `as_of`: reading one is reason enough.
+
+    A developer who runs no worker would see counts that never change. So in DEBUG the log
+    says it, once a process.
+    """
+    trigger.request([counter_id for counter_id, _ in waiting])
+    if settings.DEBUG and waiting:
+        _hint(*waiting[0])
+
+
+def _hint(counter_id: int, as_of: datetime) -> None:
+    global _hinted
+    now = datetime.now(UTC)
+    folded_at, since = _unfolded.get(counter_id, (as_of, now))
+    if folded_at != as_of:
+        since = now
+    if now - since < _HINT_AFTER:
+        _unfolded[counter_id] = (as_of, since)
+        return
+    if _hinted:
+        return
+    _hinted = True
+    logger.warning(
+        "Counter %s has waited for a fold for %.0f s: is a worker running? Until then its"
+        " eventual count stays as it is. Start `celery -A <project> worker` and"
+        " `celery -A <project> beat`, or run `manage.py rollup --watch`.",
+        counter_id,
+        (now - since).total_seconds(),
     )
 
 

@@ -12,9 +12,13 @@ from django.db import connection
 from counters import best_effort, names, namespaces
 from counters.models import Namespace
 from counters.statements import fetch
-from rollups import trigger
 from rollups.anchoring import anchored_only
-from rollups.reading import Reading, choose_accuracy, of_best_effort
+from rollups.reading import (
+    Reading,
+    ask_for_folds,
+    choose_accuracy,
+    of_best_effort,
+)
 
 
 class CounterName(NamedTuple):
@@ -72,11 +76,10 @@ def _durable(
             namespace_ids=[found[one.namespace].pk for one in wanted],
             names=[one.name for one in wanted],
         )
-    # As a single read does: reading a pending counter is reason enough to fold it.
-    if pending_ids := [
-        counter_id for _, counter_id, _, _, pending, _ in rows if pending
+    if waiting := [
+        (counter_id, as_of) for _, counter_id, _, as_of, pending, _ in rows if pending
     ]:
-        trigger.request(pending_ids)
+        ask_for_folds(waiting)
     return {
         wanted[position]: Reading(
             counter_id=counter_id,

@@ -12,7 +12,8 @@ from counters import best_effort, names, namespaces
 from counters.errors import CounterNotFound, InvalidValue, NotForBestEffort, stamp
 from counters.models import Counter, Namespace
 from counters.statements import fetch
-from rollups import models, trigger
+from rollups import models
+from rollups.reading import ask_for_folds
 
 LENGTHS = {
     "minute": timedelta(minutes=1),
@@ -136,7 +137,7 @@ def get_total(
         raise CounterNotFound(namespace.name, name)
     [(counter_id, delta, events, as_of, pending)] = rows
     if pending:
-        trigger.request([counter_id])
+        ask_for_folds([(counter_id, as_of)])
     return Total(name, since, until, int(delta), events, as_of, pending)
 
 

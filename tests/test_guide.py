@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from django.db import transaction
 from django.template import Context, Template
 from django.test import RequestFactory
 from django.test.utils import isolate_apps
+from django.urls import resolve
 
 from counters.models import LastWrite, Namespace
 from rollups.attaching import CounterField
@@ -100,6 +101,21 @@ def test_guide__counts_in_async_views(article: Any) -> None:
     answers = [async_to_sync(view)(request, article.pk).content for _ in range(2)]
 
     assert answers == [b'{"views": 1}', b'{"views": 2}']
+
+
+def test_guide__serves_the_api_and_the_operations_page() -> None:
+    urls: Any = ModuleType("tests.guide_urls")
+    urls.urlpatterns = [
+        *run("rollups.api.urls")["urlpatterns"],
+        *run("rollups.ops.urls")["urlpatterns"],
+    ]
+
+    served = {
+        path: resolve(path, urls).view_name
+        for path in ("/ops", "/metrics", "/readyz", "/api/v1/namespaces", "/admin/")
+    }
+
+    assert all(served.values())
 
 
 def test_async_call__without_the_wrapper_is_an_error_that_counts_nothing(

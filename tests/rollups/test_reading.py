@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+import time_machine
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
@@ -11,6 +13,7 @@ from counters.errors import CounterNotFound, InvalidValue, NamespaceNotFound
 from counters.models import Namespace
 from rollups import reading
 from rollups.folding import fold
+from rollups.reading_many import CounterName, get_many
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
@@ -123,6 +126,37 @@ def test_get__triggers_a_pending_counter_again(
     get()
 
     assert triggers == [[counter_id]]
+
+
+def test_get__says_once_in_debug_that_nothing_folds(
+    committed_namespace: Namespace,
+    triggers: list[list[int]],
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(reading, "_hinted", False)
+    monkeypatch.setattr(reading, "_unfolded", {})
+    settings.DEBUG = True
+    start = datetime.now(UTC)
+
+    def read_after(seconds: int) -> list[str]:
+        with time_machine.travel(start + timedelta(seconds=seconds), tick=False):
+            recording.add(namespace="test", name="hits")
+            get()
+            get_many([CounterName("test", "hits")])
+        return [one.message for one in caplog.records if "a worker" in one.message]
+
+    assert read_after(0) == []
+    assert read_after(29) == []
+    fold([recording.add(namespace="test", name="hits").counter_id or 0])
+    assert read_after(31) == []
+    settings.DEBUG = False
+    assert read_after(62) == []
+    settings.DEBUG = True
+    [hint] = read_after(62)
+    assert "has waited for a fold for 31 s: is a worker running?" in hint
+    assert read_after(99) == [hint]
 
 
 def test_get__follows_the_namespaces_counter_type(
