@@ -5,10 +5,13 @@
 -- Raises: CN503, from rollups_check_anchor, where the watermarks are of another cluster.
 -- Indexes: as read_eventual.sql, and counters_event_unfolded. See fold_events.sql for why
 --   the two scans read exactly the events that the watermark does not cover.
--- as_of is the transaction's beginning: see read_eventual.sql.
+-- as_of is the transaction's beginning, and on a standby the last fold's time: see
+-- read_eventual.sql.
 SELECT counter.id,
        coalesce(rollup.total, 0) + coalesce(unfolded.delta, 0),
-       now(),
+       CASE WHEN NOT pg_is_in_recovery() THEN now()
+            WHEN rollup.watermark_at <= clock_timestamp() THEN rollup.watermark_at
+            ELSE least(counter.created_at, now()) END,
        waiting.written_at IS NOT NULL,
        greatest(rollup.last_write_at, waiting.written_at)
 FROM counters_counter AS counter

@@ -7,15 +7,18 @@
 SELECT counter.id,
        counter.name,
        coalesce(rollup.total, 0),
-       CASE WHEN waiting.written_at IS NULL THEN now()
-            ELSE coalesce(rollup.watermark_at, counter.created_at) END,
+       CASE WHEN waiting.written_at IS NULL AND NOT pg_is_in_recovery() THEN now()
+            WHEN rollup.watermark_at <= clock_timestamp()
+              THEN least(rollup.watermark_at, waiting.first_written_at)
+            ELSE least(counter.created_at, waiting.first_written_at, now()) END,
        waiting.written_at IS NOT NULL,
        greatest(rollup.last_write_at, waiting.written_at)
 FROM unnest((SELECT %(counter_ids)s::bigint[])) WITH ORDINALITY AS wanted (counter_id, position)
 JOIN counters_counter AS counter ON counter.id = wanted.counter_id
 LEFT JOIN rollups_rollup AS rollup ON rollup.counter_id = counter.id
 LEFT JOIN LATERAL (
-  SELECT max(last_write.written_at) AS written_at
+  SELECT max(last_write.written_at) AS written_at,
+         min(last_write.written_at) AS first_written_at
   FROM counters_lastwrite AS last_write
   WHERE last_write.counter_id = counter.id
     AND (

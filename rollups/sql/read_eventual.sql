@@ -6,17 +6,24 @@
 -- as_of is the transaction's beginning, because that is before the snapshot, always. A statement's
 --   own time is not: the driver sends Bind and Execute, the snapshot is taken by the first and
 --   statement_timestamp() set anew by the second; and a REPEATABLE READ block's is older still.
+-- Where events are pending it is the watermark's time. A watermark from the future is from before
+-- the clock was set back: it says nothing then, nor does one that is later than a write that it
+-- does not cover. On a standby the snapshot lags behind by nobody knows how much; what the rollup
+-- itself says is certain there, too.
 SELECT counter.id,
        coalesce(rollup.total, 0),
-       CASE WHEN waiting.written_at IS NULL THEN now()
-            ELSE coalesce(rollup.watermark_at, counter.created_at) END,
+       CASE WHEN waiting.written_at IS NULL AND NOT pg_is_in_recovery() THEN now()
+            WHEN rollup.watermark_at <= clock_timestamp()
+              THEN least(rollup.watermark_at, waiting.first_written_at)
+            ELSE least(counter.created_at, waiting.first_written_at, now()) END,
        waiting.written_at IS NOT NULL,
        greatest(rollup.last_write_at, waiting.written_at)
 FROM counters_counter AS counter
 LEFT JOIN rollups_rollup AS rollup ON rollup.counter_id = counter.id
 LEFT JOIN LATERAL (
   -- A last write that the watermark covers is folded; it is about to be removed.
-  SELECT max(last_write.written_at) AS written_at
+  SELECT max(last_write.written_at) AS written_at,
+         min(last_write.written_at) AS first_written_at
   FROM counters_lastwrite AS last_write
   WHERE last_write.counter_id = counter.id
     AND (

@@ -7,7 +7,9 @@
 SELECT wanted.position - 1,
        counter.id,
        coalesce(rollup.total, 0) + coalesce(unfolded.delta, 0),
-       now(),
+       CASE WHEN NOT pg_is_in_recovery() THEN now()
+            WHEN rollup.watermark_at <= clock_timestamp() THEN rollup.watermark_at
+            ELSE least(coalesce(counter.created_at, to_timestamp(0)), now()) END,
        waiting.written_at IS NOT NULL,
        greatest(rollup.last_write_at, waiting.written_at)
 FROM unnest(%(namespace_ids)s::bigint[], %(names)s::text[])

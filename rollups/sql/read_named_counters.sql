@@ -6,8 +6,10 @@
 SELECT wanted.position - 1,
        counter.id,
        coalesce(rollup.total, 0),
-       CASE WHEN waiting.written_at IS NULL THEN now()
-            ELSE coalesce(rollup.watermark_at, counter.created_at) END,
+       CASE WHEN waiting.written_at IS NULL AND NOT pg_is_in_recovery() THEN now()
+            WHEN rollup.watermark_at <= clock_timestamp()
+              THEN least(rollup.watermark_at, waiting.first_written_at)
+            ELSE least(coalesce(counter.created_at, to_timestamp(0)), waiting.first_written_at, now()) END,
        waiting.written_at IS NOT NULL,
        greatest(rollup.last_write_at, waiting.written_at)
 FROM unnest(%(namespace_ids)s::bigint[], %(names)s::text[])
@@ -16,7 +18,8 @@ LEFT JOIN counters_counter AS counter
   ON counter.namespace_id = wanted.namespace_id AND counter.name = wanted.name
 LEFT JOIN rollups_rollup AS rollup ON rollup.counter_id = counter.id
 LEFT JOIN LATERAL (
-  SELECT max(last_write.written_at) AS written_at
+  SELECT max(last_write.written_at) AS written_at,
+         min(last_write.written_at) AS first_written_at
   FROM counters_lastwrite AS last_write
   WHERE last_write.counter_id = counter.id
     AND (

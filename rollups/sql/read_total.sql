@@ -7,13 +7,16 @@
 SELECT counter.id,
        coalesce(inside.delta, 0),
        coalesce(inside.events, 0),
-       CASE WHEN waiting.written_at IS NULL THEN now()
-            ELSE coalesce(rollup.watermark_at, counter.created_at) END,
+       CASE WHEN waiting.written_at IS NULL AND NOT pg_is_in_recovery() THEN now()
+            WHEN rollup.watermark_at <= clock_timestamp()
+              THEN least(rollup.watermark_at, waiting.first_written_at)
+            ELSE least(counter.created_at, waiting.first_written_at, now()) END,
        waiting.written_at IS NOT NULL
 FROM counters_counter AS counter
 LEFT JOIN rollups_rollup AS rollup ON rollup.counter_id = counter.id
 LEFT JOIN LATERAL (
-  SELECT max(last_write.written_at) AS written_at
+  SELECT max(last_write.written_at) AS written_at,
+         min(last_write.written_at) AS first_written_at
   FROM counters_lastwrite AS last_write
   WHERE last_write.counter_id = counter.id
     AND (

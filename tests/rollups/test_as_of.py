@@ -7,7 +7,7 @@ session add and commit, and lets the read run only then.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from counters.statements import load
 from rollups import listing, reading
 from rollups.attaching import AttachedCounter
 from rollups.folding import fold
+from rollups.models import Rollup
 from rollups.reading_many import CounterName, get_many
 from tests.conftest import Threads
 from tests.snapshots import one_snapshot
@@ -71,6 +72,27 @@ def test_as_of__is_before_what_a_repeatable_read_does_not_see(
         answer = read(committed_namespace)
 
     assert answer.count == 5
+    assert answer.as_of < committed_at
+
+
+EVENTUAL = {name: read for name, read in READS.items() if "accurate" not in name}
+
+
+@pytest.mark.parametrize("read", EVENTUAL.values(), ids=EVENTUAL)
+@pytest.mark.parametrize("caught_up", [False, True])
+def test_as_of__is_before_a_pending_add_though_the_clock_was_set_back(
+    committed_namespace: Namespace, counter_id: int, read: Read, caught_up: bool
+) -> None:
+    """The counter was folded before; the clock may have come back to that time or not."""
+    committed_at = add_and_commit()
+    if caught_up:
+        Rollup.objects.update(watermark_at=committed_at + timedelta(microseconds=1))
+    else:
+        Rollup.objects.update(watermark_at=committed_at + timedelta(hours=1))
+
+    answer = read(committed_namespace)
+
+    assert answer.pending
     assert answer.as_of < committed_at
 
 
