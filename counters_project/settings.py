@@ -289,6 +289,9 @@ ROLLUPS_SWEEP_COUNTERS = env.integer("ROLLUPS_SWEEP_COUNTERS", 50_000)
 # METRICS_DIR: where the processes of this machine leave their numbers for /metrics.
 ROLLUPS_METRICS_DIR = Path(env.text("METRICS_DIR", str(DATA_DIR / "metrics")))
 embedded.make_private_dir(ROLLUPS_METRICS_DIR)
+# METRICS_PORT: where a worker serves the numbers of its machine's processes to Prometheus;
+# 0 is nowhere. For machines and containers without a web process, whose /metrics tells them.
+ROLLUPS_METRICS_PORT = env.integer("METRICS_PORT", 0)
 
 # --- Celery -------------------------------------------------------------------------
 # CELERY_BROKER_URL: redis://host:port/db or amqp://user:password@host:port/vhost.

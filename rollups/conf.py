@@ -100,6 +100,11 @@ def metrics_dir() -> Path | None:
     return Path(found) if found else None
 
 
+def metrics_port() -> int:
+    """The port where a worker serves its machine's numbers; 0: it serves none."""
+    return int(_number("ROLLUPS_METRICS_PORT", 0))
+
+
 def _number(name: str, default: float) -> float:
     return float(getattr(settings, name, default))
 

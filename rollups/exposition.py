@@ -1,11 +1,14 @@
 """Exposes the metrics: those of all processes on this machine, and of the database.
 
-Without a directory that they share, those of this process in place of all.
+A web process serves both at `/metrics`. A worker on a machine without one serves what only
+processes know, on a port of its own. Without a directory that the processes of a machine
+share, each exposes its own.
 """
 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,8 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from django.db import Error as DatabaseError
-from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from django.db import connection
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    generate_latest,
+    start_http_server,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -22,7 +31,10 @@ from prometheus_client.registry import Collector
 from psycopg_pool import PoolTimeout
 
 from counters import bounded, outages
-from rollups import conf, status
+from counters.statements import fetch
+from rollups import conf, metrics, status
+
+logger = logging.getLogger(__name__)
 
 # Prometheus itself waits for ten seconds.
 _DATABASE_WITHIN_SECONDS = 3
@@ -38,6 +50,9 @@ DATABASE_GAUGES = {
 }
 
 
+_OF_THE_DATABASE = {f"rollups_{name}" for name in metrics.DATABASE_COUNTERS}
+
+
 def expose() -> bytes:
     """Return everything in the text format of Prometheus."""
     registry = CollectorRegistry()
@@ -46,11 +61,39 @@ def expose() -> bytes:
     directory = conf.metrics_dir()
     if directory is None:
         return generate_latest(registry) + generate_latest(REGISTRY)
-    with _locked(directory):
-        _add_up_ended(directory)
-        collect: Any = MultiProcessCollector
-        collect(registry, str(directory))
-        return generate_latest(registry)
+    registry.register(_Processes(directory))
+    return generate_latest(registry)
+
+
+def serve(port: int) -> None:
+    """Serve what only this machine's processes know, from a thread, on every address."""
+    registry = REGISTRY
+    if directory := conf.metrics_dir():
+        registry = CollectorRegistry()
+        registry.register(_Processes(directory))
+    try:
+        start_http_server(port, registry=registry)
+    except OSError as error:
+        logger.error("ROLLUPS_METRICS_PORT=%d cannot be used: %s", port, error)
+
+
+class _Processes(Collector):
+    """What the processes of this machine have counted."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def collect(self) -> Iterable[Metric]:
+        with _locked(self._directory):
+            _add_up_ended(self._directory)
+            collect: Any = MultiProcessCollector
+            found = list(collect(None, str(self._directory)).collect())
+        # Files of an older version have names that are the database's now.
+        return [metric for metric in found if metric.name not in _OF_THE_DATABASE]
+
+    def describe(self) -> Iterable[Metric]:
+        """Keep the registry from collecting as this is registered."""
+        return []
 
 
 class _Database(Collector):
@@ -68,6 +111,7 @@ def _database_metrics() -> Iterator[Metric]:
     try:
         with bounded.at_most(_DATABASE_WITHIN_SECONDS):
             now = status.measure()
+            summed = dict(fetch(connection, "rollups", "sum_processes"))
     except (DatabaseError, PoolTimeout) as error:
         outages.drop_broken_connections(error)
         yield GaugeMetricFamily(
@@ -87,6 +131,8 @@ def _database_metrics() -> Iterator[Metric]:
     for (name, text), value in zip(DATABASE_GAUGES.items(), values, strict=True):
         if value is not None:
             yield GaugeMetricFamily(name, text, value=value)
+    for name, text in metrics.DATABASE_COUNTERS.items():
+        yield CounterMetricFamily(f"rollups_{name}", text, value=summed.get(name, 0))
 
 
 def tidy_up() -> None:

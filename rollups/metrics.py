@@ -1,7 +1,8 @@
-"""The numbers that this service exposes, summed over all its processes on this machine.
+"""The numbers that this service exposes.
 
 Each process writes its own files in ROLLUPS_METRICS_DIR (prometheus_client's multiprocess mode);
-`rollups.exposition` adds them up. Labels never name a counter.
+`rollups.exposition` adds up those of one machine. What must be right for all machines goes
+through the database: see DATABASE_COUNTERS. Labels never name a counter.
 """
 
 from __future__ import annotations
@@ -55,8 +56,6 @@ MESSAGES_RECEIVED = Counter(
     "Messages that workers began on, by who sent them.",
     ["source"],
 )
-FOLDS = Counter("rollups_folds", "Folds: transactions that brought rollups forward.")
-EVENTS_FOLDED = Counter("rollups_events_folded", "Events that were folded.")
 FOLD_SECONDS = Histogram(
     "rollups_fold_seconds",
     "How long a fold took, its tidying up included.",
@@ -68,11 +67,13 @@ SET_APART = Counter(
     " error.",
     ["error"],
 )
-HEALED = Counter(
-    "rollups_healed",
-    "Counters that had to be folded by the sweep: their trigger did not do its job.",
-)
-SWEEPS = Counter("rollups_sweeps", "Sweeps that looked for pending counters.")
+# What processes tell the database (rollups.presence), which adds it up over all machines.
+DATABASE_COUNTERS = {
+    "folds": "Folds: transactions that brought rollups forward.",
+    "events_folded": "Events that were folded.",
+    "healed": "Counters that had to be folded by the sweep: their trigger did not do its job.",
+    "sweeps": "Sweeps that looked for pending counters.",
+}
 
 # Prometheus' client guards its files by a lock that a fork may copy while it is held; no
 # process could count any more. So every change is made under ours, which no fork copies.
@@ -112,8 +113,6 @@ def count_message(source: str) -> None:
 
 def count_fold(*, events: int, seconds: float) -> None:
     with _changing:
-        FOLDS.inc()
-        EVENTS_FOLDED.inc(events)
         FOLD_SECONDS.observe(seconds)
         _own["folds"] += 1
         _own["events_folded"] += events
@@ -121,7 +120,6 @@ def count_fold(*, events: int, seconds: float) -> None:
 
 def count_healed(counters: int) -> None:
     with _changing:
-        HEALED.inc(counters)
         _own["healed"] += counters
 
 
@@ -132,10 +130,10 @@ def count_set_apart(error: str) -> None:
 
 def count_sweep() -> None:
     with _changing:
-        SWEEPS.inc()
+        _own["sweeps"] += 1
 
 
 def totals() -> dict[str, int]:
-    """Return what this process itself has folded and healed since it began, by name."""
+    """Return this process's share of DATABASE_COUNTERS since it began, by name."""
     with _changing:
         return dict(_own)

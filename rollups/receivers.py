@@ -13,6 +13,7 @@ from celery.signals import (
     task_prerun,
     worker_process_init,
     worker_process_shutdown,
+    worker_ready,
 )
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, close_old_connections
@@ -22,7 +23,7 @@ from kombu.exceptions import OperationalError
 
 from counters.models import Namespace
 from counters.signals import counters_deleting, events_committed, window_widening
-from rollups import declared, presence, publisher, retention, trigger
+from rollups import conf, declared, exposition, presence, publisher, retention, trigger
 from rollups.models import Bucket, Failure, Rollup
 from rollups.queues import QueueDiffers, declare, enrol
 
@@ -61,6 +62,12 @@ def refuse_another_queue(**_: Any) -> None:
         raise SystemExit(str(error)) from error
     except OperationalError:
         return  # the worker itself waits for its broker
+
+
+@worker_ready.connect
+def serve_metrics(**_: Any) -> None:
+    if port := conf.metrics_port():
+        exposition.serve(port)
 
 
 @worker_process_init.connect

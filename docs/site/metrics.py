@@ -32,5 +32,9 @@ def text() -> str:
                     described.documentation,
                 )
             )
+    rows += [
+        (f"`rollups_{name}_total`", "counter", "", says)
+        for name, says in metrics.DATABASE_COUNTERS.items()
+    ]
     rows += [(f"`{name}`", "gauge", "", says) for name, says in DATABASE_GAUGES.items()]
     return INTRODUCTION + table(["metric", "type", "labels", "meaning"], rows) + "\n"

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from django.db import OperationalError
@@ -21,8 +23,10 @@ from counters import recording
 from counters.models import Namespace
 from rollups import exposition, metrics, publisher
 from rollups.folding import fold
+from rollups.presence import Reporter
 from rollups.sweeping import sweep
-from tests.programs import wait_until
+from tests.acceptance.conftest import free_port
+from tests.programs import TIMEOUT_SECONDS, environment, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAME = re.compile(r"\b(?:rollups|counters)_[a-z_]+\b")
@@ -62,6 +66,8 @@ def count_in_another_process(directory: Path, program: str) -> None:
 def test_metrics__count_what_happened(
     committed_namespace: Namespace, triggers: list[list[int]]
 ) -> None:
+    report = Reporter("worker").report
+    report()
     before = exposed()
 
     ids = {
@@ -73,6 +79,7 @@ def test_metrics__count_what_happened(
     pending = exposed()
     fold([one for one in ids if one])
     sweep()
+    report()
     after = exposed()
 
     def gained(name: str) -> float:
@@ -129,10 +136,9 @@ def test_exposition__adds_up_processes_that_have_ended(metrics_dir: Path) -> Non
     first = exposed()
     again = exposed()
 
-    assert first["rollups_events_folded_total"] == 15
     assert first["rollups_messages_received_total{source=sweep}"] == 3
     assert first["rollups_fold_seconds_bucket{le=0.005}"] == 3
-    assert again["rollups_events_folded_total"] == 15
+    assert again["rollups_messages_received_total{source=sweep}"] == 3
     assert sorted(path.name for path in metrics_dir.iterdir()) == [
         "counter_0.db",
         "histogram_0.db",
@@ -163,7 +169,8 @@ def test_exposition__without_a_database_still_tells_the_rest(
 
     assert samples["rollups_database_up"] == 0
     assert "rollups_pending_counters" not in samples
-    assert "rollups_folds_total" in samples
+    assert "rollups_folds_total" not in samples
+    assert "rollups_fold_seconds_count" in samples
 
 
 def test_page__is_what_prometheus_reads(client: Client) -> None:
@@ -175,11 +182,15 @@ def test_page__is_what_prometheus_reads(client: Client) -> None:
 
 
 def known_names() -> set[str]:
-    names = {*exposition.DATABASE_GAUGES, "rollups_database_up"}
+    names = {*exposition.DATABASE_GAUGES, *database_counters(), "rollups_database_up"}
     for name in families():
         suffixes = ("", "_total", "_bucket", "_sum", "_count")
         names |= {f"{name}{suffix}" for suffix in suffixes}
     return names
+
+
+def database_counters() -> set[str]:
+    return {f"rollups_{name}_total" for name in metrics.DATABASE_COUNTERS}
 
 
 def families() -> set[str]:
@@ -224,8 +235,81 @@ def test_every_metric__is_in_the_dashboard_or_an_alert() -> None:
 
     missing = {
         family
-        for family in families()
+        for family in families() | database_counters()
         if not any(name.startswith(family) for name in shown)
     }
     # How often there is a sweep is a matter of its age.
-    assert missing == {"rollups_sweeps"}
+    assert missing == {"rollups_sweeps_total"}
+
+
+def test_database_counters__are_not_added_up_over_web_processes() -> None:
+    """Every web process tells the same: a sum would be as many times too much."""
+    files = (ROOT / "ops" / "grafana-dashboard.json").read_text()
+    files += (ROOT / "ops" / "prometheus-alerts.yml").read_text()
+
+    for name in database_counters() - {"rollups_sweeps_total"}:
+        [*uses] = re.findall(rf"(\w+)\(rate\({name}", files)
+        assert uses, name
+        assert set(uses) == {"max"}, name
+
+
+def test_healed__of_a_worker_elsewhere_is_told_by_the_web(metrics_dir: Path) -> None:
+    """Its container shares no directory with the web's, so only the database knows."""
+    before = exposed()
+
+    program = (
+        "import django; django.setup()\n"
+        "from rollups import presence, metrics\n"
+        "metrics.count_healed(700); metrics.count_fold(events=5, seconds=0.004)\n"
+        "presence.Reporter('worker').report()\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=environment("redis://127.0.0.1:1/0")
+        | {
+            "DJANGO_SETTINGS_MODULE": "counters_project.settings",
+            "METRICS_DIR": str(metrics_dir / "elsewhere"),
+        },
+        check=True,
+        timeout=TIMEOUT_SECONDS,
+    )
+    after = exposed()
+
+    for name, gained in (("healed", 700), ("folds", 1), ("events_folded", 5)):
+        full = f"rollups_{name}_total"
+        assert after[full] - before[full] == gained
+
+
+def test_files_of_an_older_version__do_not_tell_a_number_twice(
+    metrics_dir: Path,
+) -> None:
+    program = (
+        "from prometheus_client import Counter; Counter('rollups_healed', 'x').inc()"
+    )
+    count_in_another_process(metrics_dir, program)
+
+    text = exposition.expose().decode()
+
+    assert text.count("# TYPE rollups_healed_total counter") == 1
+
+
+def test_worker__serves_the_numbers_of_its_machine(metrics_dir: Path) -> None:
+    count_in_another_process(metrics_dir, "metrics.count_message('sweep')")
+    port = free_port()
+
+    exposition.serve(port)
+
+    told = urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
+    assert 'rollups_messages_received_total{source="sweep"} 1.0' in told
+    assert "rollups_lag_seconds" not in told
+
+
+def test_worker__whose_port_is_taken_says_so_and_goes_on(
+    metrics_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as taken:  # noqa: S104
+        port = taken.getsockname()[1]
+        exposition.serve(port)
+
+    assert f"ROLLUPS_METRICS_PORT={port} cannot be used" in caplog.text
