@@ -23,15 +23,15 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import connection as monitor
-from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from counters.statements import load
 
 STUCK_AFTER_SECONDS = 15
-_LOOK_EVERY_SECONDS = 0.002
+_LOOK_EVERY_SECONDS = 0.003
 # They commute with whatever another operation does. The namespace is set up before and stays.
 _NOT_A_STEP = (
     "SET ",
@@ -99,8 +99,11 @@ class Stuck(Exception):
 class Explorer:
     """Runs orders on threads and connections that it keeps from one to the next."""
 
-    def __init__(self, *, replaced: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *, keeps_plans: bool = False, replaced: Mapping[str, str] | None = None
+    ) -> None:
         """`replaced` changes the text of statements, to see what the explorer finds then."""
+        self.keeps_plans = keeps_plans
         self._threads: list[ThreadPoolExecutor] = []
         self._changed = threading.Condition()
         self._replaced = dict(replaced or {})
@@ -116,8 +119,7 @@ class Explorer:
     def run_order(self, operations: list[Operation], chosen: Sequence[int]) -> Order:
         """Run the operations as `chosen` says; then each goes on for as long as it can."""
         order = Order(operations)
-        while len(self._threads) < len(operations):
-            self._threads.append(ThreadPoolExecutor(max_workers=1))
+        self._start_threads(len(operations))
         futures = [
             thread.submit(self._run, operation)
             for thread, operation in zip(self._threads, order.operations, strict=False)
@@ -130,6 +132,26 @@ class Explorer:
                 future.result(STUCK_AFTER_SECONDS)
             self._gates_are_open = False
         return order
+
+    def make_plans(self, index: int, work: Callable[[], Any]) -> None:
+        """Run it on an operation's connection, without steps; its plans are kept there."""
+        self._start_threads(index + 1)
+
+        def run() -> None:
+            _here.explorer, _here.operation = self, None
+            connections[DEFAULT_DB_ALIAS].ensure_connection()
+            driver: Any = connections[DEFAULT_DB_ALIAS].connection
+            driver.prepare_threshold = 0
+            try:
+                work()
+            finally:
+                driver.prepare_threshold = 1
+
+        self._threads[index].submit(run).result()
+
+    def _start_threads(self, number: int) -> None:
+        while len(self._threads) < number:
+            self._threads.append(ThreadPoolExecutor(max_workers=1))
 
     # --- The explorer's thread -------------------------------------------------------------
 
@@ -260,11 +282,13 @@ def steps_are_gated() -> Iterator[None]:
 
 
 def _gate(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
-    if getattr(_here, "operation", None) is None:
+    explorer: Explorer | None = getattr(_here, "explorer", None)
+    if explorer is None:
         return
     driver: Any = connection.connection
-    # Each statement is planned anew: only then can a plan be older than its snapshot.
-    driver.prepare_threshold = None
+    # A statement that is planned anew can have a plan that is older than its snapshot.
+    driver.prepare_threshold = 1 if explorer.keeps_plans else None
+    driver.execute("SET plan_cache_mode = force_generic_plan")
     driver.execute("SET synchronous_commit = off")
     if _wait_and_execute in connection.execute_wrappers:
         return  # connected again

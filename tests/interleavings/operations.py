@@ -17,7 +17,7 @@ from django.test import override_settings
 
 from counters import compacting, deleting, partitions, recording, tokens
 from counters.errors import CounterNotFound
-from counters.models import Counter
+from counters.models import LastWrite
 from counters.recording import NewEvent
 from counters.repeats import Recorded
 from rollups import anchoring, auditing, clearing, reading, retention, sweeping
@@ -43,13 +43,13 @@ _BITS_EACH = 4
 class Acknowledged:
     """An event that somebody was told is counted."""
 
+    # None: it was there before.
     by: Operation | None
     name: str
     delta: int
+    # What a repeat gives; without a token none is tried.
     token: str | None = None
-    event_time: datetime | None = None
-    # False where a repeat would be refused, or was meant to count again.
-    repeatable: bool = True
+    generation_time: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -61,6 +61,7 @@ class World:
     reads: list[tuple[Operation, str, int]] = field(default_factory=list)
     deletions: list[Operation] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    # Of a past day, whose indexes may be rebuilt.
     shared_v7: str = field(default_factory=lambda: tokens.new(YESTERDAY + NOON).text)
     shared_text: str = field(default_factory=lambda: f"order {uuid4()}")
 
@@ -71,20 +72,19 @@ class World:
         delta: int,
         recorded: Recorded,
         *,
-        has_token: bool = True,
         timed: bool = True,
-        repeatable: bool = True,
     ) -> None:
         if recorded.duplicate:
             return
+        # An older one is refused.
+        is_accepted = recorded.event_time > TODAY - ACCEPT_PAST
         self.acknowledged.append(
             Acknowledged(
                 operation,
                 name,
                 delta,
-                recorded.token if has_token else None,
+                recorded.token if is_accepted else None,
                 recorded.event_time if timed else None,
-                repeatable,
             )
         )
 
@@ -123,7 +123,7 @@ def delta_of(operation: Operation, number: int = 0) -> int:
 @operation()
 def add(world: World, me: Operation) -> None:
     recorded = recording.add(namespace="test", name="hits", delta=delta_of(me))
-    world.acknowledge(me, "hits", delta_of(me), recorded, has_token=False)
+    world.acknowledge(me, "hits", delta_of(me), recorded)
 
 
 @operation()
@@ -175,8 +175,8 @@ def add_in_block(world: World, me: Operation) -> None:
             recording.add(namespace="test", name="hits", delta=delta_of(me, 1))
             transaction.set_rollback(True)
         fresh = recording.add(namespace="test", name="fresh", delta=delta_of(me, 2))
-    world.acknowledge(me, "hits", delta_of(me), hits, has_token=False)
-    world.acknowledge(me, "fresh", delta_of(me, 2), fresh, has_token=False)
+    world.acknowledge(me, "hits", delta_of(me), hits)
+    world.acknowledge(me, "fresh", delta_of(me, 2), fresh)
 
 
 @operation()
@@ -212,14 +212,14 @@ def add_new_day_in_block(world: World, me: Operation) -> None:
 def add_first(world: World, me: Operation) -> None:
     """To a counter that nobody has added to."""
     recorded = recording.add(namespace="test", name="first", delta=delta_of(me))
-    world.acknowledge(me, "first", delta_of(me), recorded, has_token=False)
+    world.acknowledge(me, "first", delta_of(me), recorded)
 
 
 @operation()
 def add_first_in_block(world: World, me: Operation) -> None:
     with transaction.atomic():
         recorded = recording.add(namespace="test", name="first", delta=delta_of(me))
-    world.acknowledge(me, "first", delta_of(me), recorded, has_token=False)
+    world.acknowledge(me, "first", delta_of(me), recorded)
 
 
 @operation()
@@ -249,7 +249,7 @@ def import_old(world: World, me: Operation) -> None:
     """A batch of a day whose partition may be closed meanwhile."""
     event = NewEvent("test", "hits", delta_of(me), str(uuid4()), OLD_DAY + NOON)
     [recorded] = recording.add_many([event], any_age=True)
-    world.acknowledge(me, "hits", delta_of(me), recorded, repeatable=False)
+    world.acknowledge(me, "hits", delta_of(me), recorded)
 
 
 # --- Folding and reading -----------------------------------------------------------------------
@@ -405,7 +405,7 @@ DELETE FROM rollups_rollup;
 DELETE FROM rollups_failure;
 DELETE FROM rollups_closing;
 DELETE FROM rollups_sweep;
-DELETE FROM counters_counter
+DELETE FROM counters_counter WHERE name = 'first'
 """
 _MADE = """
 SELECT relname FROM pg_class
@@ -475,9 +475,9 @@ def set_up(needs: frozenset[str]) -> World:
         base.append(_of_day(STRAY_FOLDED, NEW_DAY))
         pending.append(_of_day(STRAY_PENDING, NEW_DAY))
     _record(world, base)
-    fold_counters([one.pk for one in Counter.objects.all()])
+    fold_counters([one.counter_id for one in LastWrite.objects.all()])
     _record(world, pending)
-    _base_ids[:] = list(Counter.objects.values_list("pk", flat=True))
+    _base_ids[:] = [one.counter_id for one in LastWrite.objects.all()]
     if "settled" in needs:
         with connection.cursor() as cursor:
             cursor.execute(f"ANALYZE {_first_partition()}")
@@ -491,7 +491,4 @@ def _of_day(delta: int, day: datetime) -> NewEvent:
 def _record(world: World, events: list[NewEvent]) -> None:
     answers = recording.add_many(events, any_age=True)
     for event, recorded in zip(events, answers, strict=True):
-        is_old = event.generation_time == OLD_DAY + NOON
-        world.acknowledge(
-            None, event.name, event.delta, recorded, repeatable=not is_old
-        )
+        world.acknowledge(None, event.name, event.delta, recorded)

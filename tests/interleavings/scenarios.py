@@ -60,6 +60,7 @@ def explore_scenario(
 ) -> Explored:
     """Run the orders of the operations that `scenario` names, until one is bad.
 
+    With `kept` before them, each has run before on its connection, which keeps its plans.
     `replaced` takes a guarantee out: texts of statements, and what stands there instead.
     """
     done = Explored()
@@ -92,6 +93,8 @@ def replay(order: str) -> str | None:
 
 
 class _Run:
+    """Runs one order from a fresh state and checks it."""
+
     def __init__(self, explorer: Explorer, names: list[str]) -> None:
         self._explorer = explorer
         self._kinds = [operations.KINDS[name] for name in names]
@@ -99,6 +102,9 @@ class _Run:
 
     def __call__(self, chosen: Sequence[int]) -> tuple[Order, list[str]]:
         world = operations.set_up(self.needs)
+        if self._explorer.keeps_plans:
+            self._make_plans(world)
+            world = operations.set_up(self.needs)
         order = self._explorer.run_order(
             [
                 Operation(
@@ -110,11 +116,20 @@ class _Run:
         )
         return order, check(world, order)
 
+    def _make_plans(self, world: operations.World) -> None:
+        for index, kind in enumerate(self._kinds):
+            # A change of the partitions would invalidate the plans of the others.
+            if kind.is_patient:
+                me = Operation(kind.work.__name__, index, lambda _: None)
+                self._explorer.make_plans(index, partial(kind.work, world, me))
+
 
 @contextmanager
 def _runner(scenario: str, replaced: Mapping[str, str] | None) -> Iterator[_Run]:
-    explorer = Explorer(replaced=replaced)
-    run = _Run(explorer, scenario.split())
+    names = scenario.split()
+    keeps_plans = names[0] == "kept"
+    explorer = Explorer(keeps_plans=keeps_plans, replaced=replaced)
+    run = _Run(explorer, names[keeps_plans:])
     try:
         with operations.suited_settings(run.needs):
             yield run

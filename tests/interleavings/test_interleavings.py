@@ -29,18 +29,20 @@ def _exploring(committed_namespace: Namespace) -> Iterator[None]:
 # With the number of preemptions; None is every order.
 SHORT: dict[str, int | None] = {
     "add_in_block fold": 2,
+    "add_and_roll_back fold": 1,
     "fold fold add": 1,
     "fold_part fold_part add": 1,
     "batch fold_part": None,
     "sweep fold": 1,
     "clear fold": 1,
     "clear clear_shared": 1,
-    "clear_shared clear_shared add": 1,
+    "clear_shared clear_shared": 1,
     "delete add": 1,
     "delete fold": 1,
     "make add_new_day fold": 1,
     "move add_new_day": 1,
     "move fold": 1,
+    "kept move fold": 1,
     "add_shared batch": None,
     "add_shared_text batch_text add_shared_text": None,
     "reindex add_shared add_shared": 1,
@@ -49,8 +51,8 @@ SHORT: dict[str, int | None] = {
     "repair fold": 1,
     "reanchor add_in_block": 1,
     "read add fold": 1,
-    "verify add_in_block fold": 1,
-    "add_first add_first_in_block": None,
+    "verify add_in_block": None,
+    "add_first add_first_in_block": 1,
 }
 # Of two that only look, or that only one statement of which could be held, nothing is learned.
 _ALONE = {"read", "verify", "hold"}
@@ -79,10 +81,18 @@ TRIPLES = [
     "fold_part make add_new_day hold",
     "delete make add_new_day hold",
     "fold move add_new_day hold",
+    "kept fold make add_new_day",
+    "kept fold move add_new_day_in_block",
+    "kept read move add_new_day",
+    "kept fold fold add_in_block",
+    "kept fold_part clear add_in_block",
+    "kept reindex add_shared add_shared",
+    "kept close import_old fold",
 ]
+PREEMPTIONS = int(os.environ.get("PREEMPTIONS", "2"))
 FULL: dict[str, int | None] = {
     **{
-        f"{one} {other}": 2
+        f"{one} {other}": PREEMPTIONS
         for one, other in combinations_with_replacement(KINDS, 2)
         if not {one, other} <= _ALONE and "hold" not in {one, other}
     },

@@ -1,8 +1,8 @@
 """Partitions that are made while a statement over the events is being planned.
 
 The planner lists the partitions, then locks them one by one, the default one last. A lock on
-the first of them stops a statement between the two. `tests/races/test_new_partitions.py` is
-the same without an order.
+the first of them stops a statement between the two. `tests/interleavings/` runs the same steps
+in every order.
 """
 
 from __future__ import annotations
