@@ -117,7 +117,19 @@ HSTS_SECONDS = env.integer("HSTS_SECONDS", 31_536_000)
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
 SECURE_HSTS_SECONDS = HSTS_SECONDS if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+# HSTS_SUBDOMAINS / HSTS_PRELOAD: browsers remember it for all subdomains too, and may ship
+# with it. Both bind names that are not this service's and are hard to take back.
+HSTS_SUBDOMAINS = env.flag("HSTS_SUBDOMAINS", False)
+HSTS_PRELOAD = env.flag("HSTS_PRELOAD", False)
+if HSTS_PRELOAD and not HSTS_SUBDOMAINS:
+    raise ImproperlyConfigured(
+        "HSTS_PRELOAD=true needs HSTS_SUBDOMAINS=true: browsers take no domain into their"
+        " list without its subdomains."
+    )
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS and HSTS_SUBDOMAINS
+SECURE_HSTS_PRELOAD = HTTPS and HSTS_PRELOAD
+# `check --deploy` asks for these two, which are the operator's decision.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
@@ -385,6 +397,8 @@ LOGGING = {
     "loggers": {
         # Anybody may send any Host header: that is no fault of this service.
         "django.security.DisallowedHost": {"filters": ["brief"]},
+        # A 4xx is the client's fault and is told to the client; a 5xx is logged as an error.
+        "django.request": {"level": "ERROR"},
         # The client that the demo uses logs each request at INFO.
         "httpx": {"level": "WARNING"},
     },

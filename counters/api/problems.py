@@ -5,12 +5,22 @@ from __future__ import annotations
 import logging
 import math
 import sys
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    JsonResponse,
+)
+from django.urls import NoReverseMatch, is_valid_path, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.http import escape_leading_slashes
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -41,6 +51,12 @@ logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = "1"
+# No template: it answers where anything may be broken. Where a project has such pages.
+PAGE = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+    "<h1>{title}</h1><p>{detail}</p><p>{links}</p></html>"
+)
+PAGES = {"ops": "Operations", "admin:index": "Admin", "docs": "REST API"}
 HOW_TO_AUTHENTICATE = (
     "This needs an API token: send the header `Authorization: Token …` or `Authorization:"
     " Bearer …`."
@@ -145,26 +161,38 @@ DATABASE_UNAVAILABLE = problem(
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer a path that no view serves."""
-    return JsonResponse(
-        problem(
-            HTTPStatus.NOT_FOUND, "not-found", f"There is nothing at {request.path!r}."
-        ),
-        status=HTTPStatus.NOT_FOUND,
-        content_type=MEDIA_TYPE,
-    )
+    """Answer a path that no view serves; send on a person who is a slash away from one."""
+    path = request.path_info
+    other = path.rstrip("/") if path.endswith("/") else f"{path}/"
+    # Where a view itself found nothing, as the admin's does, another slash changes nothing.
+    if not other or is_valid_path(path) or not is_valid_path(other):
+        other = ""
+    return _not_found(request, other)
+
+
+def needless_slash(request: HttpRequest, **_: str) -> HttpResponse:
+    """Answer a call that ends in a slash, where the path would be a counter's name."""
+    return _not_found(request, request.path.rstrip("/"))
+
+
+def _not_found(request: HttpRequest, other: str) -> HttpResponse:
+    detail = f"There is nothing at {request.path!r}."
+    if other:
+        if request.method in {"GET", "HEAD"} and _wants_page(request):
+            return HttpResponseRedirect(escape_leading_slashes(other))
+        detail += f" Did you mean {other!r}?"
+    return _answer(request, problem(HTTPStatus.NOT_FOUND, "not-found", detail))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what Django itself refuses, such as a host that is not ours."""
-    return JsonResponse(
+    return _answer(
+        request,
         problem(
             HTTPStatus.BAD_REQUEST,
             "bad-request",
             f"The server does not take this request ({type(exception).__name__}).",
         ),
-        status=HTTPStatus.BAD_REQUEST,
-        content_type=MEDIA_TYPE,
     )
 
 
@@ -173,18 +201,33 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exception()
     if error is not None and outages.is_outage(error):
         _note_outage(error)
-        return JsonResponse(
-            DATABASE_UNAVAILABLE,
-            status=HTTPStatus.SERVICE_UNAVAILABLE,
-            headers={"Retry-After": RETRY_AFTER_SECONDS},
-            content_type=MEDIA_TYPE,
-        )
-    return JsonResponse(
+        answer = _answer(request, DATABASE_UNAVAILABLE)
+        answer["Retry-After"] = RETRY_AFTER_SECONDS
+        return answer
+    return _answer(
+        request,
         problem(
             HTTPStatus.INTERNAL_SERVER_ERROR,
             "internal-error",
             "Something went wrong on the server; it was logged.",
         ),
-        status=HTTPStatus.INTERNAL_SERVER_ERROR,
-        content_type=MEDIA_TYPE,
     )
+
+
+def _answer(request: HttpRequest, body: dict[str, Any]) -> HttpResponse:
+    """Return a problem as JSON, or as a small page for a person."""
+    if not _wants_page(request):
+        return JsonResponse(body, status=body["status"], content_type=MEDIA_TYPE)
+    links = []
+    for name, title in PAGES.items():
+        with suppress(NoReverseMatch):
+            links.append((reverse(name), title))
+    page = format_html(
+        PAGE, **body, links=format_html_join(" · ", '<a href="{}">{}</a>', links)
+    )
+    return HttpResponse(page, status=body["status"])
+
+
+def _wants_page(request: HttpRequest) -> bool:
+    """Tell whether a browser asks, not a program."""
+    return request.get_preferred_type([MEDIA_TYPE, "text/html"]) == "text/html"

@@ -6,9 +6,10 @@ counter's own path takes any name, so the paths that end in a verb come first.
 
 from __future__ import annotations
 
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from counters.api.paths import COUNTER
+from counters.api.problems import needless_slash
 from rollups.api.add_and_get import AddAndGetByNameView, AddAndGetView
 from rollups.api.clear import ClearByNameView, ClearView
 from rollups.api.counter import CounterView, DeleteByNameView
@@ -16,6 +17,7 @@ from rollups.api.counters import CountersListView
 from rollups.api.read import ReadView
 from rollups.api.series import SeriesByNameView, SeriesView, TotalView
 
+NAMED = "namespaces/[^/]+/counters/.+"
 NAMESPACE = "namespaces/<str:namespace>"
 # Names such as "counter" may be the project's own, too.
 app_name = "counters"
@@ -38,6 +40,7 @@ urlpatterns = [
     path(f"{COUNTER}/add", AddAndGetView.as_view(), name="counter-add-and-get"),
     path(f"{COUNTER}/clear", ClearView.as_view(), name="counter-clear"),
     path(f"{COUNTER}/series", SeriesView.as_view(), name="counter-series"),
+    re_path(f"^{NAMED}/(?:add|clear|series)/$", needless_slash),
     path(COUNTER, CounterView.as_view(), name="counter"),
     path("", include("counters.api.urls")),
 ]

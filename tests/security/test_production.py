@@ -52,7 +52,7 @@ def test_check__finds_nothing_in_the_production_settings(tmp_path: Path) -> None
     )
 
     assert checked.returncode == 0, checked.stderr
-    assert "no issues (0 silenced)" in checked.stdout
+    assert "no issues (2 silenced)" in checked.stdout
 
 
 def test_check__warns_of_plain_http(tmp_path: Path) -> None:
@@ -181,3 +181,34 @@ def test_server__keeps_what_is_loaded_out_of_the_collectors_way(tmp_path: Path) 
     kept, has_views = looked.stdout.split()
     assert int(kept) > 50_000, looked.stderr
     assert has_views == "True"
+
+
+HSTS = "from django.conf import settings as s; print(s.SECURE_HSTS_SECONDS > 0,"
+HSTS += " s.SECURE_HSTS_INCLUDE_SUBDOMAINS, s.SECURE_HSTS_PRELOAD)"
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        ({}, "True False False"),
+        ({"HSTS_SUBDOMAINS": "true"}, "True True False"),
+        ({"HSTS_SUBDOMAINS": "true", "HSTS_PRELOAD": "true"}, "True True True"),
+        ({"HSTS_SUBDOMAINS": "true", "HTTPS": "false"}, "False False False"),
+    ],
+)
+def test_hsts__binds_other_names_only_where_it_is_asked_for(
+    tmp_path: Path, asked: dict[str, str], answered: str
+) -> None:
+    variables = {
+        **PRODUCTION,
+        "DJANGO_SETTINGS_MODULE": "counters_project.settings",
+        **asked,
+    }
+
+    assert run(tmp_path, "-c", HSTS, **variables).stdout.strip() == answered
+
+
+def test_hsts__is_not_preloaded_without_subdomains(tmp_path: Path) -> None:
+    refused = load_server(tmp_path, **PRODUCTION, HSTS_PRELOAD="true")
+
+    assert "HSTS_SUBDOMAINS" in refused.stderr.splitlines()[-1]
