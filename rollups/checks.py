@@ -12,6 +12,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as Caution
 
 from rollups import conf
+from rollups.queues import broker_urls
 
 _BROKERS = {"redis", "rediss", "amqp", "amqps", "pyamqp"}
 # Setting, how it is read, least, most, what it is.
@@ -87,38 +88,51 @@ def _check_ranges() -> list[CheckMessage]:
 def _check_broker() -> list[CheckMessage]:
     if conf.trigger_mode() == "off":
         return []
-    url = str(
-        getattr(settings, "CELERY_BROKER_URL", "")
+    urls = broker_urls(
+        getattr(settings, "CELERY_BROKER_URL", None)
         or current_app.conf.broker_write_url
-        or ""
     )
-    found: list[CheckMessage] = []
+    if not urls:
+        return [
+            _no_broker(
+                "CELERY_BROKER_URL is not set: triggers have no broker to go to."
+            )
+        ]
+    return [found for url in urls for found in _check_url(url)]
+
+
+def _check_url(url: str) -> list[CheckMessage]:
     try:
-        parts = urlsplit(url.split(";")[0])
+        parts = urlsplit(url)
         scheme, host = parts.scheme, parts.hostname
     except ValueError:
         scheme, host = "", None
     if scheme not in _BROKERS:
-        found.append(
-            Error(
+        return [
+            _no_broker(
                 f"CELERY_BROKER_URL has the scheme {scheme!r}; triggers are tested on"
                 " Redis, Valkey and RabbitMQ only."
-                if url
-                else "CELERY_BROKER_URL is not set: triggers have no broker to go to.",
-                hint="Use redis://host:port/db or amqp://user:password@host:port/vhost.",
-                id="rollups.E004",
             )
-        )
-    elif conf.trigger_mode() == "inline" and host and not _is_address(host):
-        found.append(
+        ]
+    if conf.trigger_mode() == "inline" and host and not _is_address(host):
+        return [
             Caution(
                 f"ROLLUPS_TRIGGER is 'inline' and the broker is the name {host!r}:"
                 " looking it up has no time-out, so a sick resolver holds up writers.",
                 hint="Give the broker's address, or use 'background'.",
                 id="rollups.W005",
             )
-        )
-    return found
+        ]
+    return []
+
+
+def _no_broker(message: str) -> CheckMessage:
+    return Error(
+        message,
+        hint="Use redis://host:port/db or amqp://user:password@host:port/vhost; several as"
+        " a list, or with `;` between them.",
+        id="rollups.E004",
+    )
 
 
 def _is_address(host: str) -> bool:

@@ -15,7 +15,7 @@ from counters.models import LastWrite
 from counters.statements import fetch
 from rollups import conf, judging, status
 from rollups.models import Failure, Process
-from rollups.presence import ALIVE_WITHIN
+from rollups.presence import ALIVE_WITHIN, WATCH
 
 HOURS = 24
 HOUR = timedelta(hours=1)
@@ -138,7 +138,7 @@ def explain_lag(counter_id: int, lag: timedelta) -> list[str]:
             f" {failure.next_try_at:%H:%M:%S} UTC. The last error: {failure.error}"
         )
     if not Process.objects.filter(
-        role="worker", seen_at__gt=datetime.now(UTC) - ALIVE_WITHIN
+        role__in=("worker", WATCH), seen_at__gt=datetime.now(UTC) - ALIVE_WITHIN
     ).exists():
         reasons.append(
             f"No worker has reported for {span(ALIVE_WITHIN)}: is one running?"

@@ -53,6 +53,7 @@ def judge(status: Status, limits: Limits) -> list[Verdict]:
     return [
         _lag(status, limits),
         _sweep(status, limits),
+        _workers(status),
         Verdict(
             "healed",
             Level.WARNING if status.healed_lately >= limits.warn_healed else Level.OK,
@@ -84,14 +85,23 @@ def _lag(status: Status, limits: Limits) -> Verdict:
     return Verdict("lag", level, says)
 
 
+def _workers(status: Status) -> Verdict:
+    """Warn of workers that run, and do not read what they are there for."""
+    if status.idle_workers and not status.folding:
+        name = conf.queue_name()
+        return Verdict(
+            "workers",
+            Level.WARNING,
+            f"{status.idle_workers} worker process(es) run, but none reads the queue"
+            f" {name!r}: add {name} to -Q, or take it out of -X",
+        )
+    return Verdict("workers", Level.OK, f"{status.folding} process(es) fold")
+
+
 def _sweep(status: Status, limits: Limits) -> Verdict:
     age = status.last_sweep_age_seconds
-    if age is None:
-        return Verdict(
-            "sweep", Level.WARNING, "no sweep is on record: is beat running?"
-        )
-    if age >= limits.sweep_age_seconds:
-        return Verdict(
-            "sweep", Level.WARNING, f"no sweep for {age:.0f} s: is beat running?"
-        )
-    return Verdict("sweep", Level.OK, f"the last sweep was {age:.1f} s ago")
+    if age is not None and age < limits.sweep_age_seconds:
+        return Verdict("sweep", Level.OK, f"the last sweep was {age:.1f} s ago")
+    runs = "`rollup --watch`" if conf.trigger_mode() == "off" else "beat"
+    since = "is on record" if age is None else f"for {age:.0f} s"
+    return Verdict("sweep", Level.WARNING, f"no sweep {since}: is {runs} running?")

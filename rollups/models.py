@@ -177,7 +177,7 @@ class Process(models.Model):
     """A process of this service, on whatever machine, and what it has counted so far."""
 
     id = models.UUIDField(primary_key=True)
-    # web, worker or beat; "ended" for the one row that sums up those forgotten.
+    # web, worker, beat, or see rollups.presence; "ended" for the one row that sums up those forgotten.
     role = models.CharField(max_length=16)
     host = models.CharField(max_length=255)
     pid = models.IntegerField()

@@ -27,6 +27,9 @@ from rollups.models import Process
 
 logger = logging.getLogger(__name__)
 
+# A worker whose -Q or -X leaves the queue of rollup messages out, and `rollup --watch`.
+OTHER_WORKER = "other worker"
+WATCH = "watch"
 EVERY_SECONDS = 10.0
 # Three reports missed: it is taken for dead, though it may come back.
 ALIVE_WITHIN = timedelta(seconds=3 * EVERY_SECONDS)

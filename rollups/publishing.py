@@ -8,6 +8,7 @@ before a fork. So every trigger, in every role, goes out through this connection
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +22,9 @@ from kombu import Producer
 from kombu.utils.uuid import uuid
 
 from rollups import conf
-from rollups.queues import enrol
+from rollups.queues import broker_urls, enrol
+
+logger = logging.getLogger(__name__)
 
 TASK = "rollups.rollup"
 _LOOK_AFTER_EVERY_SECONDS = 1.0
@@ -84,7 +87,7 @@ class Broker:
         """Send a message without confirmation or retry; raise whatever went wrong.
 
         Takes a handful of time-outs at most: waiting for another thread that publishes,
-        then each step of connecting, declaring and sending. The name look-up of a broker
+        then each step of connecting, declaring and sending, for each broker of the settings. The name look-up of a broker
         that is given by name is the resolver's affair: it has no time-out of its own.
         """
         if not self._lock.acquire(timeout=conf.trigger_timeout_seconds()):
@@ -104,7 +107,17 @@ class Broker:
             self._drop()
 
     def _connect(self) -> Producer:
-        url = self._url or current_app.conf.broker_write_url
+        """Connect to the first broker that answers, in the order of the settings."""
+        *first, last = broker_urls(self._url or current_app.conf.broker_write_url)
+        for url in first:
+            try:
+                return self._connect_to(url)
+            except Exception as error:
+                logger.debug("The next broker is tried after %r", error)
+                self._drop()
+        return self._connect_to(last)
+
+    def _connect_to(self, url: str) -> Producer:
         connection = current_app.connection_for_write(
             url,
             connect_timeout=conf.trigger_timeout_seconds(),

@@ -41,6 +41,18 @@ def rollup_queue(name: str, *, most_messages: int) -> Queue:
     )
 
 
+def broker_urls(setting: object) -> list[str]:
+    """Return the URLs of a broker setting: text, with `;` between several, or a list."""
+    if isinstance(setting, (list, tuple)):
+        return [str(url) for url in setting]
+    return [url for url in str(setting or "").split(";") if url]
+
+
+def is_read(app: Celery) -> bool:
+    """Tell whether this worker reads the queue of rollup messages (-Q and -X decide)."""
+    return conf.queue_name() in app.amqp.queues.consume_from
+
+
 def enrol(app: Celery) -> Queue:
     """Return the app's queue of rollup messages; add ours where its settings name none.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from celery import current_app
+from celery.concurrency.prefork import TaskPool as ForkingPool
 from celery.signals import (
     beat_embedded_init,
     beat_init,
@@ -20,12 +22,17 @@ from django.db import DEFAULT_DB_ALIAS, close_old_connections
 from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 from kombu.exceptions import OperationalError
+from kombu.serialization import prepare_accept_content
 
 from counters.models import Namespace
 from counters.signals import counters_deleting, events_committed, window_widening
 from rollups import conf, declared, exposition, presence, publisher, retention, trigger
 from rollups.models import Bucket, Failure, Rollup
-from rollups.queues import QueueDiffers, declare, enrol
+from rollups.queues import QueueDiffers, declare, enrol, is_read
+
+logger = logging.getLogger(__name__)
+
+JSON = "application/json"
 
 
 @receiver(events_committed)
@@ -52,6 +59,27 @@ def enrol_queue(**_: Any) -> None:
     enrol(current_app)
 
 
+@celeryd_init.connect
+def accept_our_messages(*, conf: Any, **_: Any) -> None:
+    """Read JSON, which triggers are sent in, whatever else the project accepts."""
+    if JSON not in (prepare_accept_content(conf.accept_content) or {JSON}):
+        conf.accept_content = [*conf.accept_content, JSON]
+
+
+@celeryd_after_setup.connect
+def warn_of_a_queue_left_out(**_: Any) -> None:
+    if not is_read(current_app):
+        read = ",".join(sorted(current_app.amqp.queues.consume_from))
+        name = conf.queue_name()
+        logger.warning(
+            "This worker does not read the queue %r, so it folds no counters. Unless"
+            " another worker does, start it with -Q %s, or without %s in -X.",
+            name,
+            f"{read},{name}" if read else name,
+            name,
+        )
+
+
 @celeryd_after_setup.connect
 def refuse_another_queue(**_: Any) -> None:
     """Stop a worker at its start with a clear word, not with a traceback of AMQP's."""
@@ -72,7 +100,14 @@ def serve_metrics(**_: Any) -> None:
 
 @worker_process_init.connect
 def report_worker(**_: Any) -> None:
-    presence.start("worker")
+    presence.start("worker" if is_read(current_app) else presence.OTHER_WORKER)
+
+
+@worker_ready.connect
+def report_worker_without_children(*, sender: Any, **_: Any) -> None:
+    """Those of threads and greenlets; a prefork pool's children report themselves."""
+    if not isinstance(sender.pool, ForkingPool):
+        report_worker()
 
 
 @beat_init.connect

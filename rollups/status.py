@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.db import connection
 
 from counters.statements import fetch
+from rollups.presence import ALIVE_WITHIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,13 @@ class Status:
     set_apart: int
     # False after a restore into another cluster: nothing folds until `manage.py reanchor`.
     is_anchored: bool
+    # Processes that reported lately: workers and `rollup --watch`, and workers that do not
+    # read the queue of rollup messages.
+    folding: int = 0
+    idle_workers: int = 0
 
 
 def measure() -> Status:
     """Return the state as of now; costs one pass over the last writes."""
-    [row] = fetch(connection, "rollups", "measure_status")
+    [row] = fetch(connection, "rollups", "measure_status", alive=ALIVE_WITHIN)
     return Status(*row)

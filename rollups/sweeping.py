@@ -13,7 +13,7 @@ from counters import deleting
 from counters.errors import NotAnchored
 from counters.statements import fetch
 from counters.transactions import own_transaction
-from rollups import anchoring, conf, metrics, trigger
+from rollups import anchoring, conf, lagging, metrics, trigger
 from rollups.models import Sweep
 
 logger = logging.getLogger(__name__)
@@ -85,6 +85,26 @@ def sweep() -> Swept | None:
     if overdue:
         deleting.remove_orphans_among(overdue)
     return Swept(len(waiting), overdue, oldest_lag, enqueued)
+
+
+def record_watch() -> None:
+    """Record, for `rollup --watch`, that pending counters are looked for.
+
+    It folds what it finds, so it enqueues nothing. Not more often than beat's sweeps.
+    """
+    with own_transaction(durable=True):
+        if not _only_sweep() or _swept_just_now():
+            return
+        lag = lagging.measure()
+        fetch(
+            connection,
+            "rollups",
+            "record_sweep",
+            pending=lag.pending,
+            overdue=0,
+            oldest_lag=lag.oldest,
+            keep=KEPT,
+        )
 
 
 def _only_sweep() -> bool:

@@ -74,11 +74,11 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def worker(
-    broker_url: str, log: Path, **extra: str
+    broker_url: str, log: Path, *options: str, **extra: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A Celery worker with one child, ready for messages."""
     arguments = ["-m", "celery", "-A", "counters_project", "worker", "-c", "1"]
-    arguments += ["-l", "INFO", "--without-gossip", "--without-mingle"]
+    arguments += ["-l", "INFO", "--without-gossip", "--without-mingle", *options]
     env = environment(broker_url, COUNTERS_ROLE="worker", **extra)
     with running(arguments, log, env) as process:
         wait_until(

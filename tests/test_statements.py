@@ -84,7 +84,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "rollups/measure_lag": {},
     "rollups/bound_fold": {"counter_ids": [1], "most": 10},
     "rollups/fold_events_up_to": {"counter_ids": [1], "bounds": ["1000"]},
-    "rollups/measure_status": {},
+    "rollups/measure_status": {"alive": timedelta(seconds=30)},
     "rollups/sum_processes": {},
     "rollups/measure_writes": {},
     "rollups/prepare_fold": {"counter_ids": [1], "rest": timedelta(0)},

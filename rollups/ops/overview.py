@@ -13,7 +13,7 @@ from rollups import judging, sampling, status
 from rollups.judging import Level, Verdict
 from rollups.models import Process
 from rollups.ops import rates
-from rollups.presence import ALIVE_WITHIN, ENDED
+from rollups.presence import ALIVE_WITHIN, ENDED, WATCH
 from rollups.status import Status
 
 HOUR = timedelta(hours=1)
@@ -21,8 +21,9 @@ HOUR = timedelta(hours=1)
 _NOW = timedelta(seconds=60)
 _EVERY = timedelta(seconds=1)
 TRIGGERS = ("requested", "published", "coalesced", "failed", "dropped", "healed")
-# Every role that a running service has.
+# Every role that a running service has; `rollup --watch` stands in for worker and beat.
 ROLES = ("web", "worker", "beat")
+ROLES_WITHOUT_BROKER = ("web", WATCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +122,12 @@ def _roles(at: datetime) -> list[Role]:
         .exclude(pk=ENDED)
         .order_by("host", "pid")
     )
+    running = {process.role for process in alive}
+    without_broker = WATCH in running and not running & {"worker", "beat"}
+    roles = ROLES_WITHOUT_BROKER if without_broker else ROLES
     return [
         Role(name, [process for process in alive if process.role == name])
-        for name in ROLES
+        for name in [*roles, *sorted(running - {*roles})]
     ]
 
 

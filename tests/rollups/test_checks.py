@@ -23,6 +23,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("CELERY_BROKER_URL", "memory://", "rollups.E004"),
     ("CELERY_BROKER_URL", "sqs://a:b@", "rollups.E004"),
     ("CELERY_BROKER_URL", "redis://[", "rollups.E004"),
+    ("CELERY_BROKER_URL", ["redis://one/0", "memory://"], "rollups.E004"),
+    ("CELERY_BROKER_URL", "redis://one/0;sqs://a:b@", "rollups.E004"),
 ]
 
 
@@ -31,6 +33,20 @@ def ids() -> list[str | None]:
 
 
 def test_checks__find_nothing_in_the_settings_as_they_are() -> None:
+    assert ids() == []
+
+
+@pytest.mark.parametrize(
+    "brokers",
+    [
+        ["redis://10.0.0.1/0", "redis://10.0.0.2/0"],
+        ("amqp://one//",),
+        "redis://one/0;redis://two/0",
+    ],
+)
+def test_checks__take_several_brokers(settings: Settings, brokers: object) -> None:
+    settings.CELERY_BROKER_URL = brokers
+
     assert ids() == []
 
 

@@ -56,6 +56,8 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Asking:
         ({"last_sweep_age_seconds": 14.9}, Level.OK),
         ({"last_sweep_age_seconds": 15.0}, Level.WARNING),
         ({"last_sweep_age_seconds": None}, Level.WARNING),
+        ({"idle_workers": 2}, Level.WARNING),
+        ({"idle_workers": 2, "folding": 1}, Level.OK),
         ({"healed_lately": 99}, Level.OK),
         ({"healed_lately": 100}, Level.WARNING),
         ({"set_apart": 1}, Level.WARNING),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from argparse import ArgumentParser, ArgumentTypeError
@@ -13,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
 from counters.errors import counted
 from counters.management.taught import TaughtCommand, progress_bar
-from rollups import lagging
+from rollups import conf, lagging, presence, sampling, sweeping
 from rollups.draining import drain
 
 
@@ -63,9 +64,16 @@ examples:
             self.stdout.write("Stopped.")
 
     def _watch(self, pause_seconds: float) -> None:
+        presence.start(presence.WATCH)
+        recorded_at = -math.inf
         while True:
             try:
                 events = sum(step.events for step in drain())
+                # In the place of beat, which may not run: else status would miss a sweep.
+                if time.monotonic() - recorded_at >= conf.sweep_period_seconds() / 2:
+                    recorded_at = time.monotonic()
+                    sweeping.record_watch()
+                    sampling.take()
             except (OperationalError, InterfaceError) as error:
                 self.stderr.write(
                     f"The database does not answer, trying again: {error}"
