@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from counters.admin.accounts import USER_NAME_BEGINS, SearchedChoicesMixin
 from counters.admin.confirming import ConfirmingMixin
 from counters.admin.paging import BoundedPaginator
 from counters.models import Grant, Namespace
@@ -21,15 +22,15 @@ else:
     InlineBase = admin.TabularInline
 
 
-class GrantInline(InlineBase):
+class GrantInline(SearchedChoicesMixin, InlineBase):
     model = Grant
     extra = 0
-    autocomplete_fields = ["user", "group"]
+    searched_fields = ("user", "group")
     verbose_name_plural = "who may do what in it"
 
 
 @admin.register(Grant)
-class GrantAdmin(ConfirmingMixin, AdminBase):
+class GrantAdmin(SearchedChoicesMixin, ConfirmingMixin, AdminBase):
     list_display = [
         "__str__",
         "namespace",
@@ -39,7 +40,7 @@ class GrantAdmin(ConfirmingMixin, AdminBase):
         "writes",
         "manages",
     ]
-    search_fields = ["namespace__name__startswith", "user__username__startswith"]
+    search_fields = ["namespace__name__startswith", USER_NAME_BEGINS]
     search_help_text = "The beginning of a namespace's or a user's name."
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -47,7 +48,7 @@ class GrantAdmin(ConfirmingMixin, AdminBase):
     list_per_page = 50
     sortable_by = ()
     actions = None
-    autocomplete_fields = ["namespace", "user", "group"]
+    searched_fields = ("namespace", "user", "group")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Grant]:
         return (

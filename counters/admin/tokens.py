@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -19,7 +20,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from knox.models import AuthToken
 
-from counters import token_keeping
+from counters import access, token_keeping
+from counters.admin.accounts import USER_NAME_BEGINS
 from counters.admin.paging import BoundedPaginator
 from counters.errors import AccountNotFound
 from counters.granting import user_named
@@ -43,7 +45,7 @@ class TokenForm(forms.Form):
     """Whom a token is for, and until when."""
 
     user = forms.CharField(
-        max_length=150,
+        max_length=254,  # as long as an e-mail address, which may be the name
         help_text="The name of the user whose grants the token carries.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
@@ -66,7 +68,7 @@ class TokenForm(forms.Form):
             raise forms.ValidationError(error.message) from error
         # A token is as good as its user. Whoever may hand out tokens may act by them for all
         # users but superusers: docs/security.md says so where it names the permission.
-        if user.is_superuser and not self._request.user.is_superuser:
+        if access.is_superuser(user) and not access.is_superuser(self._request.user):
             raise forms.ValidationError(
                 "Only a superuser may hand out the token of a superuser."
             )
@@ -78,9 +80,10 @@ class TokenForm(forms.Form):
 
 
 class TokenAdmin(AdminBase):
+    change_list_template = "counters/tokens.html"
     list_display = ["begins_with", "user", "created", "expires", "revoke_link"]
     list_display_links = None
-    search_fields = ["token_key__startswith", "user__username__startswith"]
+    search_fields = ["token_key__startswith", USER_NAME_BEGINS]
     search_help_text = "The beginning of a token, or of a user's name."
     list_select_related = ["user"]
     ordering = ["-created"]
@@ -199,7 +202,12 @@ def _log(
     )
 
 
-# Knox's own page shows digests, and puts a new token into a cookie.
+# Knox's own page shows digests, and puts a new token into a cookie; a page that the project
+# registered is the project's. Knox registers its own when it is first imported, which is
+# here where knox stands behind these apps in INSTALLED_APPS.
+import_module("knox.admin")
 if admin.site.is_registered(AuthToken):
-    admin.site.unregister(AuthToken)
-admin.site.register(AuthToken, TokenAdmin)
+    registered = type(admin.site.get_model_admin(AuthToken))
+    if registered.__module__ == "knox.admin":
+        admin.site.unregister(AuthToken)
+        admin.site.register(AuthToken, TokenAdmin)

@@ -51,7 +51,7 @@ class NamespacesView(CountersView):
         if not access.may_create_namespaces(user):
             raise AccessDenied("*", "create namespaces")
         settings = read_object(request.data, allowed=configuring.FIELDS)
-        manager = None if user.is_superuser else user
+        manager = None if access.is_superuser(user) else user
         created = configuring.create(settings, manager=manager)
         return Response(namespace_body(created), status=HTTPStatus.CREATED)
 

@@ -47,7 +47,8 @@ class Command(ExplainedCommand):
 
 def _new_token() -> str:
     users = get_user_model().objects
-    user, created = users.get_or_create(username=USERNAME)
+    name: dict[str, Any] = {users.model.USERNAME_FIELD: USERNAME}
+    user, created = users.get_or_create(**name)
     if created:
         # Whoever started the service may do everything with it, by token only.
         user.is_superuser = True

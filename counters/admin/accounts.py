@@ -1,0 +1,41 @@
+"""Users and groups in forms, however the project's own admin shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.http import HttpRequest
+
+# Django's admin classes take their types only in the stubs.
+if TYPE_CHECKING:
+    OptionsBase = admin.options.BaseModelAdmin[Any]
+else:
+    OptionsBase = object
+
+# The lookup of the beginning of a user's name; the model need not call it `username`.
+USER_NAME_BEGINS = f"user__{get_user_model().USERNAME_FIELD}__startswith"
+
+
+class SearchedChoicesMixin(OptionsBase):
+    """Finds each of `searched_fields` by typing, where the admin can search its model.
+
+    A project may register no admin for groups, or one for users without search fields. Then
+    Django's plain field stands there, which for users takes the primary key: a list of all
+    of them may be long.
+    """
+
+    searched_fields: tuple[str, ...] = ()
+    raw_id_fields = ("user",)
+
+    def get_autocomplete_fields(self, request: HttpRequest) -> list[str]:
+        """Return those that can be searched. Django checks those of the attribute alone."""
+        return [name for name in self.searched_fields if self._searches(name, request)]
+
+    def _searches(self, name: str, request: HttpRequest) -> bool:
+        model = self.model._meta.get_field(name).related_model
+        if not self.admin_site.is_registered(model):
+            return False
+        related = self.admin_site.get_model_admin(model)
+        return bool(related.get_search_fields(request))
