@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from counters import batches, clock
+from counters import batches, clock, conf
 from counters.api import described
 from counters.api.parsers import read_delta, read_object, read_time
 from counters.api.shapes import recorded_body
@@ -31,7 +30,7 @@ WANTED = "a list of events, each an object with namespace, name and delta"
 class EventsView(CountersView):
     """Add up to 10,000 events in one transaction; an answer for each, in order."""
 
-    most_body_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    most_body_bytes = conf.body_bytes()
 
     @described.add_batch
     def post(self, request: Request) -> Response:
