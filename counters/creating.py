@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from threading import Lock
 
@@ -10,6 +9,7 @@ import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import IsolationLevel
 
+from counters import forking
 from counters.bounded import BoundedConnection, at_most
 from counters.checking import CheckedEvent
 from counters.statements import affect, load
@@ -106,10 +106,8 @@ def _parameters(pairs: list[tuple[int, str]]) -> dict[str, list[int] | list[str]
     }
 
 
-def _start_afresh() -> None:
-    # A thread that is not in the child may hold the parent's.
+@forking.in_child
+def _release() -> None:
+    """Replace the lock, which a thread of the parent may hold: longer than a fork may wait."""
     global _ONE_AT_A_TIME
     _ONE_AT_A_TIME = Lock()
-
-
-os.register_at_fork(after_in_child=_start_afresh)
