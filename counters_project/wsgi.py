@@ -25,4 +25,3 @@ if settings.ROLE == "web":
     # Views are loaded by the first request as a rule: too late for what is kept here.
     get_resolver().url_patterns  # noqa: B018
     keep_what_is_loaded()
-    import_module("rollups.presence").start_with_first_request()

@@ -13,10 +13,8 @@ import threading
 from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
-from django.core.signals import request_started
 from django.db import connection
 from psycopg.types.json import Jsonb
 
@@ -110,19 +108,6 @@ def start(role: str) -> None:
         if _reporter is None:
             _reporter = Reporter(role)
             _reporter.start()
-
-
-def start_with_first_request() -> None:
-    """Report this process as a web server once it serves.
-
-    Not at load time: a server may load the application before it forks, and a thread that
-    holds a connection to the database does not survive that.
-    """
-    request_started.connect(_report_web)
-
-
-def _report_web(**_: Any) -> None:
-    start("web")
 
 
 def forget_silent() -> None:

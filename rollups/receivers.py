@@ -18,6 +18,9 @@ from celery.signals import (
     worker_ready,
 )
 from django.apps import apps
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_started
 from django.db import DEFAULT_DB_ALIAS, close_old_connections
 from django.db.models.signals import post_migrate
 from django.dispatch import receiver
@@ -96,6 +99,17 @@ def refuse_another_queue(**_: Any) -> None:
 def serve_metrics(**_: Any) -> None:
     if port := conf.metrics_port():
         exposition.serve(port)
+
+
+@receiver(request_started, sender=WSGIHandler)
+@receiver(request_started, sender=ASGIHandler)
+def report_web(**_: Any) -> None:
+    """Report a web server once it serves; Django's test client has another handler.
+
+    Not at load time: a server may load the application before it forks, and a thread that
+    holds a connection to the database does not survive that.
+    """
+    presence.start("web")
 
 
 @worker_process_init.connect

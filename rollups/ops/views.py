@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth.decorators import user_passes_test
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -16,17 +20,34 @@ from rollups.ops import overview, plots
 REFRESH_SECONDS = 5
 
 
+View = Callable[[HttpRequest], HttpResponse]
+
+
+def staff_only(view: View) -> View:
+    """Let staff in, and others log in: by the admin, or where it has no URL by LOGIN_URL."""
+
+    @wraps(view)
+    def checked(request: HttpRequest) -> HttpResponse:
+        if _has_admin():
+            return admin.site.admin_view(view)(request)
+        return user_passes_test(_is_staff)(view)(request)
+
+    return checked
+
+
+@staff_only
 @never_cache
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
-    context = _context() | admin.site.each_context(request)
-    return TemplateResponse(
-        request,
-        "rollups/ops.html",
-        context | {"title": "Operations", "refresh_seconds": REFRESH_SECONDS},
-    )
+    # Without the admin's URLs its base page has nothing to link to.
+    around = {"base": "admin/base.html"}
+    if _has_admin():
+        around = {"base": "admin/base_site.html"} | admin.site.each_context(request)
+    context = {"title": "Operations", "refresh_seconds": REFRESH_SECONDS}
+    return TemplateResponse(request, "rollups/ops.html", _context() | around | context)
 
 
+@staff_only
 @never_cache
 @require_safe
 def fragment(request: HttpRequest) -> HttpResponse:
@@ -36,3 +57,15 @@ def fragment(request: HttpRequest) -> HttpResponse:
 def _context() -> dict[str, Any]:
     now = overview.measure()
     return {"now": now, "plots": plots.draw(now.at)}
+
+
+def _has_admin() -> bool:
+    try:
+        reverse("admin:index")
+    except NoReverseMatch:
+        return False
+    return True
+
+
+def _is_staff(user: Any) -> bool:
+    return user.is_active and getattr(user, "is_staff", False)
