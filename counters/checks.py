@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 from django.apps import apps
@@ -10,11 +11,15 @@ from django.conf import settings
 from django.core.cache import DEFAULT_CACHE_ALIAS
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
+from django.core.management import find_commands
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import router as db_router
 from django.db.backends.postgresql.psycopg_any import IsolationLevel
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from counters import routers
 from counters.api.paths import CounterNameInPath
+from counters.routers import CountersRouter
 
 LEAST_POSTGRESQL = 15
 _ONE_SNAPSHOT_A_TRANSACTION = ("repeatable read", "serializable")
@@ -32,7 +37,35 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_isolation(),
         *_check_time_zones(),
         *_check_cache(),
+        *_check_other_databases(),
+        *_check_tenants(),
     ]
+
+
+@register(Tags.commands)
+def check_commands(**_: Any) -> list[CheckMessage]:
+    """Commands of one name: the app that stands first in INSTALLED_APPS has it."""
+    commands = {
+        app.name: set(find_commands(str(Path(app.path, "management"))))
+        for app in apps.get_app_configs()
+    }
+    found: list[CheckMessage] = []
+    for ours in routers.APPS:
+        for other in [name for name in commands if name not in routers.APPS]:
+            for name in sorted(commands.get(ours, set()) & commands[other]):
+                first, hidden = sorted((ours, other), key=list(commands).index)
+                found.append(
+                    Caution(
+                        f"`manage.py {name}` is a command of both {ours!r} and {other!r}."
+                        f" It runs that of {first!r}, which stands first in"
+                        " INSTALLED_APPS.",
+                        hint=f"Put {hidden!r} first if you want its command. The other one"
+                        " can be run from Python: call_command("
+                        f"{hidden}.management.commands.{name}.Command(), ...).",
+                        id="counters.W008",
+                    )
+                )
+    return found
 
 
 @register(Tags.database)
@@ -143,6 +176,46 @@ def _check_cache() -> Iterator[CheckMessage]:
             " all processes reach.",
             id="counters.W006",
         )
+
+
+def _check_other_databases() -> Iterator[CheckMessage]:
+    router = f"{CountersRouter.__module__}.{CountersRouter.__qualname__}"
+    for alias in connections:
+        is_mirror = connections[alias].settings_dict["TEST"].get("MIRROR")
+        if alias == DEFAULT_DB_ALIAS or is_mirror:
+            continue
+        if any(db_router.allow_migrate(alias, label) for label in routers.APPS):
+            yield Error(
+                "The counters are kept in DATABASES['default'], and `migrate"
+                f" --database={alias}`, and tests, would make their tables in"
+                f" DATABASES[{alias!r}], too.",
+                hint=f"Put {router!r} first in DATABASE_ROUTERS.",
+                id="counters.E009",
+            )
+
+
+def _check_tenants() -> Iterator[CheckMessage]:
+    """django-tenants: a schema for each tenant, by the search_path of each request."""
+    tenant_apps = {*getattr(settings, "TENANT_APPS", ())}
+    for name, kind in getattr(settings, "TENANT_TYPES", {}).items():
+        # The public schema is one of the types.
+        if name != getattr(settings, "PUBLIC_SCHEMA_NAME", "public"):
+            tenant_apps |= {*kind.get("APPS", ())}
+    for label in routers.APPS:
+        if tenant_apps & {label, _config_path(label)}:
+            yield Error(
+                f"{label!r} is one of the tenants' apps, and the counters are kept in one"
+                " schema: workers, sweeps and remembered namespaces know no tenant, so"
+                " counts of one tenant would go to another.",
+                hint=f"Move {label!r} to SHARED_APPS, with a namespace or a prefix of the"
+                " counters' names for each tenant.",
+                id="counters.E010",
+            )
+
+
+def _config_path(label: str) -> str:
+    config = type(apps.get_app_config(label))
+    return f"{config.__module__}.{config.__qualname__}"
 
 
 def _serves_api() -> bool:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import apps
-from django.db import connections, router
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DEFAULT_DB_ALIAS, connections, router
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.state import ProjectState
 from django.db.models.signals import post_delete, post_migrate, post_save
 from django.dispatch import receiver
+from django.test.utils import override_settings
 
-from counters import access, namespaces, partitions
+from counters import access, namespaces, partitions, routers
 from counters.models import Grant, Namespace
 
 
@@ -25,7 +29,56 @@ def forget_what_changed(**_: Any) -> None:
 def make_partitions(*, using: str, apps: Any = apps, **_: Any) -> None:
     """Leave no freshly migrated database without partitions for its first events."""
     if is_migrated(using, apps):
+        make_tables_by_migrations(using)
         partitions.make_ahead(using=using)
+
+
+def make_tables_by_migrations(using: str) -> None:
+    """Replace tables that Django made from the models by those that our migrations make.
+
+    `pytest --nomigrations` and `TEST = {"MIGRATE": False}` leave all migrations out, and
+    with them partitions, functions and views, which no model describes. The tables were
+    made a moment ago: with rows in them this raises.
+    """
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relkind FROM pg_class WHERE oid = 'counters_event'::regclass"
+        )
+        if cursor.fetchone() == ("p",):
+            return
+    models = [
+        model
+        for label in routers.APPS
+        if apps.is_installed(label)
+        for model in apps.get_app_config(label).get_models()
+        if model._meta.managed and not model._meta.proxy
+    ]
+    if any(model._base_manager.using(using).exists() for model in models):
+        raise ImproperlyConfigured(
+            "The tables of 'counters' were made without its migrations and have rows in them."
+            " Take 'counters' and 'rollups' out of MIGRATION_MODULES, and start with an"
+            " empty database."
+        )
+    with connection.schema_editor() as editor:
+        for model in models:
+            # Foreign keys between them go with them, in whatever order they are.
+            editor.execute(
+                f"DROP TABLE {editor.quote_name(model._meta.db_table)} CASCADE"
+            )
+    others = {
+        app.label: None
+        for app in apps.get_app_configs()
+        if app.label not in routers.APPS
+    }
+    with override_settings(MIGRATION_MODULES=others):
+        loader = MigrationLoader(None, load=False)
+        loader.load_disk()
+    state = ProjectState(real_apps=loader.unmigrated_apps)
+    # By their numbers; those of rollups need only those of counters.
+    for _, migration in sorted(loader.disk_migrations.items()):
+        with connection.schema_editor(atomic=migration.atomic) as editor:
+            state = migration.apply(state, editor)
 
 
 def is_migrated(using: str, apps: Any) -> bool:
@@ -33,7 +86,8 @@ def is_migrated(using: str, apps: Any) -> bool:
     after `migrate counters zero`, or in a project's second database.
     """
     return (
-        connections[using].vendor == "postgresql"
+        using == DEFAULT_DB_ALIAS
+        and connections[using].vendor == "postgresql"
         and router.allow_migrate(using, "counters")
         and "event" in apps.all_models["counters"]
     )

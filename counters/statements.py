@@ -62,8 +62,14 @@ def affect(
 
 def _kept_cursor(connection: BaseDatabaseWrapper) -> Any:
     """Return Django's wrapper around the cursor that the driver's connection keeps."""
-    # Where threads share a connection, one's rows must not be fetched by another.
-    if connection.queries_logged or connection.allow_thread_sharing:
+    # Where threads share a connection, one's rows must not be fetched by another. Backends
+    # that are not Django's own may do something for each cursor: django-tenants sets the
+    # schema of the tenant.
+    if (
+        connection.queries_logged
+        or connection.allow_thread_sharing
+        or not type(connection).__module__.startswith("django.")
+    ):
         return connection.cursor()
     # What `connection.cursor()` does before it makes one.
     connection.validate_thread_sharing()

@@ -131,3 +131,22 @@ def test_check__asks_for_what_the_api_needs_where_it_is_served(
     monkeypatch.setattr(apps, "is_installed", lambda name: name != left_out)
 
     assert ids(check_api()) == expected
+
+
+@pytest.mark.parametrize(
+    ("tenants", "expected"),
+    [
+        ({"TENANT_APPS": ["people"]}, 0),
+        ({"TENANT_APPS": ["counters", "rollups.apps.RollupsConfig"]}, 2),
+        ({"TENANT_TYPES": {"public": {"APPS": ["counters", "rollups"]}}}, 0),
+        ({"TENANT_TYPES": {"shop": {"APPS": ["people", "counters"]}}}, 1),
+    ],
+)
+def test_check__refuses_a_schema_of_counters_for_each_tenant(
+    settings: Settings, tenants: dict[str, Any], expected: int
+) -> None:
+    """Settings of django-tenants; a worker does not know whose counters it folds."""
+    for name, value in tenants.items():
+        setattr(settings, name, value)
+
+    assert ids(check_settings()) == ["counters.E010"] * expected

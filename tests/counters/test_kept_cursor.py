@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
 from django.db import connection
+from django.db.backends.postgresql.base import DatabaseWrapper
 from django.test.utils import CaptureQueriesContext
 
 from counters import recording
 from counters.models import Namespace
+from counters.statements import fetch_row
 from rollups import reading
 
 
@@ -98,3 +101,19 @@ def test_cursor__is_good_after_an_error(committed_namespace: Namespace) -> None:
         kept().execute("SELECT 1 / 0")
 
     add(committed_namespace)
+
+
+def test_cursor__is_not_kept_by_a_backend_that_is_not_djangos_own(db: None) -> None:
+    """Such a one may do something for each cursor: set a tenant's schema, for example."""
+    made = []
+
+    class Tenants(DatabaseWrapper):
+        def _cursor(self, name: str | None = None) -> Any:
+            made.append(name)
+            return super()._cursor(name)  # type: ignore[misc]
+
+    with closing(Tenants(connection.settings_dict, "default")) as tenants:
+        for _ in range(3):
+            fetch_row(tenants, "rollups", "measure_lag_spread")
+
+    assert len(made) == 3

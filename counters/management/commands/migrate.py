@@ -1,4 +1,4 @@
-"""`manage.py migrate`, which no add waits behind."""
+"""`manage.py migrate`, which makes no add wait behind a migration of these apps."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from django.core.management.base import CommandError
 from django.core.management.commands.migrate import Command as MigrateCommand
-from django.db import OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from psycopg import errors
 
-from counters import patience
+from counters import patience, routers
 
 # Open transactions in the way, the longest open first.
 _IN_THE_WAY = """
@@ -27,10 +27,11 @@ LIMIT 3
 
 
 class Command(MigrateCommand):
-    """Django's command, under a short lock_timeout and with patience.
+    """Django's command, with a short lock_timeout for the migrations of these apps.
 
     DDL that waits for its lock makes all adds queue behind it. So it waits for a moment
     only, lets them through, and the migration, rolled back as a whole, is tried again.
+    Migrations of other apps, and other databases, are Django's as they are.
     """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -46,10 +47,16 @@ class Command(MigrateCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
         self._connection = connection
+        # The lock_timeout of other apps' migrations; None where ours have none of their own.
+        self._before: str | None = None
+        self._is_ours = False
+        if connection.alias != DEFAULT_DB_ALIAS or connection.vendor != "postgresql":
+            super().handle(*args, **options)
+            return
         until = time.monotonic() + options["lock_patience"]
         with connection.cursor() as cursor:
             cursor.execute("SELECT current_setting('lock_timeout')")
-            [before] = cursor.fetchone()
+            [self._before] = cursor.fetchone()
         try:
             while not self._try(*args, **options):
                 if time.monotonic() >= until:
@@ -58,16 +65,24 @@ class Command(MigrateCommand):
                 time.sleep(patience.PAUSE_SECONDS)
         finally:
             if connection.is_usable():
-                _set_lock_timeout(connection, before)
+                _set_lock_timeout(connection, self._before)
 
     def migration_progress_callback(
         self, action: str, migration: Migration | None = None, fake: bool = False
     ) -> None:
-        if migration is not None and action in {"apply_start", "unapply_start"}:
+        if (
+            migration is not None
+            and migration.app_label in routers.APPS
+            and self._before is not None
+        ):
+            self._is_ours = action in {"apply_start", "unapply_start"}
+            if not self._is_ours:
+                _set_lock_timeout(self._connection, self._before)
             # CONCURRENTLY waits for old transactions, as it should: nobody waits behind it.
-            _set_lock_timeout(
-                self._connection, patience.PATIENCE if migration.atomic else "0"
-            )
+            elif migration.atomic:
+                _set_lock_timeout(self._connection, patience.PATIENCE)
+            else:
+                _set_lock_timeout(self._connection, "0")
         super().migration_progress_callback(action, migration, fake)
 
     def _try(self, *args: Any, **options: Any) -> bool:
@@ -75,7 +90,9 @@ class Command(MigrateCommand):
         try:
             super().handle(*args, **options)
         except OperationalError as error:
-            if not isinstance(error.__cause__, errors.LockNotAvailable):
+            if not self._is_ours or not isinstance(
+                error.__cause__, errors.LockNotAvailable
+            ):
                 raise
             self.stdout.write("")
             return False
