@@ -1,0 +1,325 @@
+"""The guide, followed in projects that differ from it: each command works in each.
+
+One project has several differences that do not touch each other, because each costs
+some seconds.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests import programs
+from tests.faults.brokers import free_port
+from tests.host_projects.conftest import PYTHON, Host
+
+# On a busy machine each of a dozen programs takes some seconds to start.
+pytestmark = pytest.mark.timeout(600)
+MakeHost = Callable[[str], Host]
+
+SEVERAL_DATABASES = """
+INSTALLED_APPS = [app for app in INSTALLED_APPS if app != "knox"] + ["knox"]
+DATABASES["default"] |= {
+    "ATOMIC_REQUESTS": True,
+    "OPTIONS": {"pool": {"min_size": 1, "max_size": 2, "timeout": 5}},
+}
+DATABASES["small"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": "small.sqlite3"}
+DATABASES["second"] = DATABASES["default"] | {
+    "NAME": DATABASES["default"]["NAME"] + "_second",
+    "ATOMIC_REQUESTS": False,
+    "OPTIONS": {},
+}
+"""
+ROUTER = """
+DATABASE_ROUTERS = ["counters.routers.CountersRouter"]
+"""
+TABLES = """
+from articles.models import Article
+from django.db import connections
+for alias in ("small", "second"):
+    print(alias, connections[alias].introspection.table_names())
+Article(title="Hot").save()
+"""
+
+OWN_USERS = """
+INSTALLED_APPS = ["knox", *(app for app in INSTALLED_APPS if app != "knox"), "people"]
+AUTH_USER_MODEL = "people.Person"
+DATA_UPLOAD_MAX_MEMORY_SIZE = None
+"""
+# Neither `username` nor a search in the admin, keys that are no numbers, and no groups.
+PEOPLE = {
+    "people/__init__.py": "",
+    "people/models.py": """
+import uuid
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+
+class People(BaseUserManager):
+    pass
+
+class Person(AbstractBaseUser, PermissionsMixin):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    email = models.EmailField(unique=True)
+    is_staff = models.BooleanField(default=False)
+    is_active = True
+    objects = People()
+    USERNAME_FIELD = EMAIL_FIELD = "email"
+
+    def __str__(self):
+        return self.email
+""",
+    "people/admin.py": """
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from people.models import Person
+admin.site.unregister(Group)
+admin.site.register(Person)
+""",
+}
+VISIT_AS_OWN_USER = """
+from articles.models import Article
+from django.core.management import call_command
+from django.test import Client
+from io import StringIO
+from people.models import Person
+
+def ask(*command):
+    out = StringIO()
+    call_command(*command, stdout=out, stderr=StringIO())
+    return out.getvalue().strip()
+
+Article(title="Hot").save()
+alice = "alice@example.com"
+Person.objects.create(email=alice)
+ask("grant", "articles", alice, "read", "write")
+token = ask("create_token", alice)
+assert alice in ask("list_tokens")
+
+headers = {"Authorization": f"Token {token}"}
+path = "/api/v1/namespaces/articles/counters/hits"
+added = Client().post(path + "/add", {"delta": 4}, "application/json", headers=headers)
+assert added.status_code == 200, added.content
+assert Client().get("/api/v1/namespaces", headers=headers).json()["results"]
+batch = {"events": [{"namespace": "articles", "name": "hits", "delta": 1}]}
+added = Client().post("/api/v1/events", batch, "application/json", headers=headers)
+assert added.status_code == 200, added.content
+
+boss = Person.objects.create(email="boss@example.com", is_staff=True, is_superuser=True)
+client = Client()
+client.force_login(boss)
+for path, shows in {
+    "counters/grant/?q=al": alice,
+    "counters/grant/add/": 'id="id_user" class="vForeignKeyRawIdAdminField',
+    "counters/namespace/1/change/": 'name="grants-0-group"',
+    "knox/authtoken/?q=al": alice,
+    "knox/authtoken/add/": "Hand out an API token",
+    "counters/counter/": "Counters",
+}.items():
+    page = client.get(f"/admin/{path}")
+    assert page.status_code == 200, path
+    assert shows in page.content.decode(), path
+"""
+
+CLASHES = """
+INSTALLED_APPS = ["import_export", "badges", *INSTALLED_APPS]
+ROOT_URLCONF = "host.urls"
+MIDDLEWARE = [one for one in MIDDLEWARE if not one.startswith("counters.api.")]
+LOGIN_URL = "/log-in"
+SILENCED_SYSTEM_CHECKS = ["templates.W003"]
+DATABASES["default"]["TEST"] = {"MIGRATE": False}
+"""
+COMMAND = """
+from django.core.management.base import BaseCommand
+
+class Command(BaseCommand):
+    def handle(self, *args, **options):
+        print("of another app")
+"""
+NEIGHBOURS = {
+    # As django-import-export has it.
+    "import_export/__init__.py": "",
+    "import_export/management/commands/export.py": COMMAND,
+    "badges/__init__.py": "",
+    "badges/management/commands/top.py": COMMAND,
+    "badges/templatetags/counters.py": "from django.template import Library\nregister = Library()\n",
+    "host/urls.py": """
+from django.urls import include, path
+from articles.views import ArticleListView, ArticleView
+urlpatterns = [
+    path("", ArticleListView.as_view(), name="articles"),
+    path("articles/<int:pk>/", ArticleView.as_view(), name="article"),
+    path("", include("rollups.ops.urls")),
+]
+""",
+}
+VISIT_OPS = """
+from articles.models import Article
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client
+call_command("export")
+call_command("top")
+Article(title="Hot").save()
+client = Client()
+assert client.get("/ops")["Location"] == "/log-in?next=/ops"
+client.force_login(User.objects.create_superuser("boss"))
+for path in ("/ops", "/ops/now"):
+    page = client.get(path)
+    assert page.status_code == 200, path
+    assert "pending counters" in page.content.decode(), path
+"""
+
+# Ours have a short one, which makes them fail and start again.
+LATER_MIGRATION = """
+from django.db import migrations
+
+def look(apps, schema_editor):
+    if schema_editor.connection.vendor == "postgresql":
+        with schema_editor.connection.cursor() as cursor:
+            cursor.execute("SHOW lock_timeout")
+            assert cursor.fetchone() == ("0",)
+
+class Migration(migrations.Migration):
+    dependencies = [("articles", "0001_initial"), ("rollups", "0001_initial")]
+    operations = [migrations.RunPython(look)]
+"""
+
+
+def serve(host: Host, log: Path, *pages: str) -> list[str]:
+    """Start `runserver`, as in the guide, and return its pages."""
+    address = f"127.0.0.1:{free_port()}"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [PYTHON, "manage.py", "runserver", "--noreload", address],
+            cwd=host.home,
+            env=host.environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        with httpx.Client(base_url=f"http://{address}", timeout=60) as client:
+
+            def answers() -> bool:
+                with suppress(httpx.TransportError):
+                    return bool(client.get("/"))
+                return False
+
+            programs.wait_until(answers, f"runserver does not answer: {log}")
+            answered = [client.get(page) for page in pages]
+    finally:
+        programs.kill_group(server)
+    assert all(one.status_code == 200 for one in answered), log.read_text()
+    return [one.text for one in answered]
+
+
+def test_host__with_several_databases_a_pool_and_knox_behind_us(
+    make_host: MakeHost, tmp_path: Path
+) -> None:
+    host = make_host(SEVERAL_DATABASES)
+    host.write({"articles/migrations/0002_look.py": LATER_MIGRATION})
+
+    said = host.refused("check")
+
+    assert "counters.E009" in said
+    assert "migrate --database=small" in said
+    assert "migrate --database=second" in said
+    settings = host.home / "host/settings.py"
+    settings.write_text(settings.read_text() + ROUTER)
+    assert "no issues" in host.manage("check", "--fail-level", "WARNING")
+    assert "Created the namespace articles" in host.manage("migrate")
+    host.manage("migrate", "--database=small")
+    host.manage("migrate", "--database=second")
+    for tables in host.python(TABLES).strip().splitlines():
+        assert "articles_article" in tables
+        assert "counters_" not in tables
+        assert "rollups_" not in tables
+    assert "OK" in host.manage("test", "--noinput")
+    [page] = serve(host, tmp_path / "server.log", "/articles/1/")
+    assert "1 views, this one among them" in page
+    # What /ops shows: the server has reported itself, whatever its wsgi module is.
+    reported = "from rollups.models import Process; print([p.role for p in Process.objects.all()])"
+    assert "['web']" in host.python(reported)
+
+
+def test_host__with_a_user_model_of_its_own_and_without_groups(
+    make_host: MakeHost, tmp_path: Path
+) -> None:
+    host = make_host(OWN_USERS)
+    host.write(PEOPLE)
+
+    host.manage("makemigrations", "people")
+    host.manage("migrate")
+
+    assert "no issues" in host.manage("check", "--fail-level", "WARNING")
+    host.python(VISIT_AS_OWN_USER)
+    assert "OK" in host.manage("test", "--noinput")
+    serve(host, tmp_path / "server.log", "/articles/1/", "/admin/login/")
+
+
+def test_host__with_an_admin_of_its_own_for_knoxs_tokens_keeps_it(
+    make_host: MakeHost,
+) -> None:
+    host = make_host(
+        'INSTALLED_APPS = ["knox", "mine", *(a for a in INSTALLED_APPS if a != "knox")]'
+    )
+    host.write(
+        {
+            "mine/__init__.py": "",
+            "mine/admin.py": """
+from django.contrib import admin
+from knox.models import AuthToken
+admin.site.unregister(AuthToken)
+@admin.register(AuthToken)
+class MyAdmin(admin.ModelAdmin):
+    pass
+""",
+        }
+    )
+
+    shown = host.python("""
+from django.contrib import admin
+from django.template.loader import select_template
+from knox.models import AuthToken
+print(type(admin.site.get_model_admin(AuthToken)).__name__)
+print(select_template(["admin/knox/authtoken/change_list.html", "admin/change_list.html"]).origin)
+""")
+
+    assert "MyAdmin" in shown
+    assert "counters" not in shown
+
+
+def test_host__with_the_names_of_others_and_without_admin_or_migrations(
+    make_host: MakeHost, tmp_path: Path
+) -> None:
+    host = make_host(CLASHES)
+    host.write(NEIGHBOURS)
+
+    said = host.manage("check")
+
+    for name, other in {"export": "import_export", "top": "badges"}.items():
+        assert (
+            f"`manage.py {name}` is a command of both 'rollups' and '{other}'" in said
+        )
+    assert said.count("counters.W008") == 2
+    host.manage("migrate")
+    assert host.python(VISIT_OPS).count("of another app") == 2
+    assert "OK" in host.manage("test", "--noinput")
+    serve(host, tmp_path / "server.log", "/articles/1/")
+
+
+def test_host__with_pytest_and_nomigrations(make_host: MakeHost) -> None:
+    """As `TEST = {"MIGRATE": False}` for Django's own runner, above."""
+    host = make_host("")
+    host.write({"pytest.ini": "[pytest]\npython_files = tests.py\n"})
+
+    done = host.run("-m", "pytest", "--nomigrations", "-q", "-p", "no:cacheprovider")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout
