@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import psycopg
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection
 
 from counters import best_effort, namespaces
 from counters.announcing import after_commit
@@ -22,6 +22,7 @@ from counters.errors import (
 from counters.repeats import Recorded, find_first_events, see_repeats
 from counters.statements import fetch
 from counters.tokens import EPOCH
+from counters.transactions import own_transaction
 
 BATCH_EVENTS = 10_000
 # What the SQL function counters_check_repeat raises.
@@ -75,7 +76,7 @@ def _record_in_runs(numbered: Sequence[Numbered]) -> list[Recorded]:
     what it writes itself, so such a use begins the next statement.
     """
     recorded: list[Recorded] = []
-    with transaction.atomic():
+    with own_transaction():
         for run in _runs(numbered):
             recorded += _record_run(run)
     return recorded

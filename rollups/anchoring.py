@@ -4,16 +4,19 @@ Transaction ids belong to one cluster. A physical copy keeps them, a dump does n
 into another cluster, old ids are ahead of the new ones, and what is written next would look
 folded. So folds, accurate reads and the audit ask, each in its own statement, whether the
 server is the cluster that the anchor names; where it is not they are refused, the writes go
-on, and `reanchor` recounts.
+on, and `reanchor` recounts. Rows may also come alone into a database that has an anchor
+already, so each watermark names its cluster, too. The first process that notices drops the
+anchor, so that all are refused from then on, wherever the database goes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from django.db import DatabaseError, connection
+from psycopg import Error
 
 from counters import partitions
 from counters.errors import NotAnchored
@@ -22,8 +25,10 @@ from counters.statements import affect, fetch
 from counters.transactions import alone, own_transaction
 from rollups.models import Rollup
 
-# What the SQL function rollups_check_anchor raises.
+# What the SQL function rollups_refuse_if raises.
 NOT_ANCHORED_SQLSTATE = "CN503"
+# No server's identifier.
+NO_CLUSTER = 0
 # Few enough that a transaction stays short: it rewrites the events that came with the dump.
 BATCH_COUNTERS = 200
 
@@ -42,9 +47,33 @@ def anchored_only() -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        if getattr(error.__cause__, "sqlstate", None) == NOT_ANCHORED_SQLSTATE:
-            raise NotAnchored from error
-        raise
+        cause = error.__cause__
+        if not isinstance(cause, Error) or cause.sqlstate != NOT_ANCHORED_SQLSTATE:
+            raise
+        if cause.diag.message_detail and not connection.in_atomic_block:
+            _drop_anchor(cause.diag.message_detail)
+        raise NotAnchored from error
+
+
+def check() -> None:
+    """Raise NotAnchored unless the server is the cluster that the watermarks are of."""
+    with anchored_only(), connection.cursor() as cursor:
+        cursor.execute("SELECT rollups_check_anchor()")
+
+
+def _drop_anchor(anchored_at: str) -> None:
+    """Let the anchor, if it is the one of that time, name no cluster until `reanchor`.
+
+    Restored once more into the cluster that it named, the database would pass for anchored,
+    and what was written here would look folded. Somebody may have reanchored meanwhile.
+    """
+    # A standby cannot be written, and an older role may not. The next one who can will.
+    with suppress(DatabaseError), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE rollups_anchor SET system_identifier = %s"
+            " WHERE anchored_at = %s::timestamptz AND system_identifier <> %s",
+            [NO_CLUSTER, anchored_at, NO_CLUSTER],
+        )
 
 
 def is_anchored() -> bool:

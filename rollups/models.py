@@ -24,6 +24,8 @@ class Rollup(models.Model):
     events = models.BigIntegerField(db_default=0)
     # Which transactions' events are in the total: exact, and never moves back.
     watermark = SnapshotField(db_default=NOTHING_FOLDED)
+    # The system_identifier of the cluster that it is of; null: nothing is folded.
+    cluster = models.BigIntegerField(null=True)
     # When that snapshot was taken; for people, lag and alerts.
     watermark_at = models.DateTimeField(null=True)
     last_write_at = models.DateTimeField(null=True)

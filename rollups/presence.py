@@ -19,8 +19,9 @@ from django.db import connection
 from psycopg.types.json import Jsonb
 
 from counters import forking
+from counters.errors import NotAnchored
 from counters.statements import affect
-from rollups import metrics, publisher
+from rollups import anchoring, metrics, publisher
 from rollups.models import Process
 
 logger = logging.getLogger(__name__)
@@ -80,6 +81,9 @@ class Reporter:
             try:
                 self.report()
                 self._has_failed = False
+                # Also where no worker runs: writes go on, and somebody must notice.
+                with suppress(NotAnchored):
+                    anchoring.check()
             # Whatever happens to the database, this process has better things to do.
             except Exception as error:
                 level = logging.DEBUG if self._has_failed else logging.WARNING

@@ -15,6 +15,7 @@ from counters import best_effort, names, namespaces
 from counters.errors import CounterNotFound, InvalidValue, NotForBestEffort
 from counters.models import Namespace
 from counters.statements import fetch_row
+from counters.transactions import alone
 from rollups import trigger
 from rollups.anchoring import anchored_only
 
@@ -62,12 +63,14 @@ def get(*, namespace: str, name: str, accuracy: str | None = None) -> Reading:
     if chosen == "best-effort":
         return _best_effort(found, name)
     with anchored_only():
-        row = fetch_row(
-            connections[DEFAULT_DB_ALIAS],
-            "rollups",
-            f"read_{chosen}",
-            namespace_id=found.pk,
-            name=name,
+        row = alone(
+            lambda: fetch_row(
+                connections[DEFAULT_DB_ALIAS],
+                "rollups",
+                f"read_{chosen}",
+                namespace_id=found.pk,
+                name=name,
+            )
         )
     if row is None:
         raise CounterNotFound(namespace, name)

@@ -12,6 +12,7 @@ from django.db import connection
 from counters import best_effort, names, namespaces
 from counters.models import Namespace
 from counters.statements import fetch
+from counters.transactions import alone
 from rollups.anchoring import anchored_only
 from rollups.reading import (
     Reading,
@@ -67,14 +68,16 @@ def _durable(
     accuracy: Literal["eventual", "accurate"],
 ) -> dict[CounterName, Reading]:
     with anchored_only():
-        rows = fetch(
-            connection,
-            "rollups",
-            "read_named_counters"
-            if accuracy == "eventual"
-            else "read_named_accurately",
-            namespace_ids=[found[one.namespace].pk for one in wanted],
-            names=[one.name for one in wanted],
+        rows = alone(
+            lambda: fetch(
+                connection,
+                "rollups",
+                "read_named_counters"
+                if accuracy == "eventual"
+                else "read_named_accurately",
+                namespace_ids=[found[one.namespace].pk for one in wanted],
+                names=[one.name for one in wanted],
+            )
         )
     if waiting := [
         (counter_id, as_of) for _, counter_id, _, as_of, pending, _ in rows if pending

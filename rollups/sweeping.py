@@ -56,8 +56,10 @@ def sweep() -> Swept | None:
     ever in flight, and sweeps never pile up. None as well while nothing can be folded,
     after a restore into another cluster.
     """
-    if not anchoring.is_anchored():
-        logger.error("No sweep: %s", NotAnchored().message)
+    try:
+        anchoring.check()
+    except NotAnchored as error:
+        logger.error("No sweep: %s", error.message)
         return None
     grace = timedelta(seconds=conf.sweep_grace_seconds())
     with own_transaction(durable=True):

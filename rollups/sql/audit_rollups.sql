@@ -4,7 +4,7 @@
 -- Returns: one row a counter, by counter_id: counter_id, namespace, name, total, events,
 --   recounted total and events, the buckets' total and events; the number of buckets that
 --   differ, and of events that no fold would find.
--- Raises: CN503, from rollups_check_anchor, where the watermarks are of another cluster.
+-- Raises: as read_accurate.sql.
 -- What retention has closed stands in the buckets; with the kept events it is the recount.
 -- One statement, one snapshot: a rollup holds exactly the events that its watermark covers,
 -- so what is pending, or folded meanwhile, is never a difference. Buckets are compared at the
@@ -20,6 +20,7 @@ WITH audited AS MATERIALIZED (
   LEFT JOIN rollups_rollup AS rollup ON rollup.counter_id = counter.id
   WHERE counter.id > %(after)s::bigint
     AND (SELECT rollups_check_anchor())
+    AND rollups_refuse_if(rollup.cluster <> (SELECT rollups_cluster()))
     AND (
       %(namespace_id)s::bigint IS NULL OR counter.namespace_id = %(namespace_id)s::bigint
     )

@@ -1,11 +1,13 @@
 -- Until when a namespace's events were dropped, of those that a wider window would accept again.
 -- Parameters: namespace_id bigint, since timestamptz (the window's beginning).
 -- Returns one row: until timestamptz; NULL where none was dropped since then.
+-- Raises: 40001 where the transaction has one snapshot, and partitions changed since.
 -- Cost: the closed buckets of the namespace since then, by the primary key of bucket. For
 --   whoever changes a namespace's settings, so seldom.
 SELECT max(closing.until)
 FROM rollups_closing AS closing
 WHERE closing.until > %(since)s::timestamptz
+  AND (SELECT rollups_check_partitions())
   AND EXISTS (
     SELECT FROM rollups_rollup AS rollup
     JOIN rollups_bucket AS bucket ON bucket.counter_id = rollup.counter_id

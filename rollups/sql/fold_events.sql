@@ -15,6 +15,10 @@
 --   snapshot sees span all events that it must fold; other partitions are never opened.
 -- * A transaction never folds what it added itself: its own id is not in its snapshot.
 --
+-- Raises: CN503 where rows are of another cluster. A last write that the snapshot sees was
+-- committed before it, so the snapshot covers its id, and a watermark that was stored before is
+-- not ahead of it. Where either is not so, the id is not this cluster's.
+--
 -- Why the ids are in a SELECT, here and where this is named: the planner then does not see how
 -- many they are. A list of fewer than ten it would take for cheaper than its generic plan, and
 -- plan the statement anew each time, which is half of a small fold.
@@ -25,7 +29,11 @@ WITH folding AS MATERIALIZED (
     SELECT counter_id,
            min(oldest_event_time) AS oldest,
            max(newest_event_time) AS newest,
-           max(written_at) AS last_write_at
+           max(written_at) AS last_write_at,
+           bool_or(
+             NOT pg_visible_in_snapshot(xid, (SELECT pg_current_snapshot()))
+             AND xid <> (SELECT pg_current_xact_id())
+           ) AS is_foreign
     FROM counters_lastwrite
     WHERE counter_id = ANY ((SELECT %(counter_ids)s::bigint[])::bigint[])
     GROUP BY counter_id
@@ -33,6 +41,10 @@ WITH folding AS MATERIALIZED (
   JOIN rollups_rollup AS rollup ON rollup.counter_id = waiting.counter_id
   JOIN counters_counter AS counter ON counter.id = waiting.counter_id
   JOIN counters_namespace AS namespace ON namespace.id = counter.namespace_id
+  WHERE rollups_refuse_if(
+    waiting.is_foreign
+    OR pg_snapshot_xmax(rollup.watermark) > pg_snapshot_xmax((SELECT pg_current_snapshot()))
+  )
 ),
 summed AS MATERIALIZED (
   SELECT folding.counter_id,
@@ -76,6 +88,7 @@ SET total = rollup.total + coalesce(folded.delta, 0),
     events = rollup.events + coalesce(folded.events, 0),
     watermark = pg_current_snapshot(),
     watermark_at = statement_timestamp(),
+    cluster = (SELECT rollups_cluster()),
     last_write_at = greatest(rollup.last_write_at, folding.last_write_at)
 FROM folding
 LEFT JOIN (

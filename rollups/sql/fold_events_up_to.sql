@@ -18,7 +18,11 @@ WITH folding AS MATERIALIZED (
     SELECT counter_id,
            min(oldest_event_time) AS oldest,
            max(newest_event_time) AS newest,
-           max(written_at) AS last_write_at
+           max(written_at) AS last_write_at,
+           bool_or(
+             NOT pg_visible_in_snapshot(xid, (SELECT pg_current_snapshot()))
+             AND xid <> (SELECT pg_current_xact_id())
+           ) AS is_foreign
     FROM counters_lastwrite
     WHERE counter_id = ANY ((SELECT %(counter_ids)s::bigint[])::bigint[])
     GROUP BY counter_id
@@ -28,6 +32,10 @@ WITH folding AS MATERIALIZED (
   JOIN rollups_rollup AS rollup ON rollup.counter_id = waiting.counter_id
   JOIN counters_counter AS counter ON counter.id = waiting.counter_id
   JOIN counters_namespace AS namespace ON namespace.id = counter.namespace_id
+  WHERE rollups_refuse_if(
+    waiting.is_foreign
+    OR pg_snapshot_xmax(rollup.watermark) > pg_snapshot_xmax((SELECT pg_current_snapshot()))
+  )
 ),
 summed AS MATERIALIZED (
   SELECT folding.counter_id,
@@ -82,6 +90,7 @@ SET total = rollup.total + coalesce(folded.delta, 0),
         )
       )::pg_snapshot
     ),
+    cluster = (SELECT rollups_cluster()),
     last_write_at = greatest(rollup.last_write_at, folding.last_write_at)
 FROM folding
 LEFT JOIN (

@@ -12,8 +12,11 @@ WITH held AS (
          sum(event.delta) AS delta,
          count(*) AS events,
          -- Without a rollup nothing is folded.
-         bool_and(coalesce(pg_visible_in_snapshot(event.xid, rollup.watermark), false))
-           AS is_folded
+         bool_and(
+           coalesce(pg_visible_in_snapshot(event.xid, rollup.watermark), false)
+           -- The anchor has been compared with the server by this transaction.
+           AND coalesce(rollup.cluster = (SELECT system_identifier FROM rollups_anchor), true)
+         ) AS is_folded
   FROM {partition} AS event
   LEFT JOIN rollups_rollup AS rollup ON rollup.counter_id = event.counter_id
   GROUP BY event.counter_id

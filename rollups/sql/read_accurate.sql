@@ -2,7 +2,8 @@
 -- Parameters: namespace_id bigint, name text.
 -- Returns: as read_eventual.sql; count holds every event committed before its snapshot,
 --   and those of the reader's own transaction.
--- Raises: CN503, from rollups_check_anchor, where the watermarks are of another cluster.
+-- Raises: CN503 where the anchor, or the watermark, is of another cluster; 40001 where the
+--   transaction has one snapshot, and partitions changed since.
 -- Indexes: as read_eventual.sql, and counters_event_unfolded. See fold_events.sql for why
 --   the two scans read exactly the events that the watermark does not cover.
 -- as_of is the transaction's beginning, and on a standby the last fold's time: see
@@ -49,3 +50,4 @@ LEFT JOIN LATERAL (
 ) AS unfolded ON waiting.written_at IS NOT NULL
 WHERE counter.namespace_id = %(namespace_id)s::bigint AND counter.name = %(name)s::text
   AND (SELECT rollups_check_anchor())
+  AND rollups_refuse_if(rollup.cluster <> (SELECT rollups_cluster()))

@@ -2,7 +2,7 @@
 -- Parameters: namespace_ids bigint[], names text[] (in pairs).
 -- Returns: as read_named_counters.sql; count holds every event committed before the snapshot,
 --   and those of the reader's own transaction.
--- Raises: CN503, from rollups_check_anchor, where the watermarks are of another cluster.
+-- Raises: as read_accurate.sql.
 -- Indexes: as read_accurate.sql, once for each name.
 SELECT wanted.position - 1,
        counter.id,
@@ -48,3 +48,4 @@ LEFT JOIN LATERAL (
   ) AS event
 ) AS unfolded ON waiting.written_at IS NOT NULL
 WHERE (SELECT rollups_check_anchor())
+  AND rollups_refuse_if(rollup.cluster <> (SELECT rollups_cluster()))

@@ -66,7 +66,8 @@ UPDATE rollups_rollup AS rollup
 SET total = coalesce(whole.delta, 0),
     events = coalesce(whole.events, 0),
     watermark = pg_current_snapshot(),
-    watermark_at = statement_timestamp()
+    watermark_at = statement_timestamp(),
+    cluster = rollups_cluster()
 FROM unnest(%(counter_ids)s::bigint[]) AS wanted (counter_id)
 LEFT JOIN (
   SELECT counter_id, sum(delta) AS delta, sum(events) AS events

@@ -10,11 +10,11 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import SerializationFailure
 
-from counters import deleting, namespaces, partitions, recording
+from counters import configuring, deleting, namespaces, partitions, recording
 from counters.models import LONGEST, Counter, Event, Namespace
 from counters.partitions import Partition
 from counters.transactions import own_transaction
-from rollups import auditing, retention
+from rollups import auditing, clearing, reading, retention
 from rollups.folding import fold
 from rollups.models import Rollup
 from tests.conftest import Threads
@@ -192,3 +192,47 @@ def test_add__of_a_token_that_is_just_used_is_a_duplicate(threads: Threads) -> N
 
     assert repeated.result(TIMEOUT_SECONDS).duplicate
     assert Event.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda: reading.get(namespace="test", name="old", accuracy="accurate"),
+        lambda: clearing.clear(namespace="test", name="old"),
+        lambda: configuring.change("test", {"accept_past_seconds": 8 * 86_400}),
+    ],
+    ids=["accurate read", "clear", "wider window"],
+)
+def test_callers_block__is_repeated_where_partitions_changed_since_its_snapshot(
+    threads: Threads, use: Callable[[], object]
+) -> None:
+    """Its snapshot does not see the partition that its events are in now."""
+    add_old(5)
+    Namespace.objects.update(accept_past=DAY)
+
+    def use_late(meanwhile: Callable[[], object]) -> object:
+        with transaction.atomic():
+            Namespace.objects.count()
+            threads.submit(meanwhile).result(TIMEOUT_SECONDS)
+            return use()
+
+    with pytest.raises(OperationalError) as failed:
+        use_late(lambda: partitions.make(OLD_DAY, OLD_DAY, now=OLD_DAY))
+    assert isinstance(failed.value.__cause__, SerializationFailure)
+
+    use_late(lambda: None)
+
+
+def test_read__outside_of_a_block_sees_what_moved_before_its_snapshot(
+    threads: Threads,
+) -> None:
+    """Its snapshot is older than the lock that it waits for."""
+    add_old(5)
+    with transaction.atomic():
+        partitions._make_one(connection, OLD_PARTITION)
+        read = threads.submit(
+            reading.get, namespace="test", name="old", accuracy="accurate"
+        )
+        wait_until_somebody_waits_for_a_lock()
+
+    assert read.result(TIMEOUT_SECONDS).count == 5
