@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from django.contrib.auth.models import AbstractUser, AnonymousUser
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Q, QuerySet
 
 from counters import namespaces
@@ -76,9 +77,9 @@ def rights_in(user: User, namespace: Namespace) -> Rights:
 def visible_to(user: User) -> QuerySet[Namespace]:
     """Return the namespaces in which the user has any right."""
     if is_superuser(user):
-        return Namespace.objects.all()
+        return Namespace.objects.using(DEFAULT_DB_ALIAS).all()
     some = Q(can_read=True) | Q(can_write=True) | Q(can_manage=True)
-    return Namespace.objects.filter(
+    return Namespace.objects.using(DEFAULT_DB_ALIAS).filter(
         pk__in=_grants_of(user).filter(some).values("namespace")
     )
 
@@ -104,4 +105,4 @@ def _grants_of(user: User) -> QuerySet[Grant]:
     held = Q(user=user.pk)
     if hasattr(user, "groups"):
         held |= Q(group__in=user.groups.all())
-    return Grant.objects.filter(held)
+    return Grant.objects.using(DEFAULT_DB_ALIAS).filter(held)

@@ -28,6 +28,14 @@ _OWN_TO_EACH_PROCESS = (
     "django.core.cache.backends.dummy.",
 )
 
+_ASYNCHRONOUS = Caution(
+    "synchronous_commit is off: a crash of the database server loses adds that were"
+    " acknowledged just before.",
+    hint="Set it to on for the service's role and database: ALTER ROLE ... SET"
+    " synchronous_commit = on. See pg_db_role_setting for where it was set.",
+    id="counters.W011",
+)
+
 
 @register(Tags.compatibility)
 def check_settings(**_: Any) -> list[CheckMessage]:
@@ -87,12 +95,19 @@ def check_server(
                 id="counters.E002",
             )
         ]
+    found: list[CheckMessage] = []
     with connection.cursor() as cursor:
         cursor.execute("SHOW default_transaction_isolation")
         level = cursor.fetchone()[0]
-    if level in _ONE_SNAPSHOT_A_TRANSACTION:
-        return [_too_isolated("The database's default_transaction_isolation", level)]
-    return []
+        if level in _ONE_SNAPSHOT_A_TRANSACTION:
+            found.append(
+                _too_isolated("The database's default_transaction_isolation", level)
+            )
+        # As this connection has it: by the server, the database, the role or OPTIONS.
+        cursor.execute("SHOW synchronous_commit")
+        if cursor.fetchone()[0] == "off":
+            found.append(_ASYNCHRONOUS)
+    return found
 
 
 @register(Tags.urls)

@@ -82,7 +82,7 @@ def _apply(namespace: Namespace, settings: Mapping[str, Any]) -> None:
             " another namespace",
         )
     # Again within full_clean, which is for forms and says less.
-    namespace.check_window()
+    namespace.check_change()
     try:
         namespace.full_clean()
         with transaction.atomic():

@@ -45,8 +45,10 @@ def delete_counter(*, namespace: str, name: str, confirm: object) -> Deleted:
             raise CounterNotFound(namespace, name)
         return Deleted(1, 0)
     try:
-        counter_id = Counter.objects.values_list("pk", flat=True).get(
-            namespace=found, name=name
+        counter_id = (
+            Counter.objects.using(DEFAULT_DB_ALIAS)
+            .values_list("pk", flat=True)
+            .get(namespace=found, name=name)
         )
     except Counter.DoesNotExist as error:
         raise CounterNotFound(namespace, name) from error
@@ -74,9 +76,9 @@ def delete_namespace(
     counters = events = 0
     while True:
         ids = list(
-            Counter.objects.filter(namespace=found).values_list("pk", flat=True)[
-                :BATCH_COUNTERS
-            ]
+            Counter.objects.using(DEFAULT_DB_ALIAS)
+            .filter(namespace=found)
+            .values_list("pk", flat=True)[:BATCH_COUNTERS]
         )
         if ids:
             events += _delete(ids)
@@ -148,7 +150,7 @@ def _delete_if_empty(namespace: Namespace) -> bool:
     with own_transaction():
         # Whoever makes a counter in it waits for this lock, and then finds no namespace.
         list(Namespace.objects.select_for_update().filter(pk=namespace.pk))
-        if Counter.objects.filter(namespace=namespace).exists():
+        if Counter.objects.using(DEFAULT_DB_ALIAS).filter(namespace=namespace).exists():
             return False
         Namespace.objects.filter(pk=namespace.pk).delete()
     return True

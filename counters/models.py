@@ -110,11 +110,40 @@ class Namespace(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """As `check_window`, for forms."""
+        """As `check_change`, for forms."""
         try:
-            self.check_window()
+            self.check_change()
         except InvalidValue as error:
-            raise ValidationError({"accept_past": error.message}) from error
+            field = "bucket_size" if error.field == "bucket_size" else "accept_past"
+            raise ValidationError({field: error.message}) from error
+
+    def check_change(self) -> None:
+        """Raise InvalidValue where the counts or series would be wrong after the change.
+
+        To be called in the transaction that saves.
+        """
+        self.check_window()
+        self.check_bucket_size()
+
+    def check_bucket_size(self) -> None:
+        """Raise InvalidValue where the series would become finer than its sums are.
+
+        A day's sum would stand in the day's first minute, as if all had come then.
+        """
+        if self.pk is None or self.bucket_size not in BucketSize.values:
+            return  # new, or refused by the field
+        sizes = BucketSize.values
+        kept = Namespace.objects.select_for_update(no_key=True).filter(pk=self.pk)
+        with transaction.atomic():
+            for one in kept:
+                if sizes.index(self.bucket_size) < sizes.index(one.bucket_size):
+                    raise InvalidValue(
+                        "bucket_size",
+                        self.bucket_size,
+                        f"{' or '.join(sizes[sizes.index(one.bucket_size) :])}: sums that"
+                        f" were kept per {one.bucket_size} cannot be divided; make another"
+                        " namespace",
+                    )
 
     def check_window(self) -> None:
         """Raise InvalidValue where older events would be accepted again than were kept.

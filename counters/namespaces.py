@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from django.db import DEFAULT_DB_ALIAS
+
 from counters import clock
 from counters.errors import InvalidValue, NamespaceNotFound, OutsideAcceptWindow
 from counters.models import NAMESPACE_PATTERN, Namespace
@@ -27,7 +29,11 @@ def get(name: object) -> Namespace:
         raise NamespaceNotFound(name)
     asked_at = datetime.now(UTC)
     try:
-        found = Namespace.objects.annotate(read_at=clock.DatabaseClock()).get(name=name)
+        found = (
+            Namespace.objects.using(DEFAULT_DB_ALIAS)
+            .annotate(read_at=clock.DatabaseClock())
+            .get(name=name)
+        )
     except Namespace.DoesNotExist as error:
         raise NamespaceNotFound(name) from error
     clock.compare(found.read_at, asked_at=asked_at)
@@ -39,7 +45,7 @@ def get_now(name: str, *, for_update: bool = False) -> Namespace:
 
     `for_update` locks it until the caller's transaction ends.
     """
-    found = Namespace.objects.all()
+    found = Namespace.objects.using(DEFAULT_DB_ALIAS).all()
     if for_update:
         # NO KEY: whoever makes a counter in it need not wait.
         found = found.select_for_update(no_key=True)

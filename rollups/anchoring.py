@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from django.db import DatabaseError, connection
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection
 from psycopg import Error
 
 from counters import partitions
@@ -107,7 +107,7 @@ def reanchor(
 
 
 def _next_counters(after: int, most: int) -> list[int]:
-    found = Counter.objects.filter(pk__gt=after).order_by("pk")
+    found = Counter.objects.using(DEFAULT_DB_ALIAS).filter(pk__gt=after).order_by("pk")
     return list(found.values_list("pk", flat=True)[:most])
 
 

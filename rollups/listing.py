@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import F, Field, Func, Model, QuerySet, Value
 from django.db.models.lookups import GreaterThan, LessThan
 
@@ -20,6 +21,10 @@ from rollups.reading import Reading
 COLUMNS = {"name": "name", "count": "total", "last_write_at": "last_write_at"}
 ORDERINGS = [sign + name for name in COLUMNS for sign in ("", "-")]
 DEFAULT_LIMIT, MOST = 50, 500
+_BY_SHOWN: dict[str, Callable[[Reading], Any]] = {
+    "count": lambda one: (one.count, one.counter_id),
+    "last_write_at": lambda one: (one.last_write_at or one.as_of, one.counter_id),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +83,13 @@ def list_counters(
     found = found[:limit]
     if backwards:
         found.reverse()
+    readings = _readings(namespace, [counter_id for _, counter_id in found])
+    # A fold may have come between the two statements. The page is in the order of the values
+    # that it shows; the places are those of the first statement, so no counter is missed.
+    if by_shown := _BY_SHOWN.get(ordering.removeprefix("-")):
+        readings.sort(key=by_shown, reverse=ordering.startswith("-"))
     return Page(
-        _readings(namespace, [counter_id for _, counter_id in found]),
+        readings,
         next=Place(*found[-1], backwards=False)
         if found and (more or backwards)
         else None,
@@ -98,12 +108,12 @@ def _rows(
     rows: QuerySet[Any]
     if column == "name":
         rows, id_column, name = (
-            Counter.objects.filter(namespace=namespace),
+            Counter.objects.using(DEFAULT_DB_ALIAS).filter(namespace=namespace),
             "id",
             "name",
         )
     else:
-        rows = Rollup.objects.filter(
+        rows = Rollup.objects.using(DEFAULT_DB_ALIAS).filter(
             namespace_id=namespace.pk, **{f"{column}__isnull": False}
         )
         id_column, name = "counter_id", "counter__name"

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Min
 from psycopg import sql
 
@@ -85,9 +85,11 @@ def due(*, now: datetime | None = None) -> list[Partition]:
     Best-effort namespaces have no events.
     """
     now = now or clock.database_now()
-    shortest = Namespace.objects.exclude(
-        counter_type=CounterType.BEST_EFFORT
-    ).aggregate(shortest=Min("retention"))["shortest"]
+    shortest = (
+        Namespace.objects.using(DEFAULT_DB_ALIAS)
+        .exclude(counter_type=CounterType.BEST_EFFORT)
+        .aggregate(shortest=Min("retention"))["shortest"]
+    )
     if shortest is None:
         return []
     return [one for one in partitions.existing() if _age(one, now) >= shortest]
@@ -132,7 +134,7 @@ def drop_closed(*, now: datetime | None = None) -> list[str]:
     """
     now = now or clock.database_now()
     dropped = []
-    for closing in Closing.objects.filter(
+    for closing in Closing.objects.using(DEFAULT_DB_ALIAS).filter(
         dropped_at__isnull=True, closed_at__lte=now - DROPPED_AFTER
     ):
         try:

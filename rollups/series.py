@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Max, Min
 
 from counters import best_effort, names, namespaces
@@ -82,7 +82,11 @@ def get(
     length = _length(namespace, bucket)
     since, until = _span(since, until or datetime.now(UTC), length)
     name = names.check(name)
-    counter = Counter.objects.filter(namespace=namespace, name=name).first()
+    counter = (
+        Counter.objects.using(DEFAULT_DB_ALIAS)
+        .filter(namespace=namespace, name=name)
+        .first()
+    )
     if counter is None:
         raise CounterNotFound(namespace.name, name)
     rows = fetch(
@@ -143,8 +147,10 @@ def get_total(
 
 def span_of_data(counter: Counter) -> tuple[datetime, datetime] | None:
     """Return the starts of the counter's first and last bucket; None where it has none."""
-    found = models.Bucket.objects.filter(counter_id=counter.pk).aggregate(
-        first=Min("bucket_at"), last=Max("bucket_at")
+    found = (
+        models.Bucket.objects.using(DEFAULT_DB_ALIAS)
+        .filter(counter_id=counter.pk)
+        .aggregate(first=Min("bucket_at"), last=Max("bucket_at"))
     )
     return (found["first"], found["last"]) if found["first"] else None
 

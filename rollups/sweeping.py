@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models.functions import Now
 
 from counters import deleting
@@ -126,4 +126,8 @@ def _swept_just_now() -> bool:
     One from the future is a clock that was set back: no reason to wait for it.
     """
     half = timedelta(seconds=conf.sweep_period_seconds() / 2)
-    return Sweep.objects.filter(swept_at__gt=Now() - half, swept_at__lte=Now()).exists()
+    return (
+        Sweep.objects.using(DEFAULT_DB_ALIAS)
+        .filter(swept_at__gt=Now() - half, swept_at__lte=Now())
+        .exists()
+    )

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from counters import recording
 from counters.errors import InvalidValue
 from counters.models import Counter, LastWrite, Namespace
+from counters.recording import NewEvent
+from counters.statements import fetch
 from rollups import listing
 from rollups.api import cursors
 from rollups.models import Rollup
@@ -35,6 +37,31 @@ def get(api: Api, **query: object) -> Any:
 
 def names(body: Any) -> list[str]:
     return [one["name"] for one in body["results"]]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("ordering", ["count", "-count"])
+def test_list__is_in_the_order_of_the_counts_that_it_shows(
+    committed_namespace: Namespace,
+    triggers: list[list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+    ordering: str,
+) -> None:
+    """A fold comes between the statement that orders and the one that reads."""
+    recording.add_many([NewEvent("test", name, i) for i, name in enumerate("abc")])
+    fold_all()
+    recording.add(namespace="test", name="a", delta=10)
+
+    def fold_and_fetch(*args: Any, **parameters: Any) -> Any:
+        fold_all()
+        return fetch(*args, **parameters)
+
+    monkeypatch.setattr("rollups.listing.fetch", fold_and_fetch)
+
+    page = listing.list_counters("test", ordering=ordering)
+
+    counts = [one.count for one in page.readings]
+    assert counts == sorted([10, 1, 2], reverse=ordering.startswith("-"))
 
 
 def follow(api: Api, url: str) -> Any:

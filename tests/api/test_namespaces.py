@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.core.exceptions import ValidationError
 from django.utils import translation
 
 from counters import access, configuring, namespaces, recording
@@ -118,6 +119,25 @@ def test_namespace__names_the_setting_that_is_wrong(
     assert {changed["field"], made["field"]} <= about
     assert answer(maker.get("namespaces/test")) == before
     assert not Namespace.objects.filter(name="new").exists()
+
+
+def test_namespace__keeps_its_series_as_coarse_as_they_became(
+    api: Api, namespace: Namespace
+) -> None:
+    """Made finer, a day's sum would stand in its first minute."""
+    for size in ("hour", "day"):
+        answer(patch(api, {"bucket_size": size}))
+    for size in ("hour", "minute"):
+        body = problem(patch(api, {"bucket_size": size}), 400, "invalid")
+        assert body["field"] == "bucket_size"
+        assert "is not day: sums that were kept per day" in body["detail"]
+
+        namespace.refresh_from_db()
+        namespace.bucket_size = size
+        with pytest.raises(ValidationError, match="kept per day"):
+            namespace.full_clean()
+
+    assert answer(api.get("namespaces/test"))["bucket_size"] == "day"
 
 
 def test_namespace__whose_window_and_retention_grow_together_is_changed(

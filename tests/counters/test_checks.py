@@ -73,6 +73,18 @@ def test_check__asks_the_server_for_its_own_isolation_level() -> None:
             cursor.execute("RESET default_transaction_isolation")
 
 
+@pytest.mark.django_db
+def test_check__warns_of_acknowledged_adds_that_a_crash_loses() -> None:
+    """By whatever it was set; here as a role's or a database's setting does."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit = off")
+    try:
+        assert ids(check_server(databases=["default"])) == ["counters.W011"]
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("RESET synchronous_commit")
+
+
 def test_check__refuses_another_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(connections["default"]), "vendor", "sqlite")
 

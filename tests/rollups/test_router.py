@@ -1,0 +1,65 @@
+"""A host's database router may send reads to a replica. Ours decide something: they stay."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import router
+
+from counters import access, deleting, namespaces, recording
+from counters.models import Namespace
+from rollups import (
+    anchoring,
+    auditing,
+    clearing,
+    listing,
+    reading,
+    retention,
+    series,
+    sweeping,
+)
+from rollups.folding import fold
+from rollups.reading_many import CounterName, get_many
+
+
+class ReadsFromAReplica:
+    """There is none in this project, so a read that is sent there fails."""
+
+    def db_for_read(self, model: Any, **hints: Any) -> str:
+        return "replica"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_router__does_not_send_our_reads_away(
+    committed_namespace: Namespace,
+    triggers: list[list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    user = User.objects.create_user("somebody")
+    monkeypatch.setattr(router, "routers", [ReadsFromAReplica()])
+
+    recorded = recording.add(namespace="test", name="hits", delta=5)
+    assert recorded.counter_id is not None
+    sweeping.sweep()
+    sweeping.sweep()
+    fold([recorded.counter_id])
+    found = namespaces.get_now("test")
+    assert reading.get(namespace="test", name="hits").count == 5
+    assert get_many([CounterName("test", "hits")])[0].count == 5
+    for ordering in listing.ORDERINGS:
+        [one] = listing.list_counters(found, ordering=ordering).readings
+        assert one.count == 5
+    assert series.get(found, "hits").buckets[-1].delta == 5
+    assert not access.rights_in(user, found).read
+    assert not access.visible_to(user).exists()
+    assert clearing.clear(namespace="test", name="hits").count_before == 5
+    assert auditing.audit_some([recorded.counter_id])[0].is_right
+    assert anchoring.reanchor().counters == 1
+    retention.close_due(now=datetime.now(UTC) + timedelta(days=90), dry_run=True)
+    retention.drop_closed()
+    recording.add(namespace="test", name="other")
+    deleting.delete_counter(namespace="test", name="hits", confirm="hits")
+    assert deleting.delete_namespace("test", confirm="test").counters == 1
