@@ -18,7 +18,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from counters import clock, tokens
+from counters import clock, names, tokens
 from counters.errors import CountersError, counted
 from counters.models import Counter
 from rollups import auditing, clearing, failures
@@ -71,7 +71,7 @@ def clear_one(
     typed_error = ""
     token = request.POST.get("token", "")
     if request.method == "POST":
-        if request.POST.get("typed", "") == counter.name:
+        if names.normalized(request.POST.get("typed", "")) == counter.name:
             _clear(model_admin, request, counter, token)
             return redirect(back)
         typed_error = "That is not its name. Nothing was cleared."

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -264,6 +265,18 @@ def test_clear__needs_the_name_and_clears_once(admin: Client, add: Add) -> None:
     assert [one.change_message for one in LogEntry.objects.all()] == [
         "Cleared: the count was 9."
     ]
+
+
+def test_name__is_found_and_confirmed_however_it_is_typed(
+    admin: Client, add: Add
+) -> None:
+    counter_id = add("caf\u00e9")
+    typed = "cafe\u0301"
+
+    assert ">caf\u00e9</a>" in text(admin, f"{LIST}?q={quote(typed)}")
+    page = f"{LIST}{counter_id}/clear/"
+    kept = dict(admin.get(page).context["kept"])
+    assert admin.post(page, kept | {"typed": typed}).status_code == 302
 
 
 @pytest.mark.parametrize("what", ["roll-up", "clear"])

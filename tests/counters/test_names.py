@@ -120,7 +120,7 @@ def test_counter__has_one_name_in_python(
         == 7
     )
     assert clearing.clear(namespace="test", name=COMPOSED, token="once").duplicate
-    deleting.delete_counter(namespace="test", name=DECOMPOSED, confirm=COMPOSED)
+    deleting.delete_counter(namespace="test", name=COMPOSED, confirm=DECOMPOSED)
     assert not Counter.objects.exists()
 
 
