@@ -6,12 +6,15 @@ from importlib import import_module
 
 from django.apps import AppConfig
 
+from counters import conf
+
 
 class CountersConfig(AppConfig):
     name = "counters"
     verbose_name = "Counters"
 
     def ready(self) -> None:
+        conf.refuse_bad_settings()
         import_module("counters.receivers")
         import_module("counters.checks")
         # In place before anything can fork.

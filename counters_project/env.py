@@ -36,17 +36,18 @@ def integer(name: str, default: int, *, at_least: int = 0) -> int:
     return value
 
 
-def number(name: str, default: float) -> float:
-    """Return the variable as a number above zero (seconds, say)."""
+def number(name: str, default: float, *, may_be_zero: bool = False) -> float:
+    """Return the variable as a number (seconds, say) above zero, or zero where that may be."""
     raw = os.environ.get(name) or str(default)
     try:
         value = float(raw)
     except ValueError as error:
         raise ImproperlyConfigured(
-            f"{name}={raw!r} is not a number; set it to a number above 0."
+            f"{name}={raw!r} is not a number, such as {default:g}."
         ) from error
-    if not 0 < value < float("inf"):
-        raise ImproperlyConfigured(f"{name}={raw!r} must be above 0 and finite.")
+    if not 0 <= value < float("inf") or (value == 0 and not may_be_zero):
+        least = "0 or more" if may_be_zero else "above 0"
+        raise ImproperlyConfigured(f"{name}={raw!r} must be {least} and finite.")
     return value
 
 

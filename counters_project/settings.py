@@ -274,26 +274,32 @@ ROLLUPS_TRIGGER_WAITING_COUNTERS = env.integer(
     "ROLLUPS_TRIGGER_WAITING_COUNTERS", 100_000
 )
 # ROLLUPS_TRIGGER_EXIT_SECONDS: how long a process that ends publishes what still waits.
-ROLLUPS_TRIGGER_EXIT_SECONDS = env.number("ROLLUPS_TRIGGER_EXIT_SECONDS", 1)
+ROLLUPS_TRIGGER_EXIT_SECONDS = env.number(
+    "ROLLUPS_TRIGGER_EXIT_SECONDS", 1, may_be_zero=True
+)
 # ROLLUPS_QUEUE: the queue of rollup messages. RabbitMQ refuses another ROLLUPS_QUEUE_MESSAGES
 # for a queue that exists: give a new name with it, or delete the queue first.
 ROLLUPS_QUEUE = env.text("ROLLUPS_QUEUE", "rollups")
 # ROLLUPS_QUEUE_MESSAGES: the oldest beyond this are dropped; a message is 5 kB at most.
 ROLLUPS_QUEUE_MESSAGES = env.integer("ROLLUPS_QUEUE_MESSAGES", 10_000)
 # ROLLUPS_FOLD_REST_SECONDS: a counter is folded at most once in this time.
-ROLLUPS_FOLD_REST_SECONDS = env.number("ROLLUPS_FOLD_REST_SECONDS", 0.025)
+ROLLUPS_FOLD_REST_SECONDS = env.number(
+    "ROLLUPS_FOLD_REST_SECONDS", 0.025, may_be_zero=True
+)
 # ROLLUPS_FOLD_EVENTS: what one fold takes at most of counters that are far behind.
 ROLLUPS_FOLD_EVENTS = env.integer("ROLLUPS_FOLD_EVENTS", 500_000)
 # ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS: a counter with a longer lag is far behind.
 ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS = env.number(
-    "ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS", 10
+    "ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS", 10, may_be_zero=True
 )
 # ROLLUPS_TASK_SECONDS: after this a task gives what is left back to the queue.
 ROLLUPS_TASK_SECONDS = env.number("ROLLUPS_TASK_SECONDS", 2)
 # ROLLUPS_SWEEP_PERIOD_SECONDS: how often beat looks for pending counters.
 ROLLUPS_SWEEP_PERIOD_SECONDS = env.number("ROLLUPS_SWEEP_PERIOD_SECONDS", 5)
 # ROLLUPS_SWEEP_GRACE_SECONDS: a counter pending for less is left to its own trigger.
-ROLLUPS_SWEEP_GRACE_SECONDS = env.number("ROLLUPS_SWEEP_GRACE_SECONDS", 1)
+ROLLUPS_SWEEP_GRACE_SECONDS = env.number(
+    "ROLLUPS_SWEEP_GRACE_SECONDS", 1, may_be_zero=True
+)
 # ROLLUPS_SWEEP_COUNTERS: how many one sweep enqueues at most.
 ROLLUPS_SWEEP_COUNTERS = env.integer("ROLLUPS_SWEEP_COUNTERS", 50_000)
 

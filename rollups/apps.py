@@ -23,6 +23,7 @@ class RollupsConfig(AppConfig):
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
 
     def ready(self) -> None:
+        conf.refuse_bad_settings()
         import_module("rollups.receivers")
         import_module("rollups.checks")
         import_module("rollups.project_checks")

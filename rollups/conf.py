@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from counters.conf import refuse_beyond
 
 TriggerMode = Literal["background", "inline", "off"]
 
@@ -105,9 +109,46 @@ def metrics_port() -> int:
     return int(_number("ROLLUPS_METRICS_PORT", 0))
 
 
+def refuse_bad_settings() -> None:
+    """Raise ImproperlyConfigured where a setting makes no sense; at every process's start."""
+    mode = getattr(settings, "ROLLUPS_TRIGGER", "background")
+    if mode not in ("background", "inline", "off"):
+        raise ImproperlyConfigured(
+            f"ROLLUPS_TRIGGER={mode!r} is unknown. Use 'background' (a thread publishes),"
+            " 'inline' (the writer itself), or 'off'."
+        )
+    queue = getattr(settings, "ROLLUPS_QUEUE", "rollups")
+    # Celery's -Q and -X take names with commas between them.
+    if not isinstance(queue, str) or not queue or "," in queue:
+        raise ImproperlyConfigured(
+            f"ROLLUPS_QUEUE={queue!r} is not the name of a queue: text without a comma."
+        )
+    for setting in RANGES:
+        refuse_beyond(*setting)
+
+
 def _number(name: str, default: float) -> float:
     return float(getattr(settings, name, default))
 
 
 def _text(name: str, default: str) -> str:
     return str(getattr(settings, name, default))
+
+
+# Setting, how it is read, the least and the most that make sense.
+RANGES: tuple[tuple[str, Callable[[], float], float, float], ...] = (
+    ("ROLLUPS_TRIGGER_GATHER_SECONDS", trigger_gather_seconds, 0.001, 1),
+    ("ROLLUPS_TRIGGER_TIMEOUT_SECONDS", trigger_timeout_seconds, 0.005, 5),
+    ("ROLLUPS_TRIGGER_PAUSE_SECONDS", trigger_pause_seconds, 0.1, 60),
+    ("ROLLUPS_TRIGGER_EXIT_SECONDS", trigger_exit_seconds, 0, 30),
+    ("ROLLUPS_TRIGGER_WAITING_COUNTERS", trigger_waiting_counters, 500, 10_000_000),
+    ("ROLLUPS_QUEUE_MESSAGES", queue_messages, 100, 10_000_000),
+    ("ROLLUPS_FOLD_REST_SECONDS", fold_rest_seconds, 0, 10),
+    ("ROLLUPS_FOLD_EVENTS", fold_events, 1, 100_000_000),
+    ("ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS", fold_in_parts_after_seconds, 0, 3600),
+    ("ROLLUPS_TASK_SECONDS", task_seconds, 0.1, 60),
+    ("ROLLUPS_SWEEP_PERIOD_SECONDS", sweep_period_seconds, 0.1, 3600),
+    ("ROLLUPS_SWEEP_GRACE_SECONDS", sweep_grace_seconds, 0, 3600),
+    ("ROLLUPS_SWEEP_COUNTERS", sweep_counters, 1, 10_000_000),
+    ("ROLLUPS_METRICS_PORT", metrics_port, 0, 65_535),
+)
