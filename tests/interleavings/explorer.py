@@ -37,6 +37,10 @@ _NOT_A_STEP = (
     "SET ",
     "SAVEPOINT ",
     "RELEASE ",
+    "SHOW ",
+    "SELECT clock_timestamp()",
+    "SELECT current_setting",
+    "SELECT pg_relation_size",
     "SELECT set_config",
 )
 _NAMESPACE_ONLY = 'FROM "counters_namespace"'
@@ -100,10 +104,15 @@ class Explorer:
     """Runs orders on threads and connections that it keeps from one to the next."""
 
     def __init__(
-        self, *, keeps_plans: bool = False, replaced: Mapping[str, str] | None = None
+        self,
+        *,
+        keeps_plans: bool = False,
+        isolation: str = "read committed",
+        replaced: Mapping[str, str] | None = None,
     ) -> None:
         """`replaced` changes the text of statements, to see what the explorer finds then."""
         self.keeps_plans = keeps_plans
+        self.isolation = isolation
         self._threads: list[ThreadPoolExecutor] = []
         self._changed = threading.Condition()
         self._replaced = dict(replaced or {})
@@ -290,6 +299,7 @@ def _gate(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
     driver.prepare_threshold = 1 if explorer.keeps_plans else None
     driver.execute("SET plan_cache_mode = force_generic_plan")
     driver.execute("SET synchronous_commit = off")
+    driver.execute(f"SET default_transaction_isolation = '{explorer.isolation}'")
     if _wait_and_execute in connection.execute_wrappers:
         return  # connected again
     connection.execute_wrappers.append(_wait_and_execute)

@@ -61,6 +61,7 @@ def explore_scenario(
     """Run the orders of the operations that `scenario` names, until one is bad.
 
     With `kept` before them, each has run before on its connection, which keeps its plans.
+    With `repeatable` REPEATABLE READ is the default of each connection.
     `replaced` takes a guarantee out: texts of statements, and what stands there instead.
     """
     done = Explored()
@@ -127,9 +128,13 @@ class _Run:
 @contextmanager
 def _runner(scenario: str, replaced: Mapping[str, str] | None) -> Iterator[_Run]:
     names = scenario.split()
-    keeps_plans = names[0] == "kept"
-    explorer = Explorer(keeps_plans=keeps_plans, replaced=replaced)
-    run = _Run(explorer, names[keeps_plans:])
+    mode = names.pop(0) if names[0] in {"kept", "repeatable"} else ""
+    explorer = Explorer(
+        keeps_plans=mode == "kept",
+        isolation="repeatable read" if mode == "repeatable" else "read committed",
+        replaced=replaced,
+    )
+    run = _Run(explorer, names)
     try:
         with operations.suited_settings(run.needs):
             yield run

@@ -43,6 +43,9 @@ SHORT: dict[str, int | None] = {
     "move add_new_day": 1,
     "move fold": 1,
     "kept move fold": 1,
+    "repeatable move fold": 1,
+    "repeatable close import_old": 1,
+    "repeatable add_shared batch": None,
     "add_shared batch": None,
     "add_shared_text batch_text add_shared_text": None,
     "reindex add_shared add_shared": 1,
@@ -51,7 +54,7 @@ SHORT: dict[str, int | None] = {
     "repair fold": 1,
     "reanchor add_in_block": 1,
     "read add fold": 1,
-    "verify add_in_block": None,
+    "verify add_in_block": 1,
     "add_first add_first_in_block": 1,
 }
 # Of two that only look, or that only one statement of which could be held, nothing is learned.
@@ -88,6 +91,16 @@ TRIPLES = [
     "kept fold_part clear add_in_block",
     "kept reindex add_shared add_shared",
     "kept close import_old fold",
+    "repeatable fold fold add_in_block",
+    "repeatable fold move add_new_day_in_block",
+    "repeatable fold make add_new_day hold",
+    "repeatable sweep clear add",
+    "repeatable close import_old fold",
+    "repeatable add_shared batch add_shared",
+    "repeatable add_shared_text batch_text fold",
+    "repeatable delete add fold",
+    "repeatable reanchor add_in_block fold",
+    "repeatable repair add_first_in_block fold",
 ]
 PREEMPTIONS = int(os.environ.get("PREEMPTIONS", "2"))
 FULL: dict[str, int | None] = {
@@ -159,6 +172,11 @@ TAKEN_OUT: dict[str, tuple[str, int, dict[str, str]]] = {
             ),
             **NOTHING_OPEN,
         },
+    ),
+    "a part's watermark leaves out what is open": (
+        "add_in_block fold_part fold_part add",
+        1,
+        {"SELECT string_agg(xid::text, ',' ORDER BY xid)": "SELECT NULL::text"},
     ),
     "folds lock their rollups": (
         "fold fold add",
