@@ -211,9 +211,6 @@ def _close(partition: Partition, now: datetime, *, dry_run: bool) -> Outcome:
             )
         # Not in the statement itself, whose one pass may be shared by parallel workers.
         cursor.execute("SELECT rollups_check_anchor()")
-        # A namespace may have been given a longer retention during the wait.
-        if reason := _kept_by_a_namespace(partition, now, []):
-            return Outcome(partition, reason)
         cursor.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'")
         _run(cursor, load("rollups", "inspect_partition"), names)
         held = _Held(*cursor.fetchone())
