@@ -16,6 +16,8 @@ from counters.errors import InvalidValue, stamp
 from rollups.exporting import Column
 
 FORMATS = ("csv", "ndjson", "parquet")
+# A spreadsheet takes text that begins so for a formula, and carries it out.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\N{FULLWIDTH EQUALS SIGN}")
 # As many digits as Parquet's readers agree on; a total of more is refused, not rounded.
 _DIGITS = 38
 
@@ -28,10 +30,19 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
-def open_writer(chosen: str, stream: IO[bytes], columns: Sequence[Column]) -> Writer:
-    """Return a writer of one of FORMATS; raise InvalidValue where it cannot be written."""
+def open_writer(
+    chosen: str,
+    stream: IO[bytes],
+    columns: Sequence[Column],
+    *,
+    for_spreadsheets: bool = False,
+) -> Writer:
+    """Return a writer of one of FORMATS; raise InvalidValue where it cannot be written.
+
+    `for_spreadsheets` is for CSV: no text is taken for a formula, and none is garbled.
+    """
     if chosen == "csv":
-        return _Csv(stream, columns)
+        return _Csv(stream, columns, for_spreadsheets=for_spreadsheets)
     if chosen == "ndjson":
         return _NdJson(stream, columns)
     if find_spec("pyarrow") is None:
@@ -46,13 +57,24 @@ def open_writer(chosen: str, stream: IO[bytes], columns: Sequence[Column]) -> Wr
 class _Csv:
     """One header, then a line a row; instants with `Z`, an empty field for nothing."""
 
-    def __init__(self, stream: IO[bytes], columns: Sequence[Column]) -> None:
-        self._text = TextIOWrapper(stream, encoding="utf-8", newline="")
+    def __init__(
+        self, stream: IO[bytes], columns: Sequence[Column], *, for_spreadsheets: bool
+    ) -> None:
+        self._for_spreadsheets = for_spreadsheets
+        # Without a byte order mark, Excel takes UTF-8 for its own code page.
+        encoding = "utf-8-sig" if for_spreadsheets else "utf-8"
+        self._text = TextIOWrapper(stream, encoding=encoding, newline="")
         self._writer = csv.writer(self._text, lineterminator="\n")
         self._writer.writerow(column.name for column in columns)
 
     def write(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        self._writer.writerows([_as_text(value) for value in row] for row in rows)
+        self._writer.writerows([self._field(value) for value in row] for row in rows)
+
+    def _field(self, value: Any) -> str:
+        is_formula = isinstance(value, str) and value.startswith(FORMULA_STARTS)
+        if self._for_spreadsheets and is_formula:
+            return f"'{value}"
+        return _as_text(value)
 
     def close(self) -> None:
         self._text.flush()

@@ -175,3 +175,40 @@ def test_export__refuses_what_makes_no_sense(
     with pytest.raises(CommandError, match="pip install pyarrow"):
         call_command("export", "totals", "--output", str(tmp_path / "x.parquet"))
     assert NamespaceNotFound.code == "namespace-not-found"
+
+
+FORMULAS = ["=1+1", "@SUM(A1)", "+1", "-1+1"]
+
+
+def test_export__for_spreadsheets_holds_no_formula(
+    committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [*FORMULAS, "a=1", "ü"]:
+        recording.add(namespace="test", name=name, delta=-1)
+    fold(set(LastWrite.objects.values_list("counter_id", flat=True)))
+
+    plain = exported(monkeypatch, "totals")
+    safe = exported(monkeypatch, "totals", "--for-spreadsheets")
+
+    assert {row["name"] for row in csv.DictReader(StringIO(plain))} == {
+        *FORMULAS,
+        "a=1",
+        "ü",
+    }
+    assert safe.startswith("\ufeffnamespace,")
+    rows = list(csv.DictReader(StringIO(safe.removeprefix("\ufeff"))))
+    assert {row["name"] for row in rows} == {
+        *(f"'{name}" for name in FORMULAS),
+        "a=1",
+        "ü",
+    }
+    # Numbers stay numbers.
+    assert {row["count"] for row in rows} == {"-1"}
+
+
+@pytest.mark.parametrize("chosen", ["ndjson", "parquet"])
+def test_export__for_spreadsheets_is_for_csv(
+    committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch, chosen: str
+) -> None:
+    with pytest.raises(CommandError, match=f"for CSV, not for {chosen}"):
+        exported(monkeypatch, "totals", "--for-spreadsheets", "--format", chosen)

@@ -35,10 +35,15 @@ examples:
   manage.py export series --namespace demo --from 2026-01-01T00:00Z --to 2026-02-01T00:00Z
   manage.py export events --format ndjson | gzip > events.ndjson.gz
   manage.py export totals --output totals.parquet              by the file's ending
+  manage.py export totals --output totals.csv --for-spreadsheets
 
 Instants are UTC. In CSV and Parquet numbers have all their digits; in NDJSON those beyond
 2^53 are text, as in the API. A token is exported as it is stored: a UUID. Parquet needs the
 package pyarrow.
+
+A name such as =1+1 is exported as it is, and a spreadsheet would carry it out. With
+--for-spreadsheets the CSV has a ' in front of such text, and a byte order mark. Do not import
+that file: its names are others.
 
 exit codes: 0 exported; 1 refused, with the reason; 2 wrong usage; 130 Ctrl-C, no file left;
 141 the reader of the pipe has gone
@@ -64,6 +69,11 @@ exit codes: 0 exported; 1 refused, with the reason; 2 wrong usage; 130 Ctrl-C, n
         )
         parser.add_argument("--format", choices=FORMATS, help="default: csv")
         parser.add_argument(
+            "--for-spreadsheets",
+            action="store_true",
+            help="CSV that Excel and others open safely: no text is taken for a formula",
+        )
+        parser.add_argument(
             "--output",
             default="-",
             metavar="FILE",
@@ -75,6 +85,9 @@ exit codes: 0 exported; 1 refused, with the reason; 2 wrong usage; 130 Ctrl-C, n
         if what == "totals" and (options["since"] or options["until"]):
             raise CommandError("Totals are of now: --from and --to are for the others.")
         chosen = _format(options["format"], output)
+        for_spreadsheets = options["for_spreadsheets"]
+        if for_spreadsheets and chosen != "csv":
+            raise CommandError(f"--for-spreadsheets is for CSV, not for {chosen}.")
         if chosen == "parquet" and output == "-" and sys.stdout.isatty():
             raise CommandError("Parquet is no text: give --output FILE.")
         batches = exporting.rows(
@@ -86,7 +99,12 @@ exit codes: 0 exported; 1 refused, with the reason; 2 wrong usage; 130 Ctrl-C, n
         # Rows that appear on the terminal need no bar, which would be drawn over them.
         is_seen = output == "-" and sys.stdout.isatty()
         with _destination(output) as stream, _bar(what, hidden=is_seen) as show:
-            writer = open_writer(chosen, stream, exporting.COLUMNS[what])
+            writer = open_writer(
+                chosen,
+                stream,
+                exporting.COLUMNS[what],
+                for_spreadsheets=for_spreadsheets,
+            )
             for batch in batches:
                 writer.write(batch)
                 show(len(batch))
