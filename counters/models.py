@@ -316,3 +316,27 @@ class Claim(models.Model):
 
     def __str__(self) -> str:
         return f"token {self.token} on counter {self.counter_id}"
+
+
+class ImportProgress(models.Model):
+    """How far an import of a file has come; there while it is not complete.
+
+    It is committed together with the events of the rows before that place.
+    """
+
+    namespace = models.ForeignKey(Namespace, on_delete=models.CASCADE, db_index=False)
+    # Of the file's contents and of the options that decide what a row becomes.
+    digest = models.CharField(max_length=64)
+    place = models.JSONField()
+    kept_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            # Also the index by which an import finds its progress.
+            models.UniqueConstraint(
+                name="counters_importprogress_once", fields=["namespace", "digest"]
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.digest[:12]} up to line {self.place.get('line')}"

@@ -23,20 +23,19 @@ class Table:
     read: Callable[[], rows.Rows]
     # None for NDJSON, which has no header.
     header_text: str | None
-    separator: str
+    dialect: rows.Dialect
 
 
 def table(plan: Plan, source: Input, lines: Lines, wanted: Sequence[str]) -> Table:
     """Read the header, if the format has one; raise CannotImport where it will not do."""
+    separator = plan.separator or ("\t" if Path(source.name).suffix == ".tsv" else ",")
+    dialect = rows.Dialect(separator, plan.quotes, plan.multiline)
     name = _named_format(plan, source) or _guessed_format(source)
     if name == "ndjson":
-        return Table(lambda: rows.read_ndjson(lines, wanted), None, "")
-    separator = plan.separator or ("\t" if Path(source.name).suffix == ".tsv" else ",")
-    header = rows.read_header(lines, separator, wanted)
+        return Table(lambda: rows.read_ndjson(lines, wanted), None, dialect)
+    header = rows.read_header(lines, dialect, wanted)
     text = lines.text
-    return Table(
-        lambda: rows.read_csv(lines, header, wanted, separator), text, separator
-    )
+    return Table(lambda: rows.read_csv(lines, header, wanted, dialect), text, dialect)
 
 
 def _named_format(plan: Plan, source: Input) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 
 from counters.errors import shown
@@ -17,6 +18,8 @@ from counters.importing.errors import BadRow
 from counters.importing.plan import Plan
 from counters.importing.rows import Row
 
+# access.log.1, as logrotate and others name it.
+ROTATED = re.compile(r"\.[0-9]+$")
 # Takes a row, returns the text of its token.
 Identify = Callable[[Row], str]
 
@@ -30,7 +33,7 @@ def identifier(plan: Plan, source: str) -> Identify:
         # Sorted: the order in which the options name the columns means nothing.
         names = sorted(plan.key)
         return lambda row: _digest(
-            json.dumps([[name, str(row.values[name])] for name in names])
+            json.dumps([[name, _key_part(row, name)] for name in names])
         )
     return lambda row: _digest(place_of(row.line, row.place, source), row.content)
 
@@ -38,6 +41,36 @@ def identifier(plan: Plan, source: str) -> Identify:
 def place_of(line: int, place: str | None, source: str) -> str:
     """Return where a row was when it was first imported: file name and line."""
     return place or f"{source}:{line}"
+
+
+def as_written(source: str, encoding: str) -> str:
+    """Return a source's name as a rejects file of that encoding can hold it.
+
+    A file's name may have characters that the encoding lacks, or bytes that are no text.
+    """
+    text = source.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def doubt(plan: Plan, source: str) -> str | None:
+    """Return why rows may be taken for others, or counted again; None where it is unlikely."""
+    if plan.token is not None or plan.key or plan.source is not None:
+        return None
+    known_by = (
+        f"A row is known by its content, its line number and the name {source!r}."
+    )
+    if plan.from_stdin:
+        return (
+            f"{known_by} An equal row on the same line of another pipe is taken for it. Give"
+            " --key, --token, or --source with a name for this input."
+        )
+    if ROTATED.search(source):
+        return (
+            f"{known_by} It looks like a log that was rotated: under its earlier name its rows"
+            " were others, and count again. Give --key, --token, or --source with the name"
+            " under which it was imported first."
+        )
+    return None
 
 
 def again(token: str, times: int) -> str:
@@ -54,7 +87,16 @@ def _given(row: Row, column: str) -> str:
     raise BadRow(f"column {column!r} holds no token but {shown(value)}")
 
 
+def _key_part(row: Row, name: str) -> str:
+    value = row.values[name]
+    if value is None or value == "":
+        raise BadRow(
+            f"key column {name!r} is empty, so nothing tells the row from others"
+        )
+    return str(value)
+
+
 def _digest(*parts: str) -> str:
-    # No part holds a NUL: rows with one are rejected. A file's name may be no UTF-8.
+    # No part holds a NUL: rows with one are rejected.
     text = "\0".join(parts)
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from counters.importing.errors import CannotImport
-from counters.importing.plan import Plan
+from counters.importing.plan import STDIN, Plan
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZIP_MAGIC = b"PK\x03\x04"
@@ -26,13 +26,16 @@ WRAPPINGS = {".gz", ".zip", ".rejects"}
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An open input: its plain bytes, and the file beneath them."""
+    """An open input: its plain bytes, and the file beneath them.
+
+    A pipe is opened once and read once, whether it is standard input or has a name.
+    """
 
     stream: io.BufferedReader
     raw: io.BufferedReader
-    # The file's name without directories and wrappings; 'stdin' for standard input.
+    # The file's name without directories and wrappings; 'stdin' for a pipe.
     name: str
-    # Size of the file as it lies on the disk; None for standard input.
+    # Size of the file as it lies on the disk; None for a pipe.
     size: int | None
 
     def bytes_read(self) -> int:
@@ -76,21 +79,22 @@ def bare_name(file: str) -> str:
 
 
 def _raw(plan: Plan, stack: ExitStack) -> tuple[io.BufferedReader, int | None]:
-    if plan.from_stdin:
+    if plan.file == STDIN:
         # Django closes nothing here, and neither do we: standard input is not ours.
         return io.BufferedReader(_Unclosed(sys.stdin.buffer)), None
     try:
         raw = Path(plan.file).open("rb")  # noqa: SIM115 - the stack closes it
     except OSError as error:
         raise CannotImport(f"{plan.file} cannot be read: {error.strerror}.") from error
-    return stack.enter_context(raw), os.fstat(raw.fileno()).st_size
+    size = None if plan.from_stdin else os.fstat(raw.fileno()).st_size
+    return stack.enter_context(raw), size
 
 
 def _only_member(
     raw: io.BufferedReader, stack: ExitStack, plan: Plan
 ) -> zipfile.ZipExtFile:
     if plan.from_stdin:
-        raise CannotImport("A .zip cannot be read from standard input; give its name.")
+        raise CannotImport("A .zip cannot be read from a pipe; give the file's name.")
     try:
         archive = stack.enter_context(zipfile.ZipFile(raw))
         members = [member for member in archive.infolist() if not member.is_dir()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import json
+import stat
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +36,10 @@ class Plan:
     format: str = "auto"
     delimiter: str | None = None
     encoding: str = "utf-8"
+    # False where a quote is a character like any other.
+    quotes: bool = True
+    # True where a quoted value may hold line breaks.
+    multiline: bool = False
     batch_rows: int = 5_000
     rejects: Path | None = None
     max_rejects: int | None = None
@@ -47,6 +52,11 @@ class Plan:
         if self.key and self.token is not None:
             raise CannotImport(
                 "--key and --token exclude each other; give one of them."
+            )
+        if self.multiline and not self.quotes:
+            raise CannotImport(
+                "--multiline and --no-quotes exclude each other: a line break is part of a"
+                " value only in quotes."
             )
         if self.batch_rows < 1:
             raise CannotImport("--batch-rows must be 1 or more.")
@@ -62,7 +72,14 @@ class Plan:
 
     @property
     def from_stdin(self) -> bool:
-        return self.file == STDIN
+        """True for standard input and for a pipe that has a name: it is read only once."""
+        try:
+            return self.file == STDIN or not stat.S_ISREG(
+                Path(self.file).stat().st_mode
+            )
+        except (OSError, ValueError):
+            # Opening it says what is wrong.
+            return False
 
     @property
     def separator(self) -> str | None:
@@ -75,15 +92,13 @@ class Plan:
         return self.rejects or Path(f"{name}.rejects")
 
     @property
-    def progress_file(self) -> Path | None:
-        """Where the progress is kept; None where it is not: nothing could be resumed."""
-        if self.from_stdin or self.dry_run or not self.resume:
-            return None
-        return Path(f"{self.file}.progress")
+    def keeps_progress(self) -> bool:
+        """True where an interrupted import of the file can go on."""
+        return not self.from_stdin and not self.dry_run and self.resume
 
-    def digest(self, target: str) -> str:
-        """Return a fingerprint of what decides what a row becomes, and where it goes."""
-        options = asdict(self) | {"target": target}
+    def digest(self, contents: str) -> str:
+        """Return a fingerprint of the file's contents and of what decides what a row becomes."""
+        options = asdict(self) | {"contents": contents}
         for harmless in ("file", "batch_rows", "max_rejects", "resume"):
             del options[harmless]
         text = json.dumps(options, sort_keys=True, default=str)

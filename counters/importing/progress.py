@@ -1,10 +1,14 @@
-"""The progress file: how far an import has come, so that it can go on after Ctrl-C."""
+"""How far an import has come, so that it can go on after Ctrl-C or a crash.
+
+The place is committed together with the rows before it. Kept in a file, it could be behind;
+a row that is read again is a duplicate only as long as its event is kept.
+"""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+
+from counters.models import ImportProgress, Namespace
 
 
 @dataclass(slots=True)
@@ -15,6 +19,8 @@ class Totals:
     events: int = 0
     added: int = 0
     duplicates: int = 0
+    # Duplicates behind a row that was new.
+    late_duplicates: int = 0
     # Rows, not events: a row of which one event is refused counts once.
     rejected: int = 0
     # Events that housekeeping may drop at once, with the memory of their tokens.
@@ -26,25 +32,27 @@ class Totals:
 class Progress:
     """The place behind the last row whose events are committed, and the totals there."""
 
-    input: str
-    options: str
     offset: int = 0
     line: int = 0
     rejects_size: int | None = None
     totals: Totals = field(default_factory=Totals)
 
 
-def read(path: Path) -> Progress | None:
-    """Return what the file says; None where there is none, or no such file of ours."""
-    try:
-        found = json.loads(path.read_text())
-        return Progress(**{**found, "totals": Totals(**found["totals"])})
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
+def read(namespace: Namespace, digest: str) -> Progress | None:
+    """Return how far an import of these contents with these options has come, if it began."""
+    found = ImportProgress.objects.filter(namespace=namespace, digest=digest).first()
+    if found is None:
         return None
+    return Progress(**{**found.place, "totals": Totals(**found.place["totals"])})
 
 
-def write(path: Path, progress: Progress) -> None:
-    """Replace the file at once: a crash leaves the old one or the new one."""
-    new = path.with_name(path.name + ".new")
-    new.write_text(json.dumps(asdict(progress)) + "\n")
-    new.replace(path)
+def keep(namespace: Namespace, digest: str, progress: Progress) -> None:
+    """Keep the progress, in the transaction that commits its rows."""
+    ImportProgress.objects.update_or_create(
+        namespace=namespace, digest=digest, defaults={"place": asdict(progress)}
+    )
+
+
+def forget(namespace: Namespace, digest: str) -> None:
+    """Forget the progress of an import that has come to its end."""
+    ImportProgress.objects.filter(namespace=namespace, digest=digest).delete()

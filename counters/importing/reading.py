@@ -20,12 +20,14 @@ class Reader:
     """An input as batches of events."""
 
     def __init__(self, plan: Plan, source: Input, namespace: Namespace) -> None:
-        self._source = plan.source or source.name
-        self._mapping = Mapping(plan, namespace, self._source)
+        self.lines = Lines(source.stream, plan.encoding)
+        self.source = identity.as_written(
+            plan.source or source.name, self.lines.encoding
+        )
+        self._mapping = Mapping(plan, namespace, self.source)
         self._batch_rows = plan.batch_rows
         # A read from a pipe may wait for ever, and nobody could stop a thread in it.
         self._reads_ahead = not plan.from_stdin
-        self.lines = Lines(source.stream, plan.encoding)
         self.table = formats.table(plan, source, self.lines, self._mapping.columns)
 
     def batches(self) -> Generator[Batch, None, None]:
@@ -46,7 +48,7 @@ class Reader:
         batch = Batch()
         for row in rows:
             batch.rows += 1
-            place = identity.place_of(row.line, row.place, self._source)
+            place = identity.place_of(row.line, row.place, self.source)
             origin = Origin(row.line, place, self.lines.text)
             if isinstance(row, Unreadable):
                 batch.bad.append((origin, row.reason))

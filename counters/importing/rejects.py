@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 from typing import IO
 
-from counters.importing.rows import PLACE, REASON
+from counters.importing.rows import PLACE, REASON, Dialect
 
 JSON_MARKS = re.compile(
     rf'\{{"{PLACE}": "(?:[^"\\]|\\.)*", "{REASON}": "(?:[^"\\]|\\.)*"(?:, )?'
@@ -25,15 +25,15 @@ class Rejects:
     """Writes the file; it is made with the first rejected row."""
 
     def __init__(
-        self, path: Path, *, encoding: str, header_text: str | None, separator: str
+        self, path: Path, *, encoding: str, header_text: str | None, dialect: Dialect
     ) -> None:
         self.path = path
         self._encoding = encoding
         self._header_text = header_text
-        self._separator = separator
-        self._csv_marks = re.compile(
-            rf'(?:(?:"(?:[^"]|"")*"|[^"{re.escape(separator)}]*){re.escape(separator)}){{2}}'
-        )
+        self._dialect = dialect
+        end = re.escape(dialect.separator)
+        field = rf'"(?:[^"]|"")*"|[^"{end}]*' if dialect.quotes else rf"[^{end}]*"
+        self._csv_marks = re.compile(rf"(?:(?:{field}){end}){{2}}")
         self._file: IO[bytes] | None = None
         self._is_marked = header_text is not None and header_text.startswith(
             self._mark(PLACE, REASON)
@@ -55,9 +55,9 @@ class Rejects:
         """Append a row; the text is the row as it was read."""
         text = self._bare(text)
         if self._header_text is not None:
-            self._put(self._mark(place, reason) + text)
+            self._put(self._mark(place, reason), text)
         else:
-            self._put(_marked_json(place, reason, text))
+            self._put(*_marked_json(place, reason, text))
 
     def size(self) -> int | None:
         """Return the size of what is safely written; None where there is no file."""
@@ -70,18 +70,23 @@ class Rejects:
         if self._file is not None:
             self._file.close()
 
-    def _put(self, text: str) -> None:
+    def _put(self, marks: str, text: str) -> None:
         if self._file is None:
             self._file = self.path.open("wb")
             if self._header_text is not None:
-                self._put(self._mark(PLACE, REASON) + self._bare(self._header_text))
+                self._put(self._mark(PLACE, REASON), self._bare(self._header_text))
+        # A reason may quote what the encoding lacks.
+        self._file.write(marks.encode(self._encoding, "backslashreplace"))
         line = text if text.endswith("\n") else text + "\n"
         self._file.write(line.encode(self._encoding, "surrogateescape"))
 
     def _mark(self, *fields: str) -> str:
+        separator = self._dialect.separator
+        if not self._dialect.quotes:
+            return "".join(one.replace(separator, "_") + separator for one in fields)
         marks = io.StringIO()
-        csv.writer(marks, delimiter=self._separator, lineterminator="").writerow(fields)
-        return marks.getvalue() + self._separator
+        csv.writer(marks, delimiter=separator, lineterminator="").writerow(fields)
+        return marks.getvalue() + separator
 
     def _bare(self, text: str) -> str:
         """Return a row without the marks of an earlier rejects file."""
@@ -92,10 +97,10 @@ class Rejects:
         return self._csv_marks.sub("", text, count=1) if self._is_marked else text
 
 
-def _marked_json(place: str, reason: str, text: str) -> str:
+def _marked_json(place: str, reason: str, text: str) -> tuple[str, str]:
     marks = json.dumps({PLACE: place, REASON: reason})[:-1]
     rest = text.strip()
     if not rest.startswith("{"):
-        return f'{marks}, "_text": {json.dumps(rest)}}}'
+        return marks, f', "_text": {json.dumps(rest)}}}'
     rest = rest[1:].lstrip()
-    return marks + (rest if rest.startswith("}") else f", {rest}")
+    return marks, rest if rest.startswith("}") else f", {rest}"

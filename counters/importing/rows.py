@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from counters.importing.errors import CannotImport
@@ -40,19 +41,42 @@ class Unreadable(NamedTuple):
 Rows = Iterator[Row | Unreadable]
 
 
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a CSV file is written."""
+
+    separator: str
+    quotes: bool
+    multiline: bool
+
+    def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        """Parse lines. Strict: a quote that is not closed is an error."""
+        return csv.reader(
+            lines,
+            delimiter=self.separator,
+            quoting=csv.QUOTE_MINIMAL if self.quotes else csv.QUOTE_NONE,
+            strict=True,
+        )
+
+    def next_row(self, lines: Iterator[str]) -> list[str]:
+        """Parse the next row: one line, unless quoted values may hold line breaks.
+
+        Raises StopIteration at the end.
+        """
+        return next(self.reader(lines if self.multiline else [next(lines)]))
+
+
 def read_csv(
-    lines: Lines, header: Sequence[str], wanted: Sequence[str], separator: str
+    lines: Lines, header: Sequence[str], wanted: Sequence[str], dialect: Dialect
 ) -> Rows:
     """Yield the rows behind the header; blank lines are none."""
     places = [(name, header.index(name)) for name in wanted]
     marked = list(header[:2]) == [PLACE, REASON]
     first = 2 if marked else 0
-    # Strict: a quote that is not closed is an error, not a field of thousands of lines.
-    reader = csv.reader(lines, delimiter=separator, strict=True)
     while True:
         lines.begin()
         try:
-            fields = next(reader)
+            fields = dialect.next_row(lines)
         except StopIteration:
             return
         except csv.Error as error:
@@ -116,11 +140,13 @@ def read_ndjson(lines: Lines, wanted: Sequence[str]) -> Rows:
         )
 
 
-def read_header(lines: Lines, separator: str, wanted: Sequence[str]) -> list[str]:
+def read_header(lines: Lines, dialect: Dialect, wanted: Sequence[str]) -> list[str]:
     """Return a CSV file's column names; raise CannotImport where one is wanting."""
     lines.begin()
     try:
-        header = next(csv.reader(lines, delimiter=separator, strict=True), [])
+        header = dialect.next_row(lines)
+    except StopIteration:
+        header = []
     except csv.Error as error:
         raise CannotImport(f"The header cannot be read: {error}.") from error
     if lines.problem:
@@ -148,6 +174,11 @@ def _missing_column(name: str, header: list[str]) -> str:
 def _explain(error: csv.Error, lines: Lines) -> str:
     if lines.number > lines.first_number:
         return f"{error}; is a quote left open? (it goes up to line {lines.number})"
+    if str(error) == "unexpected end of data":
+        return (
+            "a quote is left open. If quotes mean nothing in this file, give --no-quotes; if"
+            " values hold line breaks, give --multiline"
+        )
     return str(error)
 
 

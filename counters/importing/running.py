@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
+from django.db import transaction
+
 from counters import clock, namespaces
 from counters.errors import CountersError
 from counters.importing import progress, writing
@@ -27,8 +29,6 @@ class Watcher:
 
     # The import goes on behind this line of the file.
     resumed: Callable[[int], None] = lambda line: None
-    # The progress file is of another file, or of other options.
-    started_anew: Callable[[], None] = lambda: None
     rejected: Callable[[int, str], None] = lambda line, reason: None
     # After each batch.
     advanced: Callable[[Totals], None] = lambda totals: None
@@ -65,11 +65,20 @@ class Import:
             plan.rejects_file,
             encoding=self._reader.lines.encoding,
             header_text=self._reader.table.header_text,
-            separator=self._reader.table.separator,
+            dialect=self._reader.table.dialect,
         )
         self._coverage = Coverage()
-        self._progress = self._begin_or_resume(source)
+        # None where no progress is kept: nothing could be resumed.
+        self._digest = (
+            plan.digest(source.fingerprint()) if plan.keeps_progress else None
+        )
+        self._progress = self._begin_or_resume()
         self._totals = self._progress.totals
+
+    @property
+    def source(self) -> str:
+        """The name by which the file's rows are known."""
+        return self._reader.source
 
     @property
     def committed(self) -> Progress:
@@ -89,27 +98,15 @@ class Import:
             complete = False
         finally:
             self._rejects.close()
-        if complete and self._plan.progress_file is not None:
-            self._plan.progress_file.unlink(missing_ok=True)
+        if complete and self._digest is not None:
+            progress.forget(self._namespace, self._digest)
         return Outcome(self._totals, complete, self._coverage.made)
 
-    def _begin_or_resume(self, source: Input) -> Progress:
-        file = self._plan.progress_file
-        if file is None:
+    def _begin_or_resume(self) -> Progress:
+        found = self._digest and progress.read(self._namespace, self._digest)
+        if not found:
             self._rejects.go_on(None)
-            return Progress("", "")
-        # A namespace of the same name in another database has none of these rows.
-        target = f"{self._namespace.pk} {self._namespace.created_at.isoformat()}"
-        begun = Progress(source.fingerprint(), self._plan.digest(target))
-        found = progress.read(file)
-        if found is None or (found.input, found.options) != (
-            begun.input,
-            begun.options,
-        ):
-            if found is not None:
-                self._watcher.started_anew()
-            self._rejects.go_on(None)
-            return begun
+            return Progress()
         self._reader.lines.seek(found.offset, found.line)
         self._rejects.go_on(found.rejects_size)
         self._watcher.resumed(found.line)
@@ -119,29 +116,35 @@ class Import:
         self._totals.rejected += 1
         self._rejects.write(place=origin.place, reason=reason, text=origin.text)
         self._watcher.rejected(origin.line, reason)
+
+    def _stop_at_max_rejects(self) -> None:
         most = self._plan.max_rejects
         if most is not None and self._totals.rejected > most:
             raise TooManyRejects
 
     def _commit(self, batch: Batch, started: float) -> None:
-        """Commit the batch, and note that the import stands behind its last row."""
+        """Commit the batch, and that the import stands behind its last row."""
         totals = self._totals
         totals.rows += batch.rows
         for origin, reason in batch.bad:
             self._reject(origin, reason)
+            self._stop_at_max_rejects()
         if not self._plan.dry_run:
-            self._write(batch)
-        self._count_old(batch)
-        totals.events += len(batch.events)
-        totals.seconds = time.monotonic() - started
-        self._progress.offset, self._progress.line = batch.offset, batch.line
-        self._progress.rejects_size = self._rejects.size()
-        if self._plan.progress_file is not None:
-            progress.write(self._plan.progress_file, self._progress)
+            self._coverage.ensure(batch.events)
+        with transaction.atomic(durable=True):
+            if not self._plan.dry_run:
+                self._write(batch)
+            self._count_old(batch)
+            totals.events += len(batch.events)
+            totals.seconds = time.monotonic() - started
+            reached = Progress(batch.offset, batch.line, self._rejects.size(), totals)
+            if self._digest is not None:
+                progress.keep(self._namespace, self._digest, reached)
+        self._progress = reached
         self._watcher.advanced(totals)
+        self._stop_at_max_rejects()
 
     def _write(self, batch: Batch) -> None:
-        self._coverage.ensure(batch.events)
         # A row of which several events are refused is rejected once.
         refused: dict[int, tuple[Origin, str]] = {}
 
@@ -150,8 +153,12 @@ class Import:
             refused.setdefault(origin.line, (origin, error.message))
 
         written = writing.write(batch.events, refuse)
-        self._totals.added += written.added
-        self._totals.duplicates += written.duplicates
+        totals = self._totals
+        totals.late_duplicates += (
+            written.duplicates if totals.added else written.late_duplicates
+        )
+        totals.added += written.added
+        totals.duplicates += written.duplicates
         for _, (origin, reason) in sorted(refused.items()):
             self._reject(origin, reason)
 

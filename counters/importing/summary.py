@@ -23,6 +23,8 @@ class Summary(TypedDict):
     events: int
     added: int
     duplicates: int
+    # Duplicates behind a row that was new; 0 where --key or --token tells rows apart.
+    late_duplicates: int
     rejected_rows: int
     rejects_file: str | None
     older_than_retention: int
@@ -42,6 +44,9 @@ def summarise(plan: Plan, outcome: Outcome) -> Summary:
         "events": totals.events,
         "added": totals.added,
         "duplicates": totals.duplicates,
+        "late_duplicates": (
+            0 if plan.key or plan.token is not None else totals.late_duplicates
+        ),
         "rejected_rows": totals.rejected,
         "rejects_file": str(plan.rejects_file) if totals.rejected else None,
         "older_than_retention": totals.older_than_retention,
@@ -81,6 +86,12 @@ def _advice(summary: Summary, namespace: Namespace) -> list[str]:
         advice.append(
             f"Rejected rows are in {rejects}, each with its reason. Correct them there and"
             f" import that file with the same options: {command} ..."
+        )
+    if late := summary["late_duplicates"]:
+        advice.append(
+            f"{late:,} duplicates came behind rows that were new. A file that grew has its"
+            " duplicates first. Were they other rows, of another file of this name? Then give"
+            " --key, --token or --source."
         )
     if old := summary["older_than_retention"]:
         advice.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,21 +15,27 @@ from counters.tokens import EPOCH
 
 # Takes a column's value, returns the instant in UTC or raises BadRow.
 ReadTime = Callable[[object], datetime]
-UNIX_TIME = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,9})?")
-MICROSECONDS = {"unix": 1_000_000, "unix-ms": 1_000}
+UNIX_TIME = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,9})?")
+UNITS_A_SECOND = {
+    "unix": 1,
+    "unix-ms": 1_000,
+    "unix-us": 1_000_000,
+    "unix-ns": 1_000_000_000,
+}
+# What a Unix time is likely to say. One that is read in the wrong unit is decades off.
+PLAUSIBLE = range(1990, 2100)
 
 
 def reader(time_format: str, time_zone: str | None) -> ReadTime:
-    """Return what reads times of that format: iso, unix, unix-ms, or strptime's."""
+    """Return what reads times of that format: iso, one of UNITS_A_SECOND, or strptime's."""
     zone = _zone(time_zone)
-    if time_format in MICROSECONDS:
-        microseconds = MICROSECONDS[time_format]
-        return lambda value: _unix(value, microseconds)
+    if time_format in UNITS_A_SECOND:
+        return lambda value: _unix(value, time_format)
     if time_format == "iso":
         return lambda value: _zoned(value, _iso, zone)
     if "%" not in time_format:
         raise CannotImport(
-            f"--time-format {time_format!r} is none of iso, unix, unix-ms, nor a pattern"
+            f"--time-format {time_format!r} is none of iso, {', '.join(UNITS_A_SECOND)}, nor a pattern"
             " such as '%d.%m.%Y %H:%M:%S'."
         )
     return lambda value: _zoned(value, lambda text: _strptime(text, time_format), zone)
@@ -46,10 +53,24 @@ def _zoned(
                 raise BadRow(
                     f"time {shown(value)} has no UTC offset; say where it is: --time-zone"
                 )
-            at = at.replace(tzinfo=zone)
+            at = _local(at, zone)
         return at.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise BadRow(f"time {shown(value)}: {error}") from error
+
+
+def _local(at: datetime, zone: ZoneInfo) -> datetime:
+    """Put a local time into its zone; raise BadRow where that is not one instant."""
+    first, second = (at.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if first.utcoffset() == second.utcoffset():
+        return first
+    if first.astimezone(UTC) > second.astimezone(UTC):
+        raise BadRow(
+            f"time {at} does not exist in {zone.key}: its clocks were put forward"
+        )
+    raise BadRow(
+        f"time {at} comes twice in {zone.key}, {first:%z} and {second:%z}: give the UTC offset"
+    )
 
 
 def _iso(text: str) -> datetime:
@@ -62,17 +83,39 @@ def _iso(text: str) -> datetime:
 
 
 def _strptime(text: str, pattern: str) -> datetime:
-    return datetime.strptime(text, pattern)  # noqa: DTZ007 - the caller adds the zone
+    at = datetime.strptime(text, pattern)  # noqa: DTZ007 - the caller adds the zone
+    if at.tzinfo is not None or "%Z" not in pattern.replace("%%", ""):
+        return at
+    # It reads a zone's name, and forgets it.
+    name = time.strptime(text, pattern).tm_zone or ""
+    if name.upper() not in {"UTC", "GMT"}:
+        raise BadRow(f"time {shown(text)} names the zone {name}: give the UTC offset")
+    return at.replace(tzinfo=UTC)
 
 
-def _unix(value: object, microseconds: int) -> datetime:
+def _unix(value: object, unit: str) -> datetime:
     text = str(value)
     if not UNIX_TIME.fullmatch(text):
         raise BadRow(f"time {shown(value)} is not a Unix time")
+    at = _instant(text, unit)
+    if at is not None and at.year in PLAUSIBLE:
+        return at
+    read_as = "after the year 9999" if at is None else f"of {at:%Y-%m-%d}"
+    fitting = [
+        other
+        for other in UNITS_A_SECOND
+        if (instant := _instant(text, other)) and instant.year in PLAUSIBLE
+    ]
+    hint = f"; is it {fitting[0]}? See --time-format" if fitting else ""
+    raise BadRow(f"time {shown(value)} would be {read_as}, read as {unit}{hint}")
+
+
+def _instant(text: str, unit: str) -> datetime | None:
     try:
-        return EPOCH + timedelta(microseconds=int(Decimal(text) * microseconds))
-    except OverflowError as error:
-        raise BadRow(f"time {shown(value)} is after the year 9999") from error
+        microseconds = Decimal(text) * 1_000_000 / UNITS_A_SECOND[unit]
+        return EPOCH + timedelta(microseconds=int(microseconds))
+    except OverflowError:
+        return None
 
 
 def _zone(name: str | None) -> ZoneInfo | None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from django.db import IntegrityError, transaction
+
 from counters import batches
 from counters.checking import CheckedEvent
 from counters.errors import BatchRefused, CountersError, TokenConflict
+from counters.repeats import Recorded
 
 # Called with the index of a refused event and what is wrong with it.
 Refuse = Callable[[int, CountersError], None]
@@ -19,21 +22,31 @@ class Written:
 
     added: int
     duplicates: int
+    # Duplicates behind an event that was new.
+    late_duplicates: int
+
+    def __add__(self, other: Written) -> Written:
+        late = other.duplicates if self.added else other.late_duplicates
+        return Written(
+            self.added + other.added,
+            self.duplicates + other.duplicates,
+            self.late_duplicates + late,
+        )
 
 
 def write(events: Sequence[CheckedEvent], refuse: Refuse) -> Written:
-    """Commit the events but those whose token was used with another delta.
+    """Write the events but those whose token was used with another delta.
 
-    Raises BatchRefused where more is wrong than that; what was committed stays.
+    For a transaction of the caller's. Raises BatchRefused where more is wrong than that.
     """
     return _write(list(enumerate(events)), refuse)
 
 
 def _write(numbered: list[tuple[int, CheckedEvent]], refuse: Refuse) -> Written:
     if not numbered:
-        return Written(0, 0)
+        return Written(0, 0, 0)
     try:
-        recorded = batches.add_all([event for _, event in numbered])
+        recorded = _record([event for _, event in numbered])
     except BatchRefused as refused:
         if not isinstance(refused.cause, TokenConflict):
             raise
@@ -45,6 +58,19 @@ def _write(numbered: list[tuple[int, CheckedEvent]], refuse: Refuse) -> Written:
         first, second = (
             _write(half, refuse) for half in (numbered[:middle], numbered[middle:])
         )
-        return Written(first.added + second.added, first.duplicates + second.duplicates)
+        return first + second
     duplicates = sum(one.duplicate for one in recorded)
-    return Written(len(recorded) - duplicates, duplicates)
+    new = (i for i, one in enumerate(recorded) if not one.duplicate)
+    first_new = next(new, len(recorded))
+    return Written(len(recorded) - duplicates, duplicates, duplicates - first_new)
+
+
+def _record(events: list[CheckedEvent]) -> list[Recorded]:
+    """Record all or none of them; the caller's transaction goes on after an error."""
+    try:
+        with transaction.atomic():
+            return batches.add_all(events)
+    except IntegrityError:
+        # Within a block it is not tried again where a repeat made it fail unseen: see_repeats.
+        with transaction.atomic():
+            return batches.add_all(events)

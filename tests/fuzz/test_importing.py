@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from counters import clock
 from counters.errors import CountersError
 from counters.importing import rows, templates, times
 from counters.importing.errors import BadRow, CannotImport, InputBroken
@@ -44,16 +45,25 @@ files = (
 
 
 @fuzzed
-@given(files, st.sampled_from(["utf-8", "latin-1", "cp1252", "shift_jis", "utf-7"]))
-def test_file__is_rows_and_rejects(content: bytes, encoding: str) -> None:
+@given(
+    files,
+    st.sampled_from(["utf-8", "latin-1", "cp1252", "shift_jis", "utf-7"]),
+    st.sampled_from([(True, False), (True, True), (False, False)]),
+)
+def test_file__is_rows_and_rejects(
+    content: bytes, encoding: str, quotes_and_multiline: tuple[bool, bool]
+) -> None:
+    dialect = rows.Dialect(",", *quotes_and_multiline)
+    # Compared already, so that no database is asked.
+    clock.compare(datetime.now(UTC), asked_at=datetime.now(UTC))
     mapping = Mapping(PLAN, NAMESPACE, "x.csv")
     wanted = mapping.columns
     found: list[rows.Row | rows.Unreadable] = []
 
     with suppress(CannotImport, InputBroken):
         lines = Lines(BytesIO(content), encoding)
-        header = rows.read_header(lines, ",", wanted)
-        found += rows.read_csv(lines, header, wanted, ",")
+        header = rows.read_header(lines, dialect, wanted)
+        found += rows.read_csv(lines, header, wanted, dialect)
     with suppress(CannotImport, InputBroken):
         found += rows.read_ndjson(Lines(BytesIO(content), encoding), wanted)
 
@@ -69,7 +79,18 @@ def test_file__is_rows_and_rejects(content: bytes, encoding: str) -> None:
 @given(
     any_text | almost | json_values,
     st.sampled_from(
-        ["iso", "unix", "unix-ms", "%d.%m.%Y %H:%M", "%", "%s", "%Y%%", "%Z"]
+        [
+            "iso",
+            "unix",
+            "unix-ms",
+            "unix-ns",
+            "%Z %d",
+            "%d.%m.%Y %H:%M",
+            "%",
+            "%s",
+            "%Y%%",
+            "%Z",
+        ]
     )
     | any_text,
     st.none()

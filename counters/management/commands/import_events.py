@@ -18,7 +18,7 @@ from django.db import DatabaseError
 
 from counters import namespaces
 from counters.errors import BatchRefused, NamespaceNotFound, span
-from counters.importing import bar, options, summary
+from counters.importing import bar, identity, options, summary
 from counters.importing.errors import CannotImport, InputBroken
 from counters.importing.opening import Input, opened
 from counters.importing.plan import Plan
@@ -78,6 +78,7 @@ class Command(ExplainedCommand):
         told = _Told(plan)
         running = Import(plan, source, told.watcher)
         told.warn_of_untimed()
+        told.warn_of_doubt(running.source)
         try:
             before = running.committed.totals.events
             with bar.shown(source, events_before=before) as told.speaker:
@@ -103,10 +104,6 @@ class _Told:
             resumed=lambda line: self.speaker.say(
                 f"Going on behind line {line:,}, where the last import of this file stopped."
             ),
-            started_anew=lambda: self.speaker.say(
-                f"{plan.progress_file} is of other options, or of another state of the file:"
-                " beginning at the first row. What is counted already is not counted again."
-            ),
             rejected=self._rejected,
         )
 
@@ -118,6 +115,10 @@ class _Told:
                 f"No --time and no --at: the event time is now, and importing again counts"
                 f" once only within {window}."
             )
+
+    def warn_of_doubt(self, source: str) -> None:
+        if doubt := identity.doubt(self._plan, source):
+            self.speaker.say(doubt)
 
     def _rejected(self, line: int, reason: str) -> None:
         self._rejects_shown += 1
@@ -132,16 +133,15 @@ def _how_far(plan: Plan, running: Import) -> str:
     if plan.dry_run:
         return "Nothing was written: this was a dry run."
     far = f"Everything up to line {committed.line:,} is counted."
-    if plan.progress_file is None:
+    if not plan.keeps_progress:
         return f"{far} Run it again: what is counted already is not counted again."
     return f"{far} Run the same command again to go on from there."
 
 
 def _check_places(plan: Plan) -> None:
-    """Refuse at once what would fail at the first rejected row or the first commit."""
-    for file in (plan.rejects_file, plan.progress_file):
-        if file is not None and not os.access(file.parent, os.W_OK):
-            option = "--no-resume" if file == plan.progress_file else "--rejects FILE"
-            raise CannotImport(
-                f"{file} cannot be written; change that, or give {option}."
-            )
+    """Refuse at once what would fail at the first rejected row."""
+    file = plan.rejects_file
+    if not os.access(file.parent, os.W_OK):
+        raise CannotImport(
+            f"{file} cannot be written; change that, or give --rejects FILE."
+        )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from counters import partitions
 from counters.models import Event
 from tests.counters.importing.conftest import (
+    HEADER,
     Counts,
     Run,
     Write,
@@ -95,6 +98,49 @@ def test_import__same_source_counts_once_whatever_the_name(
     run(write(row, name="two.csv"), "--source", "shop")
 
     assert counts() == {"a": 1}
+
+
+ROWS = [f"2025-03-01T10:00:00Z,a,{n}" for n in range(4)]
+
+
+def test_import__says_that_rows_of_a_pipe_are_known_by_their_lines(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def told(*options: str) -> str:
+        text = io.BytesIO((HEADER + ROWS[0]).encode())
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(text))
+        return run("-", *options).err
+
+    assert "An equal row on the same line of another pipe is taken for it" in told()
+    assert told("--source", "shop") == ""
+    assert told("--key", "at") == ""
+
+
+def test_import__warns_of_a_log_that_was_rotated(run: Run, write: Write) -> None:
+    assert run(write(*ROWS, name="access.log"), "--format", "csv").err == ""
+
+    ran = run(write(*ROWS, name="access.log.1"), "--format", "csv")
+
+    assert "It looks like a log that was rotated" in ran.err
+    assert "'access.log.1'" in ran.err
+
+
+def test_import__tells_of_duplicates_behind_new_rows(run: Run, write: Write) -> None:
+    """Another host's file of the same name: what is equal by chance is not counted."""
+    run(write(*ROWS))
+    other = ["2025-03-01T10:00:00Z,b,1", ROWS[1], "2025-03-01T10:00:00Z,b,3", ROWS[3]]
+
+    merged = run(write(*other))
+    in_batches = run(write(*ROWS[:2], *other), "--batch-rows", "2")
+    grown = run(write(*ROWS, "2025-03-01T10:00:00Z,c,1"))
+    by_key = run(write("2025-03-01T10:00:00Z,d,1", *ROWS[:1] * 2), "--key", "at,name")
+
+    assert merged.summary["late_duplicates"] == 2
+    assert in_batches.summary["late_duplicates"] == 0
+    assert grown.summary["late_duplicates"] == 0
+    assert by_key.summary["late_duplicates"] == 0
 
 
 def test_import__key_lets_rows_move(run: Run, write: Write, counts: Counts) -> None:

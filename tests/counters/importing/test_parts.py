@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -38,6 +39,98 @@ def test_unix_time__reads_milliseconds_exactly() -> None:
     assert reader("unix-ms", None)("1740819000123") == datetime(
         2025, 3, 1, 8, 50, 0, 123_000, tzinfo=UTC
     )
+
+
+@pytest.mark.parametrize(
+    ("time_format", "value"),
+    [
+        ("unix", "1740819000.123456"),
+        ("unix-ms", "1740819000123.456"),
+        ("unix-us", "1740819000123456"),
+        ("unix-ns", 1740819000123456789),
+    ],
+)
+def test_unix_time__reads_seconds_and_their_parts(
+    time_format: str, value: object
+) -> None:
+    assert reader(time_format, None)(value) == datetime(
+        2025, 3, 1, 8, 50, 0, 123_456, tzinfo=UTC
+    )
+
+
+@pytest.mark.parametrize(
+    ("time_format", "value", "said"),
+    [
+        ("unix-ms", "1740819000", "of 1970-01-21, read as unix-ms; is it unix\\?"),
+        ("unix", "1740819000123", "after the year 9999, read as unix; is it unix-ms"),
+        ("unix", "1740819000123456", "is it unix-us"),
+        ("unix-us", "1740819000123456789", "is it unix-ns"),
+        ("unix-ns", "1740819000123456", "is it unix-us"),
+        ("unix", "20260302", "of 1970-08-23, read as unix$"),
+        ("unix", "0", "of 1970-01-01"),
+        ("unix", "-1740819000", "of 1914-11-02"),
+    ],
+)
+def test_unix_time__decades_off_is_refused(
+    time_format: str, value: str, said: str
+) -> None:
+    with pytest.raises(BadRow, match=said):
+        reader(time_format, None)(value)
+
+
+def test_zone__in_the_value_wins() -> None:
+    read = reader("%Y-%m-%d %H:%M:%S %Z", "Europe/Berlin")
+
+    for zone in ("UTC", "GMT", "utc"):
+        assert read(f"2026-05-20 21:34:02 {zone}") == datetime(
+            2026, 5, 20, 21, 34, 2, tzinfo=UTC
+        )
+
+
+def test_zone__with_a_name_of_this_host_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A host in Berlin knows CEST, and one in Bogota does not."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        with pytest.raises(BadRow, match="names the zone CEST: give the UTC offset"):
+            reader("%Y-%m-%d %H:%M:%S %Z", None)("2026-05-20 21:34:02 CEST")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("text", "hour"),
+    [("2026-03-29T01:59:59", 0), ("2026-03-29T03:00:00", 1)],
+)
+def test_local_time__beside_the_hour_that_the_clocks_leave_out(
+    text: str, hour: int
+) -> None:
+    assert reader("iso", "Europe/Berlin")(text).hour == hour
+
+
+@pytest.mark.parametrize("text", ["2026-03-29T02:00:00", "2026-03-29T02:59:59"])
+def test_local_time__that_does_not_exist_is_refused(text: str) -> None:
+    with pytest.raises(BadRow, match="does not exist in Europe/Berlin"):
+        reader("iso", "Europe/Berlin")(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "hour"),
+    [("2026-10-25T01:59:59", 23), ("2026-10-25T03:00:00", 2)],
+)
+def test_local_time__beside_the_hour_that_comes_twice(text: str, hour: int) -> None:
+    assert reader("iso", "Europe/Berlin")(text).hour == hour
+
+
+@pytest.mark.parametrize("text", ["2026-10-25T02:00:00", "2026-10-25T02:59:59"])
+def test_local_time__that_comes_twice_is_refused(text: str) -> None:
+    said = r"comes twice in Europe/Berlin, \+0200 and \+0100: give the UTC offset"
+    with pytest.raises(BadRow, match=said):
+        reader("iso", "Europe/Berlin")(text)
+    assert reader("iso", "Europe/Berlin")(f"{text}+01:00").hour == 1
 
 
 def test_plan__digest_is_about_what_rows_become() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
+import threading
 import zipfile
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from tests.counters.importing.conftest import (
     Counts,
     Run,
     Write,
+    lines_rejected,
 )
 
 
@@ -69,6 +72,31 @@ def test_import__reads_stdin(
     assert [file.name for file in tmp_path.iterdir()] == ["stdin.rejects"]
 
 
+@pytest.mark.parametrize("rows", [3, 5_000])
+def test_import__reads_a_named_pipe_like_stdin(
+    run: Run,
+    counts: Counts,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rows: int,
+) -> None:
+    """It must be opened once: what is read of it is gone."""
+    monkeypatch.chdir(tmp_path)
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    text = HEADER + "2025-03-01T10:00:00Z,a,1\n" * rows + "bad,a,1\n"
+    # A daemon: it would wait for ever for a reader that does not come.
+    threading.Thread(target=pipe.write_text, args=[text], daemon=True).start()
+    ran = run(pipe)
+
+    assert counts() == {"a": rows}
+    assert (ran.summary["rows"], ran.summary["rejects_file"]) == (
+        rows + 1,
+        "stdin.rejects",
+    )
+    assert lines_rejected(Path("stdin"))[1].startswith(f"stdin:{rows + 2},")
+
+
 def test_import__broken_gz_says_how_far_it_came(
     run: Run, tmp_path: Path, counts: Counts
 ) -> None:
@@ -97,6 +125,7 @@ def test_import__broken_gz_says_how_far_it_came(
         (("--counter", "a", "--delimiter", ";"), "--delimiter ','"),
         (("--counter", "a", "--at", "2025-03-01T00:00:00Z"), "exclude each other"),
         (("--counter", "a", "--batch-rows", "0"), "1 or more"),
+        (("--counter", "a", "--no-quotes", "--multiline"), "exclude each other"),
     ],
 )
 def test_import__wrong_options_are_named(

@@ -61,7 +61,7 @@ def test_import__line_numbers_pass_quoted_newlines(
         '2025-03-01T10:00:00Z,a,"1', '"', '2025-03-01T10:00:00Z,"b', ' c",x', "bad,a,1"
     )
 
-    ran = run(file)
+    ran = run(file, "--multiline")
 
     assert "line 4: " in ran.err
     assert "line 6: " in ran.err
@@ -73,15 +73,118 @@ def test_import__line_numbers_pass_quoted_newlines(
 def test_import__open_quote_does_not_swallow_the_rest(
     run: Run, write: Write, counts: Counts
 ) -> None:
-    good = ["2025-03-01T10:00:00Z,good,1"] * 10_000
+    good = ["2025-03-01T10:00:00Z,good,1"] * 10
     file = write('2025-03-01T10:00:00Z,"open,1', *good)
 
     ran = run(file)
 
-    assert "line 2: " in ran.err
+    assert "line 2: a quote is left open. If quotes mean nothing" in ran.err
+    assert "--no-quotes" in ran.err
+    assert "--multiline" in ran.err
+    assert ran.summary["rejected_rows"] == 1
+    assert counts() == {"good": 10}
+
+
+def test_import__open_quote_of_a_multiline_file_ends_with_the_field_limit(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    good = ["2025-03-01T10:00:00Z,good,1"] * 10_000
+    file = write('2025-03-01T10:00:00Z,"open,1', *good)
+
+    ran = run(file, "--multiline")
+
     assert "is a quote left open? (it goes up to line " in ran.err
     assert ran.summary["rejected_rows"] == 1
     assert counts()["good"] > 4_000
+
+
+# A word that begins with a quote, and one that ends with one two lines below.
+STRAY = ('en "Heroes" 5', 'en "Heroes 6', "en Tom 7", 'en Foo" 8', "en Z 9")
+BY_BLANKS = ("--delimiter", " ")
+VIEWS = ("--at", "2025-03-01T00:00:00Z", "--counter", "{title}", "--delta", "views")
+
+
+def test_import__stray_quote_swallows_no_line(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    file = write(*STRAY, header="project title views\n")
+
+    ran = run(file, *BY_BLANKS, mapping=VIEWS)
+
+    assert (ran.code, ran.summary["rejected_rows"]) == (1, 1)
+    assert "line 3: a quote is left open" in ran.err
+    assert counts() == {"Heroes": 5, "Tom": 7, 'Foo"': 8, "Z": 9}
+
+
+def test_import__quotes_can_be_off(run: Run, write: Write, counts: Counts) -> None:
+    file = write(*STRAY, "en Bar x", header="project title views\n")
+
+    ran = run(file, *BY_BLANKS, "--no-quotes", mapping=VIEWS)
+    rejects = Path(f"{file}.rejects")
+    again = run(rejects, *BY_BLANKS, "--no-quotes", mapping=VIEWS)
+    rejects.write_text(rejects.read_text().replace("Bar x", "Bar 3"))
+    corrected = run(rejects, *BY_BLANKS, "--no-quotes", mapping=VIEWS)
+
+    assert (ran.summary["added"], ran.summary["rejected_rows"]) == (5, 1)
+    assert (again.summary["rows"], again.summary["rejected_rows"]) == (1, 1)
+    assert Path(f"{rejects}.rejects.old").read_text().count("_row") == 1
+    assert corrected.summary["added"] == 1
+    assert counts() == {
+        '"Heroes"': 5,
+        '"Heroes': 6,
+        "Tom": 7,
+        'Foo"': 8,
+        "Z": 9,
+        "Bar": 3,
+    }
+
+
+def test_import__empty_key_is_rejected(run: Run, write: Write, counts: Counts) -> None:
+    row = "2025-03-01T10:00:00Z,{},1"
+    file = write(*[row.format(name) for name in ("", "a", "")])
+
+    ran = run(file, "--key", "name", mapping=("--time", "at", "--counter", "c"))
+
+    assert ran.summary["rejected_rows"] == 2
+    assert "line 2: key column 'name' is empty" in ran.err
+    assert counts() == {"c": 1}
+
+
+def test_import__null_key_is_rejected(run: Run, write: Write, counts: Counts) -> None:
+    file = write('{"id": null}', '{"id": 0}', name="events.ndjson", header="")
+    mapping = ("--at", "2025-03-01T10:00:00Z", "--counter", "c", "--key", "id")
+
+    ran = run(file, mapping=mapping)
+
+    assert (ran.summary["added"], ran.summary["rejected_rows"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        ("ma\u0142y.csv", "latin-1"),
+        ("m\udce4r.csv", "utf-8"),
+        ("m\udce4r.csv", "latin-1"),
+    ],
+    ids=["not in the encoding", "no text", "no text in the encoding"],
+)
+def test_import__name_that_the_encoding_lacks_holds_up_no_row(
+    run: Run, write: Write, counts: Counts, name: str, encoding: str
+) -> None:
+    file = write("bad,a,1", "2025-03-01T10:00:00Z,a,2", name=name)
+    options = ("--encoding", encoding)
+
+    ran = run(file, *options)
+    rejects = Path(f"{file}.rejects")
+    rejects.write_bytes(
+        rejects.read_bytes().replace(b"bad,a", b"2025-03-01T10:00:00Z,a")
+    )
+    corrected = run(rejects, *options)
+
+    assert (ran.summary["added"], ran.summary["rejected_rows"]) == (1, 1)
+    assert (corrected.code, corrected.summary["added"]) == (0, 1)
+    at_home = run(write("2025-03-01T10:00:00Z,a,1", name=name), *options)
+    assert at_home.summary["duplicates"] == 1
 
 
 def test_import__rejects_bytes_that_are_no_text(
@@ -161,12 +264,13 @@ def test_import__rejects_of_rejects_keep_their_place(
         file = write(
             "2025-03-01T10:00:00Z,a,one", "2025-03-01T10:00:00Z,a", 'bad,"a\nb",1'
         )
+
     else:
         file = write('{"name": "\\"}a", "amount": 1}', "{}", name=name, header="")
-    run(file)
+    run(file, "--multiline")
     rejects = Path(f"{file}.rejects")
 
-    ran = run(rejects)
+    ran = run(rejects, "--multiline")
 
     assert ran.code == 1
     assert Path(f"{rejects}.rejects").read_text() == rejects.read_text()

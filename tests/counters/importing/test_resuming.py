@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
 
-from counters import namespaces
-from counters.importing import writing
-from counters.models import Event, Namespace
+from counters import deleting
+from counters.importing import progress, running, writing
+from counters.models import Event, ImportProgress, Namespace
 from tests.counters.importing.conftest import (
     HEADER,
     Counts,
@@ -21,10 +21,13 @@ from tests.counters.importing.conftest import (
     lines_rejected,
 )
 
+# An import commits batch by batch.
+pytestmark = pytest.mark.django_db(transaction=True)
+
 
 @pytest.fixture
 def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Presses Ctrl-C when a batch has been committed, before its progress is kept."""
+    """Presses Ctrl-C after so many batches: the last one is written, but not committed."""
 
     def plan(after_batches: int) -> None:
         write_batch = writing.write
@@ -75,15 +78,63 @@ def test_import__goes_on_after_ctrl_c(
     )
     assert "Going on behind line 22" in went_on.err
     assert counts() == expected
-    # The third batch was committed, but its progress was not kept.
-    assert (went_on.summary["added"], went_on.summary["duplicates"]) == (87, 10)
+    assert (went_on.summary["added"], went_on.summary["duplicates"]) == (97, 0)
     assert (went_on.summary["rows"], went_on.summary["rejected_rows"]) == (100, 3)
     assert [line.partition(",")[0] for line in lines_rejected(file)[1:]] == [
         "events.csv:7",
         "events.csv:27",
         "events.csv:97",
     ]
-    assert not Path(f"{file}.progress").exists()
+    assert not ImportProgress.objects.exists()
+
+
+@pytest.mark.parametrize("when", ["before the commit", "after it"])
+def test_import__goes_on_exactly_where_events_end(
+    run: Run,
+    write: Write,
+    counts: Counts,
+    interrupt: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+    when: str,
+) -> None:
+    """Retention may have dropped the events meanwhile: no row is known as a duplicate."""
+    file = write(*[f"2025-03-01T10:00:00Z,a,{n}" for n in range(50)])
+    if when == "after it":
+        monkeypatch.setattr(running, "Progress", _killed_after(3))
+        with pytest.raises(KilledError):
+            run(file, "--batch-rows", "10")
+        monkeypatch.undo()
+    else:
+        interrupt(3)
+        run(file, "--batch-rows", "10")
+    dropped = counts()["a"]
+    Event.objects.all().delete()
+
+    run(file, "--batch-rows", "10")
+
+    assert dropped + counts()["a"] == sum(range(50))
+
+
+class KilledError(BaseException):
+    """As if the process ended."""
+
+
+def _killed_after(batches: int) -> Any:
+    """Return a Progress that ends the process once its batch is committed."""
+    made = 0
+
+    def make(*args: Any) -> Any:
+        nonlocal made
+        made += bool(args)
+        if made == batches:
+            transaction.on_commit(_end)
+        return progress.Progress(*args)
+
+    return make
+
+
+def _end() -> None:
+    raise KilledError
 
 
 def test_import__begins_anew_when_the_file_changed(
@@ -95,9 +146,8 @@ def test_import__begins_anew_when_the_file_changed(
 
     ran = run(write(*rows, "2025-03-01T10:00:00Z,b,1"), "--batch-rows", "10")
 
-    assert "beginning at the first row" in ran.err
     assert counts() == {"a": sum(range(30)), "b": 1}
-    assert (ran.summary["rows"], ran.summary["duplicates"]) == (31, 20)
+    assert (ran.summary["rows"], ran.summary["duplicates"]) == (31, 10)
 
 
 def test_import__no_resume_begins_anew(
@@ -109,11 +159,10 @@ def test_import__no_resume_begins_anew(
 
     ran = run(file, "--batch-rows", "10", "--no-resume")
 
-    assert (ran.summary["rows"], ran.summary["duplicates"]) == (30, 20)
+    assert (ran.summary["rows"], ran.summary["duplicates"]) == (30, 10)
 
 
-def test_import__begins_anew_in_another_database(
-    namespace: Namespace,
+def test_import__begins_anew_in_another_namespace(
     run: Run,
     write: Write,
     interrupt: Callable[[int], None],
@@ -122,9 +171,8 @@ def test_import__begins_anew_in_another_database(
     file = write(*[f"2025-03-01T10:00:00Z,a,{n}" for n in range(30)])
     interrupt(2)
     run(file, "--batch-rows", "10")
-    Event.objects.all().delete()
-    Namespace.objects.update(created_at=datetime.now(UTC))
-    namespaces.forget_all()
+    deleting.delete_namespace("test", confirm="test")
+    Namespace.objects.create(name="test")
 
     run(file, "--batch-rows", "10")
 
