@@ -3,7 +3,8 @@
 -- Locks: the whole event table, to the commit. The default partition alone would not do: a
 -- statement that is being planned has looked the partitions up before it waits for that one, and
 -- takes its snapshot afterwards. It would find the events neither there nor in a partition that
--- it does not know, and a fold would never count them.
+-- it does not know: an accurate read would miss them, and a deletion would leave them behind.
+-- (A fold has both locks before it is planned: see lock_rollups.sql.)
 LOCK TABLE ONLY counters_event IN ACCESS EXCLUSIVE MODE;
 LOCK TABLE counters_event_default IN ACCESS EXCLUSIVE MODE;
 -- Deleted since it was copied, or given another transaction by `reanchor`.

@@ -60,31 +60,36 @@ def stray(committed_namespace: Namespace) -> Iterator[Partition]:
 def test_make__sees_what_changes_while_it_copies(
     stray: Partition, threads: Threads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody waits for the copy: one comes, one is repeated, one goes meanwhile."""
+    """Nobody waits for the copy: one comes, one is repeated, one goes, one is reanchored."""
 
     def meanwhile() -> None:
         add_stray("new")
         add_stray("old")
         deleting.delete_counter(namespace="test", name="gone", confirm="gone")
+        # As reanchor_rollups.sql does with an event that came with a dump.
+        Event.objects.filter(token=digest("kept")).update(xid="3")
 
     def change_first(connection: Any, work: Callable[[], Any]) -> Any:
         threads.submit(meanwhile).result(TIMEOUT_SECONDS)
         return try_patiently(connection, work)
 
     add_stray("gone")
+    add_stray("kept")
     monkeypatch.setattr(partitions, "try_patiently", change_first)
 
     assert partitions.make(STRAY_DAY, STRAY_DAY, now=STRAY_DAY) == [stray]
 
-    assert rows_in(stray.name) == 2
+    assert rows_in(stray.name) == 3
     assert rows_in("counters_event_default") == 0
-    assert {one.token for one in Event.objects.all()} == {digest("old"), digest("new")}
+    xids = {one.token: str(one.xid) for one in Event.objects.all()}
+    assert xids.keys() == {digest("old"), digest("new"), digest("kept")}
+    assert xids[digest("kept")] == "3"
 
 
 def test_fold__that_is_planned_while_strays_move_counts_them(
     stray: Partition, threads: Threads, counter_id: Callable[[str], int]
 ) -> None:
-    """It has looked the partitions up before it waits, and takes its snapshot afterwards."""
+    """It waits for the move before it is planned, and takes its snapshot afterwards."""
     old = counter_id("old")
     with transaction.atomic():
         partitions._make_one(connection, stray)
@@ -94,6 +99,34 @@ def test_fold__that_is_planned_while_strays_move_counts_them(
 
     assert folded.result(TIMEOUT_SECONDS).events_of == {old: 1}
     assert reading.get(namespace="test", name="old").count == 5
+
+
+def read_old() -> int:
+    return reading.get(namespace="test", name="old", accuracy="accurate").count
+
+
+def delete_old() -> int:
+    return deleting.delete_counter(namespace="test", name="old", confirm="old").events
+
+
+@pytest.mark.parametrize(
+    ("use", "answer"), [(read_old, 5), (delete_old, 1)], ids=["read", "delete"]
+)
+def test_statement__that_is_planned_while_strays_move_sees_them(
+    stray: Partition, threads: Threads, use: Callable[[], int], answer: int
+) -> None:
+    """This is why the whole event table is locked while rows leave the default partition.
+
+    Both are one statement and hold no lock before it. With the default partition locked alone,
+    they would list the partitions, wait there, and find the events in none of them.
+    """
+    with transaction.atomic():
+        partitions._make_one(connection, stray)
+        used = threads.submit(use)
+        wait_until_somebody_waits_for_a_lock()
+
+    assert used.result(TIMEOUT_SECONDS) == answer
+    assert Event.objects.count() == 1 - (use is delete_old)
 
 
 def test_add__on_its_way_to_the_default_partition_finds_the_new_one(
