@@ -59,6 +59,7 @@ claim AS (
     )
   ORDER BY complete.counter_id, complete.token
   -- A claim that has expired is spent: its token may count again.
+  -- At the very end it is still good; its event, which is looked for above, says the same.
   ON CONFLICT (counter_id, token) DO UPDATE SET
     event_time = excluded.event_time, delta = excluded.delta, expires_at = excluded.expires_at
   WHERE counters_claim.expires_at < excluded.event_time

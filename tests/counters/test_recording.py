@@ -11,6 +11,8 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from counters import namespaces, recording, tokens
+from counters.batches import add_all
+from counters.checking import check_event
 from counters.errors import (
     InvalidValue,
     MissingValue,
@@ -39,6 +41,57 @@ def test_add__appends_one_event_and_one_last_write(namespace: Namespace) -> None
         last_write.oldest_event_time == last_write.newest_event_time == event.event_time
     )
     assert not recorded.duplicate
+
+
+@pytest.mark.parametrize("in_a_batch", [False, True])
+@pytest.mark.parametrize(("late", "counts"), [(0, False), (1, True)])
+def test_add__of_a_token_without_a_time_repeats_up_to_the_windows_end(
+    namespace: Namespace, in_a_batch: bool, late: int, counts: bool
+) -> None:
+    begun = datetime.now(UTC)
+
+    def use(now: datetime) -> Recorded:
+        event = check_event(
+            namespace="test", name="hits", delta=1, token="order", now=now
+        )
+        return add_all([event])[0] if in_a_batch else recording.add_checked(event)
+
+    use(begun)
+    end = begun + namespace.accept_past
+
+    again = use(end + timedelta(microseconds=late))
+
+    assert again.duplicate is not counts
+    assert Event.objects.count() == 1 + counts
+
+
+@pytest.mark.parametrize(("outside", "accepted"), [(0, True), (1, False)])
+@pytest.mark.parametrize("past", [True, False])
+def test_add__takes_the_accept_windows_edges(
+    namespace: Namespace, past: bool, outside: int, accepted: bool
+) -> None:
+    now, beyond = datetime.now(UTC), timedelta(microseconds=outside)
+    at = (
+        now - namespace.accept_past - beyond
+        if past
+        else now + namespace.accept_future + beyond
+    )
+
+    def check() -> None:
+        check_event(
+            namespace="test",
+            name="hits",
+            delta=1,
+            token="t",
+            generation_time=at,
+            now=now,
+        )
+
+    if accepted:
+        check()
+    else:
+        with pytest.raises(OutsideAcceptWindow):
+            check()
 
 
 def test_add__is_one_statement(namespace: Namespace) -> None:

@@ -45,6 +45,33 @@ def fold_all() -> folding.Folded:
     return folding.fold(list(ids))
 
 
+SECOND_ADDS: dict[str, Callable[[], object]] = {
+    "timed": lambda: recording.add(
+        namespace="test", name="hits", token="b", generation_time=datetime.now(UTC)
+    ),
+    "without a time": lambda: recording.add(namespace="test", name="hits", token="b"),
+    "batch": lambda: recording.add_many([recording.NewEvent("test", "hits", 1, "b")]),
+}
+
+
+@pytest.mark.parametrize("second", SECOND_ADDS.values(), ids=SECOND_ADDS)
+@pytest.mark.parametrize("offset", [timedelta(minutes=-9), timedelta(minutes=4)])
+def test_fold__takes_all_that_one_connection_added_whatever_the_event_times(
+    committed_namespace: Namespace,
+    rollup_of: Callable[[str], Rollup],
+    offset: timedelta,
+    second: Callable[[], object],
+) -> None:
+    """Its last write spans both times: it widens, and never moves."""
+    at = datetime.now(UTC) + offset
+    recording.add(namespace="test", name="hits", token="a", generation_time=at)
+    second()
+
+    fold_all()
+
+    assert rollup_of("hits").total == 2
+
+
 def test_fold__adds_events_to_the_rollup(
     committed_namespace: Namespace, rollup_of: Callable[[str], Rollup]
 ) -> None:
