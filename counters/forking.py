@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _in_child: list[Callable[[], None]] = []
 _process_id = os.getpid()
+_becoming = threading.Lock()
 # Pools of the parent's. Referenced, so that no destructor of theirs runs in this process.
 _pools_of_parent: list[Any] = []
 
@@ -56,12 +57,16 @@ def become_child() -> None:
     global _process_id
     if _process_id == os.getpid():
         return
-    _process_id = os.getpid()
-    for function in _in_child:
-        try:
-            function()
-        except Exception:
-            logger.exception("This child may share a resource with its parent.")
+    # Where a first request notices the fork, others that come with it wait for this.
+    with _becoming:
+        if _process_id == os.getpid():
+            return
+        for function in _in_child:
+            try:
+                function()
+            except Exception:
+                logger.exception("This child may share a resource with its parent.")
+        _process_id = os.getpid()
 
 
 def _notice_fork(**_: Any) -> None:

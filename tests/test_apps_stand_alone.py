@@ -22,7 +22,7 @@ SOURCES = sorted(
 OWN_SETTING = re.compile(r"""["']((?:COUNTERS|ROLLUPS)_[A-Z_]+)["']""")
 # Django's and Celery's own; whatever else the apps read has one of their prefixes.
 OTHERS = {
-    *("AUTH_USER_MODEL", "CACHES", "DATABASES", "DATA_UPLOAD_MAX_MEMORY_SIZE"),
+    *("AUTH_USER_MODEL", "CACHES", "DATABASES", "DATA_UPLOAD_MAX_MEMORY_SIZE", "DEBUG"),
     *("MIDDLEWARE", "ROOT_URLCONF", "USE_TZ"),
 }
 
