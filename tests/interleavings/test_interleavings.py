@@ -174,7 +174,7 @@ TAKEN_OUT: dict[str, tuple[str, int, dict[str, str]]] = {
         },
     ),
     "a part's watermark leaves out what is open": (
-        "add_in_block fold_part fold_part add",
+        "add fold_part fold_part add_in_block",
         1,
         {"SELECT string_agg(xid::text, ',' ORDER BY xid)": "SELECT NULL::text"},
     ),
