@@ -263,12 +263,26 @@ def test_host__with_a_user_model_of_its_own_and_without_groups(
     serve(host, tmp_path / "server.log", "/articles/1/", "/admin/login/")
 
 
+WHOSE_PAGE = """
+from django.contrib import admin
+from django.template.loader import select_template
+from knox.models import AuthToken
+print(type(admin.site.get_model_admin(AuthToken)).__module__)
+names = ["admin/knox/authtoken/change_list.html", "admin/change_list.html"]
+print(select_template(names).origin)
+"""
+KNOX_FIRST = """
+INSTALLED_APPS = ["knox", "mine", *(app for app in INSTALLED_APPS if app != "knox")]
+"""
+KNOX_LAST = """
+INSTALLED_APPS = [*(app for app in INSTALLED_APPS if app != "knox"), "knox"]
+"""
+
+
 def test_host__with_an_admin_of_its_own_for_knoxs_tokens_keeps_it(
     make_host: MakeHost,
 ) -> None:
-    host = make_host(
-        'INSTALLED_APPS = ["knox", "mine", *(a for a in INSTALLED_APPS if a != "knox")]'
-    )
+    host = make_host(KNOX_FIRST)
     host.write(
         {
             "mine/__init__.py": "",
@@ -283,16 +297,15 @@ class MyAdmin(admin.ModelAdmin):
         }
     )
 
-    shown = host.python("""
-from django.contrib import admin
-from django.template.loader import select_template
-from knox.models import AuthToken
-print(type(admin.site.get_model_admin(AuthToken)).__name__)
-print(select_template(["admin/knox/authtoken/change_list.html", "admin/change_list.html"]).origin)
-""")
+    shown = host.python(WHOSE_PAGE)
 
-    assert "MyAdmin" in shown
+    assert "mine.admin" in shown
     assert "counters" not in shown
+
+
+def test_host__with_knox_behind_us_has_our_page_of_tokens(make_host: MakeHost) -> None:
+    """Knox's own shows digests, and puts a new token into a cookie."""
+    assert "counters.admin.tokens" in make_host(KNOX_LAST).python(WHOSE_PAGE)
 
 
 def test_host__with_the_names_of_others_and_without_admin_or_migrations(
