@@ -16,6 +16,7 @@ PARENT = """
 import django, os, sys, threading
 django.setup()
 from django.core.cache import cache
+from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_started
 from django.db import connection, connections
 from counters import forking, recording
@@ -67,7 +68,7 @@ import ctypes
 def fork(child):
     if pid := ctypes.PyDLL(None).fork():
         return pid
-    request_started.send(sender=None)
+    request_started.send(sender=WSGIHandler)
     child()
     sys.exit(0)
 """
@@ -192,7 +193,7 @@ import counters_project.wsgi
 assert threading.enumerate() == [threading.main_thread()], threading.enumerate()
 assert connection.connection is None
 assert not connection.pool.get_stats().get("connections_num")
-request_started.send(sender=None)
+request_started.send(sender=WSGIHandler)
 assert "presence" in {each.name for each in threading.enumerate()}
 """,
         role="web",
@@ -204,11 +205,11 @@ def test_web__reports_each_child_that_serves() -> None:
         OS_FORK
         + """
 import counters_project.wsgi
-request_started.send(sender=None)
+request_started.send(sender=WSGIHandler)
 
 def child():
     assert presence._reporter is None
-    request_started.send(sender=None)
+    request_started.send(sender=WSGIHandler)
     assert "presence" in {each.name for each in threading.enumerate()}
 
 wait_for(fork(child))
