@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from django.http import Http404
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import JSONRenderer
@@ -47,14 +48,21 @@ class CountersView(APIView):
     most_body_bytes = 64 * 1024
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        # Before DRF looks for a `?format=`, which these calls do not have.
+        try:
+            super().initial(request, *args, **kwargs)
+        except Http404:
+            # DRF looked for a `?format=`, which these calls do not have.
+            self._check_query(request)
+            raise
+        self._check_query(request)
+        check_encoding(request)
+        check_length(request, most=self.most_body_bytes)
+
+    def _check_query(self, request: Request) -> None:
         handler = getattr(self, (request.method or "").lower(), None)
         known = getattr(handler, "query_parameters", None)
         if known is not None:
             check_query(request.query_params, known)
-        super().initial(request, *args, **kwargs)
-        check_encoding(request)
-        check_length(request, most=self.most_body_bytes)
 
     def get_exception_handler(self) -> Callable[..., Response | None]:
         return answer_problem

@@ -66,7 +66,11 @@ COMPONENTS: dict[str, Json] = {
                 "maxItems": MOST_NAMES,
                 "description": "Answered in this order; a repeated name each time.",
             },
-            "accuracy": {**ACCURACY, "nullable": True},
+            "accuracy": {
+                **ACCURACY,
+                "nullable": True,
+                "enum": [*ACCURACY["enum"], None],
+            },
         },
         optional=["accuracy"],
     ),
