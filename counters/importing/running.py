@@ -7,8 +7,6 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
-from django.db import transaction
-
 from counters import clock, namespaces
 from counters.errors import CountersError
 from counters.importing import progress, writing
@@ -21,6 +19,7 @@ from counters.importing.progress import Progress, Totals
 from counters.importing.reading import Reader
 from counters.importing.rejects import Rejects
 from counters.models import CounterType
+from counters.transactions import own_transaction
 
 
 @dataclass(slots=True)
@@ -131,7 +130,7 @@ class Import:
             self._stop_at_max_rejects()
         if not self._plan.dry_run:
             self._coverage.ensure(batch.events)
-        with transaction.atomic(durable=True):
+        with own_transaction(durable=True):
             if not self._plan.dry_run:
                 self._write(batch)
             self._count_old(batch)
