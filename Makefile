@@ -60,10 +60,7 @@ lint: $(DEV_READY) ## Check style and formatting.
 types: $(DEV_READY) ## Check types.
 	@SECRET_KEY=unused $(BIN)/mypy
 
-migrations-interleavings: $(DEV_READY) ## Run the core's operations in every order of their steps (an hour).
-	@INTERLEAVINGS=full $(BIN)/python -m pytest --timeout=0 -rP tests/interleavings $(ARGS)
-
-check: $(DEV_READY) ## Check that no migration is missing.
+migrations-check: $(DEV_READY) ## Check that no migration is missing.
 	@SECRET_KEY=unused $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 
 docs: $(DEV_READY) ## Build the documentation's site in docs/_build; a broken link fails.
