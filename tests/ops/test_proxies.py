@@ -228,8 +228,8 @@ def use_by_name(client: httpx.Client) -> None:
         for call in ("series", "total"):
             answer = client.get(call, params={"name": name})
             assert (answer.status_code, answer.json()["name"]) == (200, name)
-    body = {"names": NAMES, "accuracy": "accurate"}
-    results = client.post("read", json=body).json()["results"]
+    wanted = {"names": NAMES, "accuracy": "accurate"}
+    results = client.post("read", json=wanted).json()["results"]
     assert [(one["name"], one["count"]) for one in results] == [
         (name, 3) for name in NAMES
     ]
