@@ -22,9 +22,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connection
+from django.db import DEFAULT_DB_ALIAS, ProgrammingError, connection
 from django.db.models import Min
 from psycopg import sql
+from psycopg.errors import UndefinedTable
 
 from counters import clock, partitions
 from counters.errors import InvalidValue, stamp
@@ -47,6 +48,7 @@ MARGIN = timedelta(hours=1)
 SETTLED_SECONDS = REMEMBERED_SECONDS + 8.0
 # Counters that kept a partition, to be tried first with the next one.
 _LIKELY_COUNTERS = 20
+_ANOTHER_IS_CLOSING = "another process is closing partitions, or widening a window"
 # One pass over a partition may take long; nobody waits for it.
 STATEMENT_TIMEOUT = "15min"
 
@@ -112,7 +114,14 @@ def close_due(
     likely: list[int] = []
     may_go = []
     for partition in due(now=now):
-        if reason := _kept_by_a_namespace(partition, now, likely):
+        try:
+            reason = _kept_by_a_namespace(partition, now, likely)
+        except ProgrammingError as error:
+            # Nothing is locked here: another closing may have renamed the table.
+            if not isinstance(error.__cause__, UndefinedTable):
+                raise
+            reason = _ANOTHER_IS_CLOSING
+        if reason:
             yield Outcome(partition, reason)
         else:
             may_go.append(partition)
@@ -206,9 +215,7 @@ def _close(partition: Partition, now: datetime, *, dry_run: bool) -> Outcome:
     names = _names(partition)
     with anchored_only(), own_transaction(durable=True), connection.cursor() as cursor:
         if not _is_alone(cursor) or partition not in partitions.existing():
-            return Outcome(
-                partition, "another process is closing partitions, or widening a window"
-            )
+            return Outcome(partition, _ANOTHER_IS_CLOSING)
         # Not in the statement itself, whose one pass may be shared by parallel workers.
         cursor.execute("SELECT rollups_check_anchor()")
         cursor.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'")

@@ -51,6 +51,7 @@ SHORT: dict[str, int | None] = {
     "reindex add_shared add_shared": 1,
     "close import_old": 1,
     "close fold": 1,
+    "close close": 1,
     "repair fold": 1,
     "reanchor add_in_block": 1,
     "read add fold": 1,

@@ -19,6 +19,7 @@ from counters.remembering import REMEMBERED_SECONDS
 from rollups import anchoring, auditing, reading, retention
 from rollups.folding import fold
 from rollups.models import Bucket, Closing, Rollup
+from tests.conftest import Threads
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -364,6 +365,27 @@ def test_close__looks_again_when_a_retention_was_raised_meanwhile() -> None:
     [(_, reason)] = close(wait=raise_it).items()
 
     assert reason == "a namespace with events in it keeps them for 400 days"
+
+
+def test_close__passes_over_a_partition_that_another_closes_meanwhile(
+    threads: Threads,
+) -> None:
+    add("a", 1, MONDAY)
+    fold_all()
+    others: list[dict[str, str | None]] = []
+
+    def close_first(statement: str) -> None:
+        if "AS candidate" in statement and not others:
+            others.append(threads.submit(close).result())
+
+    with before_each_statement(close_first):
+        reasons = close()
+
+    assert others == [{"counters_event_20010101": None}]
+    assert reasons == {
+        "counters_event_20010101": "another process is closing partitions, or widening"
+        " a window"
+    }
 
 
 def test_close__keeps_the_evidence_of_a_wrong_count() -> None:
