@@ -28,7 +28,7 @@ from psycopg import sql
 from psycopg.errors import UndefinedTable
 
 from counters import clock, partitions
-from counters.errors import InvalidValue, stamp
+from counters.errors import InvalidValue, counted, stamp
 from counters.models import CounterType, Namespace
 from counters.partitions import Partition
 from counters.patience import LocksHeld, try_patiently
@@ -97,6 +97,21 @@ def due(*, now: datetime | None = None) -> list[Partition]:
     return [one for one in partitions.existing() if _age(one, now) >= shortest]
 
 
+def look(*, now: datetime | None = None) -> Iterator[tuple[Partition, str | None]]:
+    """Yield each partition that is due, and why a namespace keeps it (None: it may go)."""
+    now = now or clock.database_now()
+    likely: list[int] = []
+    for partition in due(now=now):
+        try:
+            kept_because = _kept_by_a_namespace(partition, now, likely)
+        except ProgrammingError as error:
+            # Nothing is locked here: another closing may have renamed the table.
+            if not isinstance(error.__cause__, UndefinedTable):
+                raise
+            kept_because = _ANOTHER_IS_CLOSING
+        yield partition, kept_because
+
+
 def close_due(
     *,
     now: datetime | None = None,
@@ -111,20 +126,12 @@ def close_due(
     other days are held up for a tenth of a second at most. Raises NotAnchored.
     """
     now = now or clock.database_now()
-    likely: list[int] = []
     may_go = []
-    for partition in due(now=now):
-        try:
-            reason = _kept_by_a_namespace(partition, now, likely)
-        except ProgrammingError as error:
-            # Nothing is locked here: another closing may have renamed the table.
-            if not isinstance(error.__cause__, UndefinedTable):
-                raise
-            reason = _ANOTHER_IS_CLOSING
-        if reason:
-            yield Outcome(partition, reason)
-        else:
+    for partition, reason in look(now=now):
+        if reason is None:
             may_go.append(partition)
+        else:
+            yield Outcome(partition, reason)
     if may_go and not dry_run:
         wait(SETTLED_SECONDS)
     for partition in may_go:
@@ -260,13 +267,13 @@ ALTER TABLE {partition} RENAME TO {apart}
 
 def _reason_to_keep(held: _Held, partition: Partition, now: datetime) -> str | None:
     if held.unfolded:
-        return f"{held.unfolded} counter(s) have events in it that are not folded yet"
+        return f"it holds unfolded events of {counted(held.unfolded, 'counter')}"
     if held.retention is not None and held.retention > _age(partition, now):
         return _keeps(held.retention)
     if held.different:
         return (
-            f"{held.different} counter(s) differ from their events; run"
-            " verify_rollups --repair first"
+            f"the buckets of {counted(held.different, 'counter')} differ from the events;"
+            " run verify_rollups --repair first"
         )
     return None
 

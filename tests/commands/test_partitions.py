@@ -80,6 +80,25 @@ def test_partitions__lists_each_with_its_state(committed_namespace: Namespace) -
     assert f"counters_event_{today:%Y%m%d}\t" in told()
 
 
+def test_partitions__are_past_retention_where_no_namespace_keeps_them(
+    monday: None, committed_namespace: Namespace
+) -> None:
+    told("--make")
+
+    def state() -> str:
+        rows = json.loads(told("--json"))
+        return next(
+            str(row["state"]) for row in rows if row["name"] == "counters_event_200101"
+        )
+
+    assert state() == "past retention"
+    # Another namespace's events are past their retention, these are not.
+    Namespace.objects.create(name="short")
+    committed_namespace.retention = timedelta(days=36_500)
+    committed_namespace.save()
+    assert state() == "kept"
+
+
 def test_partitions__are_a_line_each_on_a_narrow_terminal(
     committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,11 +148,9 @@ def test_partitions__brings_strays_home_closes_and_drops(monday: None) -> None:
 
     assert made["made"] == ["counters_event_200101"]
     assert told("--close", "--dry-run") == (
-        "would close counters_event_200101: 5 events of 1 counters\n"
+        "would close counters_event_200101: 5 events of 1 counter\n"
     )
-    assert told("--close") == (
-        "closed  counters_event_200101: 5 events of 1 counters\n"
-    )
+    assert told("--close") == ("closed  counters_event_200101: 5 events of 1 counter\n")
     assert told("--make", "--close") == "Nothing to do.\n"
     Closing.objects.update(closed_at=MONDAY)
     assert told("--close").startswith("dropped counters_event_closed_")

@@ -245,7 +245,7 @@ def test_close__keeps_the_events_of_a_counter_without_a_rollup() -> None:
     Rollup.objects.all().delete()
 
     assert close() == {
-        "counters_event_20010101": "1 counter(s) have events in it that are not folded yet"
+        "counters_event_20010101": "it holds unfolded events of 1 counter"
     }
 
 
@@ -271,7 +271,7 @@ def test_close__keeps_what_is_not_folded() -> None:
     add("a", 2, MONDAY)
 
     assert close() == {
-        "counters_event_20010101": "1 counter(s) have events in it that are not folded yet"
+        "counters_event_20010101": "it holds unfolded events of 1 counter"
     }
 
     assert Event.objects.count() == 2
@@ -397,7 +397,7 @@ def test_close__keeps_the_evidence_of_a_wrong_count() -> None:
     [(_, reason)] = close().items()
 
     assert reason is not None
-    assert "1 counter(s) differ from their events" in reason
+    assert "the buckets of 1 counter differ from the events" in reason
     auditing.repair(list(Rollup.objects.values_list("pk", flat=True)))
     assert close() == {"counters_event_20010101": None}
 

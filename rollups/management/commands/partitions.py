@@ -9,20 +9,18 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import connection
 from django.template.defaultfilters import filesizeformat
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
     MofNCompleteColumn,
-    Progress,
     TextColumn,
     TimeRemainingColumn,
 )
 
 from counters import clock, compacting, partitions
 from counters.compacting import Compacted
-from counters.errors import stamp
-from counters.management.taught import TaughtCommand, add_json_option
+from counters.errors import counted, stamp
+from counters.management.taught import TaughtCommand, add_json_option, progress_bar
 from counters.statements import fetch
 from rollups import retention, upkeep
 from rollups.retention import Outcome
@@ -111,10 +109,10 @@ exit codes: 0 done; 1 refused, with the reason; 2 wrong usage
             return
         lines = [f"made    {one.name}" for one in made]
         if cleared.claims:
-            lines.append(f"dropped {cleared.claims:,} expired claims")
+            lines.append(f"dropped {counted(cleared.claims, 'expired claim')}")
         if cleared.orphans:
             lines.append(
-                f"dropped what was left of {cleared.orphans:,} deleted counters"
+                f"dropped what was left of {counted(cleared.orphans, 'deleted counter')}"
             )
         lines += [_as_text(outcome, dry_run=dry_run) for outcome in outcomes]
         lines += [f"dropped {table}" for table in dropped]
@@ -123,7 +121,9 @@ exit codes: 0 done; 1 refused, with the reason; 2 wrong usage
             self.stdout.write(line)
 
     def _list(self, *, as_json: bool) -> None:
-        past_retention = {one.name for one in retention.due()}
+        past_retention = {
+            one.name for one, kept_because in retention.look() if kept_because is None
+        }
         now = clock.database_now()
         rows = [
             {
@@ -182,8 +182,7 @@ def _close(*, dry_run: bool) -> list[Outcome]:
         TextColumn("partitions"),
     )
     outcomes = []
-    # Rich draws nothing where standard error is no terminal.
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with progress_bar(*columns) as bar:
         task = bar.add_task("close", total=len(retention.due()))
         for outcome in retention.close_due(dry_run=dry_run):
             outcomes.append(outcome)
@@ -202,7 +201,7 @@ def _compact(*, dry_run: bool) -> list[Compacted]:
         TimeRemainingColumn(),
     )
     done = []
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with progress_bar(*columns) as bar:
         task = bar.add_task("compact", total=sum(one.size_bytes for one in waiting))
         for one in compacting.compact_due():
             done.append(one)
@@ -219,7 +218,10 @@ def _as_text(outcome: Outcome, *, dry_run: bool) -> str:
     if outcome.kept_because is not None:
         return f"kept    {name}: {outcome.kept_because}"
     verb = "would close" if dry_run else "closed "
-    return f"{verb} {name}: {outcome.events:,} events of {outcome.counters:,} counters"
+    return (
+        f"{verb} {name}: {counted(outcome.events, 'event')} of"
+        f" {counted(outcome.counters, 'counter')}"
+    )
 
 
 def _as_json(outcome: Outcome) -> dict[str, Any]:
@@ -235,7 +237,7 @@ def _compacted_as_text(one: Compacted, *, dry_run: bool) -> str:
     index = one.index
     before = _size(index.size_bytes)
     if dry_run:
-        return f"would rebuild {index.name}: {before}, {index.events:,} events"
+        return f"would rebuild {index.name}: {before}, {counted(index.events, 'event')}"
     if one.bytes_after is None:
         return f"left    {index.name}: {one.kept_because}"
     return f"rebuilt {index.name}: {before}, now {_size(one.bytes_after)}"
