@@ -1,4 +1,4 @@
-"""The client for async programs; but for `await` it is Client (a test compares them)."""
+"""The client for async programs: Client with `await` (a test compares the two)."""
 
 from __future__ import annotations
 
@@ -153,9 +153,9 @@ class AsyncClient:
         *,
         accuracy: Accuracy | None = None,
     ) -> list[Reading | None]:
-        """Read many counters, in order; None where there is no such counter.
+        """Read many counters, in the order of the names; None where there is no counter.
 
-        A thousand names are one call and one snapshot.
+        Up to 1,000 names are one call and one snapshot.
         """
         found: list[Reading | None] = []
         for some in calls.in_reads(names):
@@ -229,7 +229,7 @@ class AsyncClient:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Total:
-        """Sum a counter's series from `since` until `until`; without one it is open."""
+        """Sum a counter's series from `since` until `until`; None is an open end."""
         return await self._send(calls.total(namespace, name, since=since, until=until))
 
     async def namespaces(self) -> tuple[Namespace, ...]:

@@ -44,7 +44,7 @@ def check_name(sent: str, answer: Json) -> None:
     # The service keeps names in this form.
     if answer["name"] != unicodedata.normalize("NFC", sent):
         raise UnexpectedAnswer(
-            f"The call was about counter {sent!r}, its answer is about"
+            f"The call was about counter {sent!r}, but the answer is about"
             f" {answer['name']!r}. Something between this client and the service changes"
             " calls; that other counter may have changed."
         )
@@ -53,7 +53,7 @@ def check_name(sent: str, answer: Json) -> None:
 def readings(
     answer: Json, namespace: str, names: Sequence[str]
 ) -> list[results.Reading | None]:
-    """Return what was found, in the order of the names; None for no counter."""
+    """Return the readings in the order of the names; None where there is no counter."""
     found = []
     for name, one in zip(names, answer["results"], strict=True):
         check_name(name, one)
@@ -67,8 +67,8 @@ def no_counter(namespace: str, name: str) -> NotFound:
     return NotFound(
         404,
         "counter-not-found",
-        f"There is no counter {name!r} in namespace {namespace!r}: nothing was added to it"
-        " yet.",
+        f"There is no counter {name!r} in namespace {namespace!r}: nothing has been added to"
+        " it yet.",
         {"namespace": namespace, "name": name},
     )
 

@@ -1,4 +1,4 @@
-"""Checks of what callers give, before anything is sent. The service has the full rules.
+"""Check arguments before anything is sent. The service has the full rules.
 
 No message quotes an API token, or a URL that may hold a password.
 """
@@ -14,12 +14,12 @@ from fold_counters_client.errors import InvalidArgument
 DELTA_MIN, DELTA_MAX = -(2**63), 2**63 - 1
 TOKEN_LENGTH = 255
 
-# What names an event once per counter: the key of an order, say.
+# What identifies an event of a counter, such as the key of an order.
 GivenToken = str | int | UUID
 
 
 def root_of_api(url: object) -> str:
-    """Return where the API is below a service's address; raise InvalidArgument."""
+    """Return the API's address below a service's address; raise InvalidArgument."""
     wanted = "an address such as https://counters.example.com or http://127.0.0.1:8000"
     if not isinstance(url, str):
         raise InvalidArgument("url", f"{type(url).__name__} is not {wanted}")
@@ -31,11 +31,13 @@ def root_of_api(url: object) -> str:
     except ValueError:
         host, parts = None, urlsplit("")
     if "@" in given:
-        raise InvalidArgument("url", "it holds a user name or password; leave them out")
+        raise InvalidArgument(
+            "url", "it contains a user name or a password; leave them out"
+        )
     if parts.scheme not in {"http", "https"} or not host or not given.isprintable():
         raise InvalidArgument("url", f"{_quoted(given)} is not {wanted}")
     if parts.query or parts.fragment or " " in given:
-        raise InvalidArgument("url", f"it holds more than {wanted}")
+        raise InvalidArgument("url", f"it contains more than {wanted}")
     return f"{given.rstrip('/')}/api/v1/"
 
 
@@ -51,8 +53,8 @@ def api_token(token: object) -> str:
     if not stripped.isascii() or not stripped.isprintable() or " " in stripped:
         raise InvalidArgument(
             "token",
-            f"the API token ({len(stripped)} characters) holds a space, or a character"
-            " that no token has; give the one token that `create_token` printed",
+            f"the API token ({len(stripped)} characters) contains a space or a character"
+            " that no token has; give the token that `create_token` printed",
         )
     return stripped
 
@@ -68,12 +70,13 @@ def text(field: str, value: object, *, longest: int | None = None) -> str:
     except UnicodeEncodeError as error:
         raise InvalidArgument(
             field,
-            f"{_quoted(value)} holds U+{ord(value[error.start]):04X}, half of a surrogate"
-            " pair, which is no character",
+            f"{_quoted(value)} contains U+{ord(value[error.start]):04X}, half of a surrogate"
+            " pair, which is not a character",
         ) from None
     if longest is not None and len(value) > longest:
         raise InvalidArgument(
-            field, f"{_quoted(value)} has {len(value):,} characters; at most {longest}"
+            field,
+            f"{_quoted(value)} has {len(value):,} characters; at most {longest} are allowed",
         )
     return value
 
@@ -95,7 +98,7 @@ def idempotency_token(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         if abs(value) >= 10 ** (TOKEN_LENGTH - 1):
             raise InvalidArgument(
-                "token", f"a number of over {TOKEN_LENGTH - 1} digits"
+                "token", f"a number has at most {TOKEN_LENGTH - 1} digits here"
             )
         return str(int(value))
     return text("token", value, longest=TOKEN_LENGTH)

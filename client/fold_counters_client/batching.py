@@ -1,7 +1,7 @@
-"""Gathering events, so that many of them travel together.
+"""Gather events in memory and send many of them in one call.
 
-What is sent next, and what a refusal means, is decided once, in `Gathered`. Batcher and
-AsyncBatcher only wait and send.
+`Gathered` decides what is sent next, and what a refusal means. Batcher and AsyncBatcher
+only wait and send.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from fold_counters_client.tokens import new_token
 
 logger = logging.getLogger(__name__)
 
-# So many refused events are kept to be looked at; `refused_events` counts them all.
+# `refused` keeps this many events; `refused_events` counts all of them.
 KEPT_REFUSALS = 1_000
-# After a failure the next attempt comes no sooner.
+# The shortest pause after a failed attempt.
 LEAST_PAUSE_SECONDS = 1.0
-# These say nothing about the events: the call was not let in, or came too early.
+# These statuses do not depend on the events: access was denied, or the call came too early.
 NOT_ABOUT_EVENTS = frozenset({401, 408, 429})
 
 
@@ -57,12 +57,12 @@ class Step:
 
 
 OnRefused = Callable[[Refused], object]
-# Yields what to send, takes the error that sending it ended with, or None.
+# Yields what to send; receives the error of sending it, or None.
 Steps = Generator[Step, CountersError | None, None]
 
 
 class Gathered:
-    """The events that wait, in order, and what became of the others."""
+    """The waiting events in their order, and what became of the others."""
 
     def __init__(
         self,
@@ -80,7 +80,8 @@ class Gathered:
             )
         if most_waiting < batch_events:
             raise InvalidArgument(
-                "most_waiting", f"{most_waiting:,} is less than one batch"
+                "most_waiting",
+                f"{most_waiting:,} is less than one batch of {batch_events:,}",
             )
         if not most_seconds > 0:
             raise InvalidArgument("most_seconds", f"{most_seconds} is not above 0")
@@ -107,7 +108,10 @@ class Gathered:
             return [event for event, _ in self._waiting]
 
     def put(self, event: NewEvent) -> bool:
-        """Let an event wait; False where no more may, BatcherFull where none is sent."""
+        """Add a waiting event; return False if there is no room.
+
+        Raises BatcherFull if there is no room and the last attempt to send failed.
+        """
         with self._lock:
             if len(self._waiting) < self.most_waiting:
                 self._waiting.append((event, time.monotonic()))
@@ -115,12 +119,12 @@ class Gathered:
         if self.error is None:
             return False
         raise BatcherFull(
-            f"{self.most_waiting:,} events wait and the service takes none of them:"
+            f"{self.most_waiting:,} events are waiting and the last attempt to send failed:"
             f" {self.error}"
         ) from self.error
 
     def due_in_seconds(self) -> float | None:
-        """Return when to send next, 0 for now, None while nothing waits."""
+        """Return when to send next: 0 is now, None is that nothing waits."""
         with self._lock:
             if not self._waiting:
                 return None
@@ -135,11 +139,11 @@ class Gathered:
         self.error, self._failed_at = error, time.monotonic()
 
     def steps(self) -> Steps:
-        """Yield what to send until all is settled that waits now.
+        """Yield what to send until every event that waits now is sent or refused.
 
         A refused event is set aside, and the others are sent again without it; their
-        tokens make that safe. Raises what has nothing to do with an event: then all that
-        is left goes on waiting.
+        tokens make that safe. Raises an error that is not about an event; then the
+        remaining events stay waiting.
         """
         settled = self.sent + self.refused_events
         until = settled + len(self._waiting)
@@ -158,7 +162,7 @@ class Gathered:
                 else:
                     self._set_aside(index, error)
             elif len(step.events) > 1 and _is_for_good(error):
-                # Too large, say: one of the halves may be taken.
+                # The batch may be too large: the service may take one half of it.
                 size = len(step.events) // 2
             else:
                 raise error
@@ -197,14 +201,14 @@ class Gathered:
         try:
             self._on_refused(refused)
         except Exception:
-            # The event is in `refused`, and the others must not wait for it.
+            # The event is in `refused`, and must not hold up the others.
             logger.exception("on_refused failed for %r", refused)
 
 
 def _index_of(error: CountersError, step: Step) -> int | None:
-    """Return which event is at fault, None where the error does not say it."""
+    """Return the index of the event at fault; None where the error does not say."""
     if step.best_effort:
-        # Sent once more it might count twice.
+        # It might count twice if it were sent again.
         return 0
     if not _is_for_good(error):
         return None
@@ -224,46 +228,47 @@ def _is_for_good(error: CountersError) -> bool:
 
 
 class _Reports:
-    """What both batchers tell about their events."""
+    """What both batchers report about their events."""
 
     _gathered: Gathered
 
     @property
     def waiting(self) -> list[NewEvent]:
-        """The events that were not sent yet."""
+        """Return the events that were not sent yet."""
         return self._gathered.waiting
 
     @property
     def sent(self) -> int:
-        """How many events count."""
+        """Return the number of events that the service took."""
         return self._gathered.sent
 
     @property
     def refused(self) -> list[Refused]:
-        """The events that the service will never take: the last 1,000 of them."""
+        """Return the last 1,000 events that the service refused for good."""
         return list(self._gathered.refused)
 
     @property
     def refused_events(self) -> int:
-        """How many events the service will never take."""
+        """Return the number of events that the service refused for good."""
         return self._gathered.refused_events
 
     @property
     def error(self) -> Exception | None:
-        """Why the last attempt to send failed; None when it did not."""
+        """Return why the last attempt to send failed; None if it did not."""
         return self._gathered.error
 
 
 class Batcher(_Reports):
-    """Gathers events; a thread sends them when there are enough, or the oldest waits long.
+    """Gathers events; a thread sends them in batches.
 
-    Each event gets its token, and with it its time, when `add` is called; sending it again
-    is safe. An event is durable once it was sent: after `flush`, or after the `with`
-    block. Threads may share one.
+    It sends when `batch_events` events wait, or when the oldest has waited for
+    `most_seconds`. Each event gets its token, and with it its time, when `add` is called,
+    so sending it again is safe. An event is durable after it was sent: after `flush`, or
+    after the `with` block. Threads may share a batcher.
 
-    An event that the service refuses for good is set aside: see `refused`, and
-    `on_refused`, which is called with it (and must not flush or close), or else a warning
-    is logged. While the service cannot be reached, events wait, at most `most_waiting`.
+    An event that the service refuses for good is set aside in `refused`. The batcher calls
+    `on_refused` with it, or logs a warning without one; `on_refused` must not flush or
+    close. While the service cannot be reached, up to `most_waiting` events wait.
     """
 
     def __init__(
@@ -286,7 +291,7 @@ class Batcher(_Reports):
             on_refused=on_refused,
             lock=self._changed,
         )
-        # One thread sends at a time, so that the events go in their order.
+        # One thread sends at a time, so that events keep their order.
         self._sending = Lock()
         self._sender: Thread | None = None
         self._closed = False
@@ -300,9 +305,9 @@ class Batcher(_Reports):
         token: GivenToken | None = None,
         generation_time: datetime | None = None,
     ) -> None:
-        """Gather one event. Waits while no more may wait and the service takes some.
+        """Gather one event. Waits for room while the service takes events.
 
-        Raises InvalidArgument, and BatcherFull where the service takes none.
+        Raises InvalidArgument, and BatcherFull if there is no room and sending failed.
         """
         given = new_token() if token is None else token
         event = NewEvent(namespace, name, delta, given, generation_time)
@@ -317,7 +322,7 @@ class Batcher(_Reports):
                 self._changed.notify_all()
 
     def flush(self) -> None:
-        """Send what waits now, in this thread; raise what keeps it from being sent."""
+        """Send what waits now, in this thread; raise the error if it cannot be sent."""
         with self._sending:
             steps = self._gathered.steps()
             try:
@@ -336,7 +341,7 @@ class Batcher(_Reports):
                 raise
 
     def close(self) -> None:
-        """Send what waits, and take no more. After an error `flush` may be tried again."""
+        """Send what waits, and take no more. After an error you may call `flush` again."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -359,7 +364,7 @@ class Batcher(_Reports):
     def _check_open(self) -> None:
         if self._closed:
             raise InvalidArgument(
-                "add", "this batcher is closed; the event is not taken"
+                "add", "this batcher is closed; the event was not added"
             )
 
     def _start_sender(self) -> None:
@@ -379,7 +384,7 @@ class Batcher(_Reports):
                 if seconds is None or seconds > 0:
                     self._changed.wait(seconds)
                     continue
-            # Kept in `error`, and raised by whoever adds too much or flushes.
+            # `error` keeps it; `flush`, and `add` without room, raise it.
             with suppress(Exception):
                 self.flush()
 
@@ -392,12 +397,12 @@ class Batcher(_Reports):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # After an error, too: what was added did happen.
+        # After an error too: the events that were added did happen.
         self.close()
 
 
 class AsyncBatcher(_Reports):
-    """As Batcher, for async programs: a task sends, and tasks may share one."""
+    """Batcher for async programs: a task sends, and tasks may share a batcher."""
 
     def __init__(
         self,
@@ -430,9 +435,9 @@ class AsyncBatcher(_Reports):
         token: GivenToken | None = None,
         generation_time: datetime | None = None,
     ) -> None:
-        """Gather one event. Waits while no more may wait and the service takes some.
+        """Gather one event. Waits for room while the service takes events.
 
-        Raises InvalidArgument, and BatcherFull where the service takes none.
+        Raises InvalidArgument, and BatcherFull if there is no room and sending failed.
         """
         given = new_token() if token is None else token
         event = NewEvent(namespace, name, delta, given, generation_time)
@@ -447,7 +452,7 @@ class AsyncBatcher(_Reports):
                 self._changed.notify_all()
 
     async def flush(self) -> None:
-        """Send what waits now, in this task; raise what keeps it from being sent."""
+        """Send what waits now, in this task; raise the error if it cannot be sent."""
         async with self._sending:
             steps = self._gathered.steps()
             try:
@@ -464,7 +469,7 @@ class AsyncBatcher(_Reports):
                 raise
 
     async def close(self) -> None:
-        """Send what waits, and take no more. After an error `flush` may be tried again."""
+        """Send what waits, and take no more. After an error you may call `flush` again."""
         async with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -491,7 +496,7 @@ class AsyncBatcher(_Reports):
     def _check_open(self) -> None:
         if self._closed:
             raise InvalidArgument(
-                "add", "this batcher is closed; the event is not taken"
+                "add", "this batcher is closed; the event was not added"
             )
 
     def _start_sender(self) -> None:
@@ -510,7 +515,7 @@ class AsyncBatcher(_Reports):
                         async with asyncio.timeout(seconds):
                             await self._changed.wait()
                     continue
-            # Kept in `error`, and raised by whoever adds too much or flushes.
+            # `error` keeps it; `flush`, and `add` without room, raise it.
             with suppress(Exception):
                 await self.flush()
 
@@ -523,5 +528,5 @@ class AsyncBatcher(_Reports):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # After an error, too: what was added did happen.
+        # After an error too: the events that were added did happen.
         await self.close()

@@ -103,7 +103,7 @@ def in_batches(
 
 
 def in_reads(names: Iterable[str]) -> Iterator[list[str]]:
-    """Yield the names in lists that one call takes."""
+    """Yield the names in lists that fit into one call."""
     if isinstance(names, str):
         raise InvalidArgument("names", f"{names!r} is one name; give a list of names")
     yield from _pieces(names, READ_NAMES)
@@ -234,7 +234,7 @@ def delete_namespace(name: str) -> Call[None]:
 
 
 def named(name: str) -> dict[str, str]:
-    """Return the field with a counter's name: in a path a proxy might change it."""
+    """Return the field that holds a counter's name: a proxy might change it in a path."""
     return {"name": arguments.text("name", name)}
 
 
@@ -256,7 +256,7 @@ def _pieces(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def _about(name: str, read: Callable[[Json], T]) -> Callable[[Json], T]:
-    """Return what reads an answer that must be about this counter."""
+    """Return a reader of answers that raises if one is about another counter."""
 
     def read_checked(answer: Json) -> T:
         answers.check_name(name, answer)
@@ -277,12 +277,12 @@ def _span(since: datetime | None, until: datetime | None) -> dict[str, str]:
 def _event(
     token: GivenToken | None, generation_time: datetime | None, *, best_effort: bool
 ) -> tuple[Json, str | None]:
-    """Return a body's token and time; a best-effort namespace takes neither."""
+    """Return a body's token and time; refuse both for a best-effort namespace."""
     if best_effort:
         given = {"token": token, "generation_time": generation_time}
         for name, value in given.items():
             if value is not None:
-                fault = "a best-effort namespace takes none; leave it out"
+                fault = f"a best-effort namespace takes no {name}; leave it out"
                 raise InvalidArgument(name, fault)
         return {}, None
     # A UUIDv7 carries its own time.

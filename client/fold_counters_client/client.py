@@ -153,9 +153,9 @@ class Client:
         *,
         accuracy: Accuracy | None = None,
     ) -> list[Reading | None]:
-        """Read many counters, in order; None where there is no such counter.
+        """Read many counters, in the order of the names; None where there is no counter.
 
-        A thousand names are one call and one snapshot.
+        Up to 1,000 names are one call and one snapshot.
         """
         found: list[Reading | None] = []
         for some in calls.in_reads(names):
@@ -226,7 +226,7 @@ class Client:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Total:
-        """Sum a counter's series from `since` until `until`; without one it is open."""
+        """Sum a counter's series from `since` until `until`; None is an open end."""
         return self._send(calls.total(namespace, name, since=since, until=until))
 
     def namespaces(self) -> tuple[Namespace, ...]:

@@ -21,7 +21,7 @@ class CountersError(Exception):
 
 
 class InvalidArgument(CountersError, ValueError):
-    """A value that no service would take; `field` says which. Nothing was sent."""
+    """An argument that no service would take; `field` names it. Nothing was sent."""
 
     def __init__(self, field: str, fault: str) -> None:
         super().__init__(f"{field}: {fault}.")
@@ -29,11 +29,11 @@ class InvalidArgument(CountersError, ValueError):
 
 
 class UnexpectedAnswer(CountersError):
-    """An answer that is not the service's, or is about another counter."""
+    """An answer that does not come from the service, or is about another counter."""
 
 
 class BatcherFull(CountersError):
-    """The service takes nothing, and no more events may wait. This one was not taken."""
+    """The service cannot be reached and the batcher is full. The event was not added."""
 
 
 class NoAnswer(CountersError):

@@ -72,10 +72,10 @@ class Exchange(Generic[T]):
         try:
             return self.call.read(answer.json() if answer.content else {})
         except (ValueError, LookupError, TypeError) as error:
-            # A page of a proxy, say, that asks for a password.
+            # For example a proxy's page that asks for a password.
             raise self._with_token(
                 UnexpectedAnswer(
-                    f"{answer.request.url} answered {answer.status_code} with what is no"
+                    f"{answer.request.url} answered {answer.status_code}, but not with an"
                     f" answer of the service: {answer.text[:80]!r}"
                 )
             ) from error

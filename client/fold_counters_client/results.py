@@ -31,7 +31,7 @@ class NewEvent:
         arguments.text("namespace", self.namespace)
         arguments.text("name", self.name)
         arguments.delta(self.delta)
-        # Kept as the text that is sent; the class is frozen for its users.
+        # Keep the text that is sent; the class is frozen for its users.
         object.__setattr__(self, "token", arguments.idempotency_token(self.token))
         if self.generation_time is not None:
             arguments.stamp("generation_time", self.generation_time)

@@ -11,7 +11,7 @@ import httpx
 RETRIED = frozenset({429, 502, 503, 504})
 # Refused at the door, before anything was done.
 UNTOUCHED = frozenset({429})
-# Nobody can send this request: not now, and not later.
+# This request can never be sent.
 UNSENDABLE = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 # The request never left.
 UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)

@@ -225,7 +225,9 @@ def test_answer__of_somebody_else_is_an_error_of_ours(answered: httpx.Response) 
     transport = httpx.MockTransport(lambda request: answered)
     with (
         Client("http://host", "s", transport=transport) as client,
-        pytest.raises(UnexpectedAnswer, match="what is no answer of the service") as no,
+        pytest.raises(
+            UnexpectedAnswer, match="but not with an answer of the service"
+        ) as no,
     ):
         client.add("ns", "hits", token="mine")
 

@@ -320,7 +320,9 @@ def test_batcher__takes_no_more_than_may_wait(make: Make, service: Service) -> N
     driver.add("ns", "a")
     driver.add("ns", "b")
 
-    with pytest.raises(BatcherFull, match="2 events wait and the service takes none"):
+    with pytest.raises(
+        BatcherFull, match="2 events are waiting and the last attempt to send failed"
+    ):
         driver.add("ns", "c")
 
     assert [event.name for event in driver.batcher.waiting] == ["a", "b"]

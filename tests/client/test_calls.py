@@ -211,7 +211,9 @@ def test_client__notices_an_answer_about_another_counter(
     committing_client.add("test", "a/b")
     transport.merge_slashes = True
 
-    with pytest.raises(UnexpectedAnswer, match=r"'a//b', its answer is about 'a/b'"):
+    with pytest.raises(
+        UnexpectedAnswer, match=r"'a//b', but the answer is about 'a/b'"
+    ):
         CALLS[call](committing_client)
 
 
