@@ -13,7 +13,9 @@
 -- * An event and its last write are committed together, and a last write is removed only
 --   when its rollup's watermark covers it. So the event times of the last writes that this
 --   snapshot sees span all events that it must fold; other partitions are never opened.
--- * A transaction never folds what it added itself: its own id is not in its snapshot.
+-- * The transaction of a fold adds nothing itself: fold() refuses to run in a caller's block.
+--   Within a test that never commits it may. It leaves its own events out, because its
+--   snapshot does not cover them.
 --
 -- Raises: CN503 where rows are of another cluster. A last write that the snapshot sees was
 -- committed before it, so the snapshot covers its id, and a watermark that was stored before is

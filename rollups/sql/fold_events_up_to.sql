@@ -1,6 +1,6 @@
 -- Folds the oldest part of the pending events of counters whose rollups are locked.
 -- Parameters: counter_ids bigint[], bounds text[]: for each counter the transaction id that
---   ends its part, not below its watermark's xmax nor above the current one.
+--   ends its part, not below its watermark's xmax nor above this transaction's own id.
 -- Returns: counter_id, events (folded now), one row a rollup that was brought forward.
 -- Indexes: as fold_events.sql.
 --
@@ -64,7 +64,6 @@ summed AS MATERIALIZED (
       OFFSET 0
     ) AS event
   ) AS event
-  WHERE event.xid <> (SELECT pg_current_xact_id())
   GROUP BY 1, 2
 ),
 bucketed AS (

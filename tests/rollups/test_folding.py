@@ -8,12 +8,16 @@ import pytest
 from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from counters import recording
-from counters.models import Event, LastWrite, Namespace
+from counters.models import Counter, Event, LastWrite, Namespace
 from counters.statements import load
-from rollups import folding
+from rollups import folding, listing, reading
 from rollups.models import Bucket, Rollup
+from rollups.reading_many import CounterName, get_many
+from tests.conftest import Threads
+from tests.races.waiting import TIMEOUT_SECONDS
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -406,12 +410,70 @@ def test_fold__covers_every_partition_that_has_pending_events(
 
 
 @pytest.mark.django_db
-def test_fold__leaves_what_its_own_transaction_added(namespace: Namespace) -> None:
+@pytest.mark.parametrize("in_parts", [False, True], ids=["whole", "in parts"])
+def test_fold__leaves_what_its_own_transaction_added(
+    namespace: Namespace,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    in_parts: bool,
+) -> None:
     """As in a test of somebody's that never commits: its own id is in no snapshot."""
-    for _ in range(2):
+    if in_parts:
+        settings.ROLLUPS_FOLD_EVENTS = 1
+        settings.ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS = -1
+        monkeypatch.setattr(folding, "_LEAST_EVENTS", 1)
+    for _ in range(3):
         counter_id = recording.add(namespace="test", name="hits").counter_id
         assert counter_id is not None
         folding.fold([counter_id])
 
     assert Rollup.objects.get().total == 0
     assert LastWrite.objects.exists()
+
+
+def test_fold__leaves_out_a_new_counter_that_is_being_deleted(
+    committed_namespace: Namespace, threads: Threads
+) -> None:
+    """Its rollup would break the foreign key, and all of the fold would fail."""
+    ids = [
+        recording.add(namespace="test", name=name).counter_id
+        for name in ("gone", "hits")
+    ]
+    with transaction.atomic():
+        Counter.objects.select_for_update().get(name="gone")
+        folded = threads.submit(folding.fold, ids).result(TIMEOUT_SECONDS)
+
+    assert folded.events_of == {ids[1]: 1}
+    assert Rollup.objects.get().pk == ids[1]
+
+
+@pytest.mark.parametrize("in_parts", [False, True], ids=["whole", "in parts"])
+def test_fold__never_moves_the_last_write_back(
+    committed_namespace: Namespace,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    in_parts: bool,
+) -> None:
+    """The clock may be set back between two folds."""
+    counter_id = recording.add(namespace="test", name="hits").counter_id
+    folding.fold([counter_id])
+    later = datetime.now(UTC) + timedelta(hours=1)
+    Rollup.objects.update(last_write_at=later)
+    if in_parts:
+        settings.ROLLUPS_FOLD_EVENTS = 1
+        settings.ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS = -1
+        monkeypatch.setattr(folding, "_LEAST_EVENTS", 1)
+    for _ in range(3):
+        recording.add(namespace="test", name="hits")
+
+    assert folding.fold([counter_id]).partly == ({counter_id} if in_parts else set())
+
+    assert Rollup.objects.get().last_write_at == later
+    reads = [
+        reading.get(namespace="test", name="hits", accuracy="eventual"),
+        reading.get(namespace="test", name="hits", accuracy="accurate"),
+        listing.list_counters("test").readings[0],
+        get_many([CounterName("test", "hits")])[0],
+        get_many([CounterName("test", "hits")], accuracy="accurate")[0],
+    ]
+    assert {one.last_write_at for one in reads} == {later}
