@@ -6,11 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from counters import claims, clock, namespaces, partitions, recording, tokens
 from counters.errors import OutsideAcceptWindow
-from counters.models import Claim, Namespace
+from counters.models import Claim, Event, Namespace
 from rollups import clearing
+from tests.conftest import Threads
+from tests.races.waiting import TIMEOUT_SECONDS
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -104,6 +107,23 @@ def test_claims__expire_by_the_databases_clock(wrong_by: timedelta) -> None:
     assert claims.drop_expired() == 0
     Claim.objects.update(expires_at=datetime.now(UTC) - SECOND)
     assert claims.drop_expired() == 1
+
+
+def test_claims__that_are_being_renewed_are_passed_and_stay(
+    committed_namespace: Namespace, threads: Threads
+) -> None:
+    """Its use is not committed yet. Dropped with the others, the token would count again."""
+    for token in ("order 17", "order 18"):
+        recording.add(namespace="test", name="hits", token=token)
+    past = datetime.now(UTC) - timedelta(days=3)
+    Claim.objects.update(expires_at=past)
+    Event.objects.update(event_time=past)
+    with transaction.atomic():
+        renewed = recording.add(namespace="test", name="hits", token="order 17")
+        dropped = threads.submit(claims.drop_expired).result(TIMEOUT_SECONDS)
+
+    assert (renewed.duplicate, dropped) == (False, 1)
+    assert recording.add(namespace="test", name="hits", token="order 17").duplicate
 
 
 def test_partitions__are_made_ahead_by_the_databases_clock(

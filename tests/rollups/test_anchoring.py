@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import connection
+from django.db import connection, transaction
 
-from counters import recording
+from counters import deleting, recording
 from counters.errors import NotAnchored
 from counters.models import Event, LastWrite, Namespace
 from counters.statements import fetch
@@ -23,15 +24,18 @@ from rollups import (
     auditing,
     clearing,
     lagging,
+    listing,
     reading,
+    series,
     sweeping,
     tasks,
 )
 from rollups.draining import drain
 from rollups.folding import fold
-from rollups.models import Failure, Rollup
+from rollups.models import Bucket, Failure, Rollup
+from rollups.reading_many import CounterName, get_many
 from tests.conftest import Threads
-from tests.races.waiting import wait_until_somebody_waits_for_a_lock
+from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -218,6 +222,50 @@ def test_reanchor__leaves_a_last_write_that_changes_under_its_hands(
     assert _fold_all()["new"] == 1003
 
 
+def test_reanchor__waits_for_a_fold_that_holds_a_rollup(threads: Threads) -> None:
+    """Where the anchor is right (`--anyway`), folds go on.
+
+    Without the lock its snapshot would be older than the fold, and it would set the rollup
+    back behind a bucket that it does not see.
+    """
+    anchoring.reanchor()
+    counter_id = add("hits", 100)
+    with transaction.atomic():
+        fetch(connection, "rollups", "lock_rollups", counter_ids=[counter_id])
+        recount = threads.submit(anchoring.reanchor)
+        wait_until_somebody_waits_for_a_lock()
+        threads.submit(
+            recording.add,
+            namespace="test",
+            name="hits",
+            delta=1000,
+            generation_time=datetime.now(UTC) - timedelta(hours=2),
+            token="t",
+        ).result(TIMEOUT_SECONDS)
+        fetch(connection, "rollups", "fold_events", counter_ids=[counter_id])
+    recount.result(TIMEOUT_SECONDS)
+
+    assert _fold_all() == {"hits": 1112, "new": 3}
+    assert all(one.is_right for batch in auditing.audit() for one in batch)
+
+
+def test_reanchor__drops_a_bucket_without_events() -> None:
+    Bucket.objects.update(bucket_at=datetime(2001, 1, 1, tzinfo=UTC))
+
+    anchoring.reanchor()
+
+    assert all(one.is_right for batch in auditing.audit() for one in batch)
+
+
+def test_reanchor__leaves_out_a_counter_that_is_being_deleted(threads: Threads) -> None:
+    with transaction.atomic():
+        deleting.delete_counter(namespace="test", name="new", confirm="new")
+        threads.submit(anchoring.reanchor).result(TIMEOUT_SECONDS)
+
+    assert not Rollup.objects.filter(counter__name="new").exists()
+    assert _fold_all() == {"hits": 12}
+
+
 def test_reanchor__is_refused_where_nothing_calls_for_it() -> None:
     call_command("reanchor")
 
@@ -265,3 +313,9 @@ def test_restore__what_is_new_waits_wherever_it_is_said(
 
     assert lagging.measure().pending == 1
     assert [row[5] for row in busiest] == [True]
+    for ordering in listing.ORDERINGS:
+        page = listing.list_counters("test", ordering=ordering)
+        assert {one.pending for one in page.readings if one.name == "hits"} == {True}
+    [many] = get_many([CounterName("test", "hits")])
+    assert many.pending
+    assert series.get_total(Namespace.objects.get(), "hits").pending
