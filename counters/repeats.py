@@ -9,7 +9,12 @@ from typing import TypeVar
 
 from django.db import IntegrityError, OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg.errors import CheckViolation, SerializationFailure, UniqueViolation
+from psycopg.errors import (
+    CheckViolation,
+    DeadlockDetected,
+    SerializationFailure,
+    UniqueViolation,
+)
 
 from counters.checking import CheckedEvent
 from counters.errors import TokenConflict
@@ -42,15 +47,17 @@ def see_repeats(connection: BaseDatabaseWrapper, record: Callable[[], Rows]) -> 
     the key taken. (A batch that meets two such tokens, one on each try, raises.) And an event
     that was on its way into the default partition while the one of its day was attached fails
     a check there; its next try finds that. Where the default isolation level is above READ
-    COMMITTED, an add fails whose first use was committed since its snapshot. Within a
-    transaction block there is no next try: the error has ended the block.
+    COMMITTED, an add fails whose first use was committed since its snapshot. Two batches that
+    take their tokens in several steps (see counters.batches) may deadlock; PostgreSQL ends one
+    of them. Within a transaction block there is no next try: the error has ended the block.
     """
     try:
         return record()
     except (IntegrityError, OperationalError) as error:
         in_block = connection.in_atomic_block or not connection.get_autocommit()
         if in_block or not isinstance(
-            error.__cause__, (UniqueViolation, CheckViolation, SerializationFailure)
+            error.__cause__,
+            (UniqueViolation, CheckViolation, SerializationFailure, DeadlockDetected),
         ):
             raise
     return record()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from counters import recording, tokens
 from counters.errors import BatchRefused
-from counters.models import Counter, Event
+from counters.models import Counter, Event, Namespace
 from counters.recording import NewEvent
+from counters.statements import affect
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
 
@@ -137,6 +140,64 @@ def test_batches__create_their_counters_in_one_order_whatever_theirs_is(
 
     assert Event.objects.count() == workers * len(names)
     assert Counter.objects.count() == len(names)
+
+
+def test_create_counters__inserts_them_in_the_order_of_their_names(
+    committed_namespace: Namespace,
+) -> None:
+    """The twin: ids are given in the order in which rows are inserted."""
+    names = [f"new {i:03}" for i in range(200)]
+    affect(
+        connection,
+        "counters",
+        "create_counters",
+        namespace_ids=[committed_namespace.pk] * len(names),
+        names=random.Random(1).sample(names, len(names)),
+    )
+
+    by_id = Counter.objects.order_by("pk").values_list("name", flat=True)
+    assert list(by_id) == names
+
+
+def test_batches__that_repeat_tokens_in_opposite_orders_end_their_deadlock(
+    threads: Threads,
+) -> None:
+    """A batch that uses a token with and without a time takes its keys in several steps.
+
+    Each has its first claim and waits for the other one's. PostgreSQL ends one of the two,
+    which is then recorded again as a whole.
+    """
+    at = datetime.now(UTC) - timedelta(hours=1)
+    recording.add(namespace="test", name="hits", delta=0)
+    both_have_their_first = threading.Barrier(2, timeout=TIMEOUT_SECONDS)
+
+    def batch(first: str, own: str, last: str) -> list[bool]:
+        began: list[None] = []
+
+        def meet(execute: Callable[..., Any], statement: Any, *rest: Any) -> Any:
+            result = execute(statement, *rest)
+            if "counters_claim" in str(statement) and not began:
+                began.append(None)
+                both_have_their_first.wait()
+            return result
+
+        with connection.execute_wrapper(meet):
+            answers = recording.add_many(
+                [
+                    NewEvent("test", "hits", 1, first),
+                    NewEvent("test", "hits", 1, own, at),
+                    NewEvent("test", "hits", 1, own),
+                    NewEvent("test", "hits", 1, last),
+                ]
+            )
+        return [one.duplicate for one in answers]
+
+    one = threads.submit(batch, "x", "one", "y")
+    another = threads.submit(batch, "y", "another", "x")
+
+    answers = sorted([one.result(TIMEOUT_SECONDS), another.result(TIMEOUT_SECONDS)])
+    assert answers == [[False, False, True, False], [True, False, True, True]]
+    assert Event.objects.exclude(delta=0).count() == 4
 
 
 @pytest.mark.parametrize("kind", ["uuidv7", "text"])
