@@ -17,7 +17,9 @@ claim AS (
   -- The first use may have come with a generation time, so without a claim.
   WHERE NOT EXISTS (
     SELECT FROM counters_event AS known
-    -- By the token, never by the counter: see add_events.sql.
+    -- By the token, never by the counter: see add_events.sql. And without a latest time, so
+    -- that the default partition is read, too: a REPEATABLE READ snapshot sees there what was
+    -- moved into a partition since.
     WHERE known.counter_id + 0 = counter.id
       AND known.token = %(token)s::uuid
       AND known.event_time >= %(event_time)s::timestamptz - %(accept_past)s::interval

@@ -236,3 +236,27 @@ def test_read__outside_of_a_block_sees_what_moved_before_its_snapshot(
         wait_until_somebody_waits_for_a_lock()
 
     assert read.result(TIMEOUT_SECONDS).count == 5
+
+
+@pytest.mark.parametrize("in_a_batch", [False, True])
+def test_callers_block__finds_a_tokens_first_use_that_moved_since_its_snapshot(
+    threads: Threads, in_a_batch: bool
+) -> None:
+    """Its snapshot sees the use in the default partition, which the look always reads."""
+    first = recording.add(
+        namespace="test", name="old", delta=5, token="t", generation_time=OLD_DAY
+    )
+    with transaction.atomic():
+        Namespace.objects.count()
+        threads.submit(partitions.make, OLD_DAY, OLD_DAY, now=OLD_DAY).result(
+            TIMEOUT_SECONDS
+        )
+        event = recording.NewEvent("test", "old", 5, "t")
+        again = (
+            recording.add_many([event])[0]
+            if in_a_batch
+            else recording.add(namespace="test", name="old", delta=5, token="t")
+        )
+
+    assert (again.duplicate, again.event_time) == (True, first.event_time)
+    assert Event.objects.count() == 1
