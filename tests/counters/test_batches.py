@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -174,8 +175,12 @@ USES = st.lists(
 )
 
 
+# A longer run: this test with BATCH_EXAMPLES=1000.
+EXAMPLES = int(os.environ.get("BATCH_EXAMPLES", "50"))
+
+
 @settings(
-    max_examples=150,
+    max_examples=EXAMPLES,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -186,12 +191,16 @@ def test_add_many__is_as_adding_one_by_one(
 ) -> None:
     now = datetime.now(UTC)
     # A token belongs to a counter, so the three do not see each other.
-    single, whole, imported = (f"{uuid4()}" for _ in range(3))
+    single, whole, imported = names = [f"{uuid4()}" for _ in range(3)]
+    # Else each first add in this transaction would open a connection to create its counter.
+    Counter.objects.bulk_create(
+        Counter(namespace=namespace, name=name) for name in names
+    )
     with time_machine.travel(now - timedelta(hours=25), tick=False) as clock:
-        for name in (single, whole, imported):
+        for name in names:
             _one_by_one(_checked(yesterday, name))
         clock.move_to(now)
-        for name in (single, whole, imported):
+        for name in names:
             _one_by_one(_checked(today, name))
 
         answers, refused = _one_by_one(_checked(batch, single))
