@@ -29,7 +29,8 @@ class AddAndGetView(AddView):
         if accuracy == "accurate" and not anchoring.is_anchored():
             raise NotAnchored
         counted, added = self.add(request, namespace, name)
-        # 0 where the counter was deleted since: a 404 would say that nothing was added.
+        # 0 where the counter was deleted since: a 404 would say that nothing was added. Where
+        # the namespace was, it is a 404, as for every later call: the add went with it.
         read = get_or_zero(namespace=namespace, name=counted, accuracy=accuracy)
         return Response({**added, **count_body(read)})
 

@@ -496,6 +496,27 @@ def test_add_and_get__of_a_counter_that_is_deleted_before_the_read_answers_0(
     )
 
 
+def test_add_and_get__of_a_namespace_that_is_deleted_before_the_read_is_404(
+    committed_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The add went with it: nothing was counted, and the answer says so."""
+
+    def add_and_delete(event: CheckedEvent) -> Recorded:
+        added = recording.add_checked(event)
+        deleting.delete_namespace("test", confirm="test")
+        return added
+
+    monkeypatch.setattr("counters.api.add.add_checked", add_and_delete)
+
+    problem(
+        committed_api.post(f"{counter('hits')}/add?get=accurate", {"delta": 3}),
+        404,
+        "namespace-not-found",
+    )
+
+    assert not Event.objects.exists()
+
+
 def test_delete_namespace__takes_a_counter_that_is_made_meanwhile(
     committed_namespace: Namespace,
     triggers: list[list[int]],
