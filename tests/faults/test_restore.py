@@ -127,6 +127,29 @@ def test_restore__of_the_data_alone_into_a_migrated_database_is_noticed(
     assert new.count("hits", "eventual", namespace="mine")["count"] == 105
 
 
+def test_restore__back_into_the_first_cluster_is_noticed(
+    clusters: list[Cluster],
+) -> None:
+    first, second = (with_database(cluster, "there") for cluster in clusters)
+    back = with_database(clusters[0], "back")
+    first.manage("migrate")
+    first.manage("create_namespace", "mine")
+    first.add("hits", 5, namespace="mine")
+    first.manage("rollup")
+    copy_data(first, second)
+    second.add("hits", 100, namespace="mine")
+    # The first fold notices that it is in another cluster.
+    second.manage("rollup", fails=True)
+
+    copy_data(second, back)
+
+    back.add("hits", 1000, namespace="mine")
+    assert "manage.py reanchor" in back.manage("rollup", fails=True)
+    back.manage("reanchor")
+    back.manage("rollup")
+    assert back.count("hits", "eventual", namespace="mine")["count"] == 1105
+
+
 def test_restore__from_a_dump_is_noticed_and_put_right(
     clusters: list[Cluster], tmp_path: Path
 ) -> None:
