@@ -94,12 +94,12 @@ def forget_all() -> None:
 
 
 def is_superuser(user: Any) -> bool:
-    """Whether the user may do everything; a project's user model may know no such thing."""
+    """Tell whether the user may do everything; a project's user model may lack the field."""
     return bool(getattr(user, "is_superuser", False))
 
 
 def _grants_of(user: User) -> QuerySet[Grant]:
-    # "No user" is what the grants of groups have.
+    # Grants of groups have no user: None would match them.
     if user.pk is None:
         return Grant.objects.none()
     held = Q(user=user.pk)

@@ -17,5 +17,5 @@ class CountersConfig(AppConfig):
         conf.refuse_bad_settings()
         import_module("counters.receivers")
         import_module("counters.checks")
-        # In place before anything can fork.
+        # Before anything can fork.
         import_module("counters.forking")

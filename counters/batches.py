@@ -1,4 +1,4 @@
-"""Recording many events at once: all of them or none, mostly in one statement."""
+"""Record many events at once: all of them or none, mostly in one statement."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Numbered = tuple[int, CheckedEvent]
 
 
 def add_all(events: Sequence[CheckedEvent]) -> list[Recorded]:
-    """Record the events as if one after the other; return an answer for each, in order.
+    """Record the events as if added one by one; return an answer for each, in order.
 
     Raises BatchRefused with the index of a conflicting event; then nothing was added, and
     inside the caller's `atomic()` the transaction is to be rolled back.
@@ -70,10 +70,10 @@ def _use(event: CheckedEvent) -> tuple[int, str, int]:
 
 
 def _record_in_runs(numbered: Sequence[Numbered]) -> list[Recorded]:
-    """Record a batch in which a token comes more than once on one counter.
+    """Record a batch in which one token is used more than once on a counter.
 
-    A use of a token without a time repeats earlier uses with a time. A statement does not see
-    what it writes itself, so such a use begins the next statement.
+    An event without a time is a duplicate of an earlier event of its token with a time. A
+    statement does not see what it writes itself, so such an event begins the next statement.
     """
     recorded: list[Recorded] = []
     with own_transaction():
@@ -100,8 +100,8 @@ def _record_run(run: Sequence[Numbered]) -> list[Recorded]:
     firsts: dict[tuple[Any, ...], Numbered] = {}
     for index, event in run:
         firsts.setdefault((*_use(event), event.token.event_time), (index, event))
-    # Before the duplicates are compared with them: where the database refuses the first use,
-    # a later one with another delta may be the right one.
+    # Record the first uses before comparing the duplicates with them: where the database
+    # refuses a first use, a later one with another delta may be the right one.
     answers = dict(zip(firsts, _record(list(firsts.values())), strict=True))
     recorded = []
     for index, event in run:
@@ -135,7 +135,7 @@ def _record(numbered: Sequence[Numbered]) -> list[Recorded]:
             break
         create_counters(connection, [event for _, event in missing])
     else:
-        # Its namespace was deleted, or it is deleted again and again.
+        # The namespace was deleted, or the counter is deleted again and again.
         namespaces.forget_all()
         index, event = missing[0]
         raise BatchRefused(index, CounterNotFound(event.namespace.name, event.name))
@@ -152,7 +152,7 @@ def _record(numbered: Sequence[Numbered]) -> list[Recorded]:
         event_time = event.event_time
         if event.untimed and not is_new:
             first_time, _ = next(first_times)
-            # None: the first use was deleted with its counter since the statement saw it.
+            # None: the first use was deleted with its counter after the statement saw it.
             event_time = first_time or event_time
         recorded.append(
             Recorded(counter_id, event.token.text, event_time, duplicate=not is_new)
@@ -192,7 +192,7 @@ def _conflict(cause: psycopg.Error, batch: Sequence[CheckedEvent]) -> BatchRefus
     """Find the event that the database refused: counters_check_repeat's detail names it.
 
     The detail is namespace id, token, event time (microseconds since 1970), kept delta,
-    offered delta, and last the counter's name, which may hold spaces itself.
+    offered delta, and the counter's name. The name is last because it may contain spaces.
     """
     detail = cause.diag.message_detail or ""
     namespace_id, token, event_time, kept, offered, name = detail.split(" ", 5)

@@ -52,7 +52,7 @@ def check_event(
     checked_delta = check_delta(delta)
     check_generation_time(generation_time)
     now = now or clock.now()
-    # A token made here carries the generation time, so that a repeat of it fits.
+    # A token made here carries the generation time, so that the time fits when it is sent again.
     parsed = (
         tokens.new(generation_time or now)
         if token is None

@@ -32,7 +32,7 @@ _ASYNCHRONOUS = Caution(
     "synchronous_commit is off: a crash of the database server loses adds that were"
     " acknowledged just before.",
     hint="Set it to on for the service's role and database: ALTER ROLE ... SET"
-    " synchronous_commit = on. See pg_db_role_setting for where it was set.",
+    " synchronous_commit = on. pg_db_role_setting shows where it was set to off.",
     id="counters.W011",
 )
 
@@ -52,7 +52,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.commands)
 def check_commands(**_: Any) -> list[CheckMessage]:
-    """Commands of one name: the app that stands first in INSTALLED_APPS has it."""
+    """Find commands that share their name with a command of another app."""
     commands = {
         app.name: set(find_commands(str(Path(app.path, "management"))))
         for app in apps.get_app_configs()
@@ -65,9 +65,9 @@ def check_commands(**_: Any) -> list[CheckMessage]:
                 found.append(
                     Caution(
                         f"`manage.py {name}` is a command of both {ours!r} and {other!r}."
-                        f" It runs that of {first!r}, which stands first in"
+                        f" Django runs that of {first!r}, which comes first in"
                         " INSTALLED_APPS.",
-                        hint=f"Put {hidden!r} first if you want its command. The other one"
+                        hint=f"Put {hidden!r} first if you want its command. The hidden one"
                         " can be run from Python: call_command("
                         f"{hidden}.management.commands.{name}.Command(), ...).",
                         id="counters.W008",
@@ -103,7 +103,7 @@ def check_server(
             found.append(
                 _too_isolated("The database's default_transaction_isolation", level)
             )
-        # As this connection has it: by the server, the database, the role or OPTIONS.
+        # The value of this connection: set by the server, the database, the role or OPTIONS.
         cursor.execute("SHOW synchronous_commit")
         if cursor.fetchone()[0] == "off":
             found.append(_ASYNCHRONOUS)
@@ -201,16 +201,16 @@ def _check_other_databases() -> Iterator[CheckMessage]:
             continue
         if any(db_router.allow_migrate(alias, label) for label in routers.APPS):
             yield Error(
-                "The counters are kept in DATABASES['default'], and `migrate"
-                f" --database={alias}`, and tests, would make their tables in"
-                f" DATABASES[{alias!r}], too.",
+                "The counters are kept in DATABASES['default'], but `migrate"
+                f" --database={alias}` and tests would also make their tables in"
+                f" DATABASES[{alias!r}].",
                 hint=f"Put {router!r} first in DATABASE_ROUTERS.",
                 id="counters.E009",
             )
 
 
 def _check_tenants() -> Iterator[CheckMessage]:
-    """django-tenants: a schema for each tenant, by the search_path of each request."""
+    """Refuse django-tenants' TENANT_APPS: a schema for each tenant, by `search_path`."""
     tenant_apps = {*getattr(settings, "TENANT_APPS", ())}
     for name, kind in getattr(settings, "TENANT_TYPES", {}).items():
         # The public schema is one of the types.
@@ -219,8 +219,8 @@ def _check_tenants() -> Iterator[CheckMessage]:
     for label in routers.APPS:
         if tenant_apps & {label, _config_path(label)}:
             yield Error(
-                f"{label!r} is one of the tenants' apps, and the counters are kept in one"
-                " schema: workers, sweeps and remembered namespaces know no tenant, so"
+                f"{label!r} is one of the tenants' apps, but the counters must be kept in one"
+                " schema: workers, sweeps and cached namespaces do not know the tenant, so"
                 " counts of one tenant would go to another.",
                 hint=f"Move {label!r} to SHARED_APPS, with a namespace or a prefix of the"
                 " counters' names for each tenant.",

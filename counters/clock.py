@@ -1,8 +1,8 @@
-"""The database's clock: the one clock that all hosts share.
+"""Tell the time by the database's clock, which all hosts share.
 
-What is accepted, closed, dropped or expired is never decided by the clock of a host: one that
-runs ahead would drop events that others still accept, and one that runs behind would accept
-again what is dropped.
+No host's clock decides what is accepted, closed, dropped or expired. A host whose clock runs
+ahead would drop events that others still accept. A host whose clock runs behind would accept
+events again that were dropped.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def database_now(*, using: str = DEFAULT_DB_ALIAS) -> datetime:
 
 
 def now() -> datetime:
-    """Return the database's time without asking it: from this host's clock, put right.
+    """Return the database's time without a query: this host's clock, corrected.
 
-    The two are compared each time a namespace is read, so every REMEMBERED_SECONDS.
+    The two clocks are compared each time a namespace is read, so every REMEMBERED_SECONDS.
     """
     if _ahead is None:
         asked_at = datetime.now(UTC)
@@ -45,10 +45,10 @@ def now() -> datetime:
 
 
 def compare(database_at: datetime, *, asked_at: datetime) -> None:
-    """Learn how far apart the clocks are: what the database said, and when it was asked.
+    """Compare the clocks: the database's answer, and this host's time before the query.
 
-    With the host's time before the question, `now` is at most the answer's delay too late.
-    Too early it never is: an accept window would begin too early.
+    With the host's time before the query, `now` is too late by at most the query's duration.
+    It is never too early; an accept window would then begin too early.
     """
     global _ahead
     _ahead = database_at - asked_at

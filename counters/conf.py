@@ -25,10 +25,10 @@ def body_bytes() -> int:
 
 
 def refuse_bad_settings() -> None:
-    """Raise ImproperlyConfigured where a setting makes no sense.
+    """Raise ImproperlyConfigured where a setting is out of its range.
 
-    Called as the app loads, so at the start of every process: web servers and workers run
-    no system checks.
+    Called while the app is loaded, so at the start of every process: web servers and workers
+    run no system checks.
     """
     refuse_beyond("COUNTERS_PARTITION_DAYS_AHEAD", partition_days_ahead, 1, 365)
     refuse_beyond("COUNTERS_API_RATE_PER_MINUTE", api_rate_per_minute, 0, 1_000_000_000)

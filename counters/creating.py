@@ -14,20 +14,20 @@ from counters.bounded import BoundedConnection, at_most
 from counters.checking import CheckedEvent
 from counters.statements import affect, load
 
-# A deletion may come between an add's statements; then the add creates the counter again.
-# It would have to come between each two of so many tries.
+# A deletion may come between an add's statements; then the add creates the counter again. It
+# gives up if a deletion comes in between each time.
 MOST_TRIES = 5
-# The creating connection is out of every pool, so one thread of a process at a time has
-# one. A creation takes about ten milliseconds: six threads do not wait for a tenth of a
-# second.
+# The creating connection is outside of every pool, so one thread of a process at a time may
+# have one. A creation takes about ten milliseconds: six threads wait for less than a tenth of
+# a second.
 _ONE_AT_A_TIME = Lock()
-# The most that each of these may take: the other threads' creations, the server's answer
-# (a pooler between may have no connection to spare), and its login.
+# The longest that each of these may take: the other threads' creations, the server's answer
+# (a pooler in between may have no free connection), and the login.
 _MOST_SECONDS = 1.0
 _MOST_LOGIN_SECONDS = 2  # libpq takes no less
 
-# Both end with the transaction: behind a pooler somebody else has the session next. The
-# caller may hold the namespace's row lock; a wait for it would be a deadlock that
+# All end with the transaction, because behind a pooler another client gets the session next.
+# The caller may hold the namespace's row lock; a wait for it would be a deadlock that
 # PostgreSQL cannot see.
 _AS_THE_CALLER = """
 SELECT set_config('search_path', %s, true), set_config('role', %s, true),
@@ -40,13 +40,13 @@ def create_counters(
 ) -> None:
     """Create the events' counters where they are missing.
 
-    Inside a transaction a connection of its own does it and commits at once: an
+    Inside a transaction another connection creates them and commits at once: an
     uncommitted counter would make every other writer of that name wait until the
     caller's transaction ends. If the caller rolls back, a counter of 0 stays.
 
     A REPEATABLE READ or SERIALIZABLE transaction cannot see a counter that was committed
-    after its snapshot. Then this raises a serialization failure, which callers of these
-    levels repeat; the counter is there the next time.
+    after its snapshot. Then this raises a serialization failure. Callers of these levels run
+    their transaction again, and find the counter.
     """
     pairs = sorted({(event.namespace.pk, event.name) for event in events})
     if (
@@ -54,9 +54,9 @@ def create_counters(
         or _create_apart(connection, pairs) < len(pairs)
         or _has_one_snapshot(connection)
     ):
-        # Apart none or not all were made: they exist, or no connection was to be had, or
-        # the namespace is part of the caller's transaction (a test's, say); then the
-        # counter is, too. Or the caller cannot see them, and PostgreSQL says so here.
+        # The other connection did not create all of them: they exist, or it got no
+        # connection, or the namespace is part of the caller's transaction (as in a test). Or
+        # the caller cannot see them, and PostgreSQL raises here.
         affect(connection, "counters", "create_counters", **_parameters(pairs))
 
 
@@ -69,11 +69,11 @@ def _has_one_snapshot(connection: BaseDatabaseWrapper) -> bool:
 def _create_apart(connection: BaseDatabaseWrapper, pairs: list[tuple[int, str]]) -> int:
     """Create and commit on a connection outside of the pool; return how many were made.
 
-    Threads that each hold one of the pool's and wait for another would wait for each
-    other. Where it fails or takes too long: 0.
+    Threads that each hold one of the pool's connections and wait for a second one would wait
+    for each other. Returns 0 where it fails or takes too long.
     """
     with connection.cursor() as cursor:
-        # The caller may have set them since it connected, by tenant for example.
+        # The caller may have set them after it connected, for example for a tenant.
         cursor.execute("SELECT current_setting('search_path'), current_setting('role')")
         caller = cursor.fetchone()
     if not _ONE_AT_A_TIME.acquire(timeout=_MOST_SECONDS):
@@ -93,7 +93,7 @@ def _create_apart(connection: BaseDatabaseWrapper, pairs: list[tuple[int, str]])
             )
             return made.rowcount
     except psycopg.Error:
-        # What is wrong beyond this connection the caller's own will say.
+        # If more than this connection is broken, the caller's own connection will raise.
         return 0
     finally:
         _ONE_AT_A_TIME.release()
@@ -108,6 +108,6 @@ def _parameters(pairs: list[tuple[int, str]]) -> dict[str, list[int] | list[str]
 
 @forking.in_child
 def _release() -> None:
-    """Replace the lock, which a thread of the parent may hold: longer than a fork may wait."""
+    """Replace the lock, which a thread of the parent may hold for longer than a fork may wait."""
     global _ONE_AT_A_TIME
     _ONE_AT_A_TIME = Lock()

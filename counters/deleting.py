@@ -64,9 +64,9 @@ def delete_namespace(
 ) -> Deleted:
     """Delete a namespace and all its counters, in batches; `confirm` must be its name.
 
-    Interrupted, it leaves a namespace with fewer counters; call it again. `within` bounds
-    the time: no batch is begun after it. Raises NamespaceNotFound, NotConfirmed, and
-    DeletionUnfinished where the time is over.
+    An interruption leaves a namespace with fewer counters; call again. `within` bounds the
+    time: no batch begins after it. Raises NamespaceNotFound, NotConfirmed, and
+    DeletionUnfinished when the time is over.
     """
     begun_at = time.monotonic()
     if confirm != namespaces.get(namespace).name:

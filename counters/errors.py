@@ -15,10 +15,10 @@ SHOWN_LENGTH = 80
 
 
 def shown(value: object) -> str:
-    """Return a value as an error may quote it, cut where it is long.
+    """Return a value in the form in which errors quote it, cut if it is long.
 
-    Numbers, lists and the like as JSON has them (`true`, not `True`): most values come in
-    requests. Anything else as its repr.
+    Numbers, lists and so on in their JSON form (`true`, not `True`), because most values come
+    in requests; anything else as its repr.
     """
     try:
         if isinstance(value, Decimal):
@@ -111,20 +111,20 @@ class NotConfirmed(CountersError):
         said = "nothing" if given is None else shown(given)
         super().__init__(
             f"This deletes {shown(name)} with all its events, for good. Confirm it with"
-            f" exactly that name as `confirm` (percent-encoded in a URL); it was {said}.",
+            f" exactly that name in `confirm` (percent-encoded in a URL); `confirm` was {said}.",
             name=name,
         )
 
 
 class DeletionUnfinished(CountersError):
-    """A deletion that takes longer than one request may; the next call goes on."""
+    """A deletion that takes longer than one request may; the next call continues."""
 
     code = "deletion-unfinished"
 
     def __init__(self, namespace: str, counters: int, events: int) -> None:
         super().__init__(
-            f"Namespace {shown(namespace)} holds more than one call deletes: {counters:,}"
-            f" counters with {events:,} events are gone. Send the same call again, until it"
+            f"Namespace {shown(namespace)} is too large to delete in one call. This call deleted"
+            f" {counters:,} counters with {events:,} events. Send the same call again, until it"
             " answers 204.",
             namespace=namespace,
             counters=counters,
@@ -222,8 +222,8 @@ class CounterNotFound(CountersError):
 
 
 CARRIED = (
-    " It is the time that the UUIDv7 token carries. If the event has another time, send it as"
-    " generation_time with the token, the same in every repeat."
+    " It is the time in the UUIDv7 token. If the event has another time, send it as"
+    " generation_time with the token, the same time on every retry."
 )
 
 

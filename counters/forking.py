@@ -1,10 +1,10 @@
-"""Makes forked processes safe: a child shares no socket, thread or held lock with its parent.
+"""Make forked processes safe: a child shares no socket, thread or held lock with its parent.
 
 Some servers load the application before they fork (gunicorn `--preload`, uWSGI); Celery's
 prefork pool and multiprocessing fork as well. A child gets a copy of its parent's memory:
 connections that share the parent's sockets, threads that do not run, and locks that
-nobody will release. So nothing here opens a connection or starts a thread at load time,
-and what exists nevertheless is left to the parent: see `in_child` and `lock`.
+nobody will release. So these apps open no connection and start no thread at load time. What
+the parent has opened already stays with the parent: see `in_child` and `lock`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 _in_child: list[Callable[[], None]] = []
 _process_id = os.getpid()
 _becoming = threading.Lock()
-# Pools of the parent's. Referenced, so that no destructor of theirs runs in this process.
+# The parent's pools, referenced so that their destructors do not run in this process.
 _pools_of_parent: list[Any] = []
 
 
@@ -43,7 +43,7 @@ def lock() -> threading.Lock:
     made = threading.Lock()
 
     def release() -> None:
-        # Not held where the server forks without Python's knowledge.
+        # Not held where the server forked without Python's hooks.
         if made.locked():
             made.release()
 
@@ -53,11 +53,11 @@ def lock() -> threading.Lock:
 
 
 def become_child() -> None:
-    """Leave to the parent what is the parent's; does nothing twice in one process."""
+    """Leave the parent's resources to the parent; a second call in one process does nothing."""
     global _process_id
     if _process_id == os.getpid():
         return
-    # Where a first request notices the fork, others that come with it wait for this.
+    # Where a first request notices the fork, requests at the same time wait for it here.
     with _becoming:
         if _process_id == os.getpid():
             return
@@ -70,7 +70,7 @@ def become_child() -> None:
 
 
 def _notice_fork(**_: Any) -> None:
-    """Notice a fork that ran none of Python's hooks, as uWSGI's may, at the first request."""
+    """Handle, at the first request, a fork without Python's hooks, such as uWSGI's."""
     become_child()
 
 
@@ -78,8 +78,8 @@ def _notice_fork(**_: Any) -> None:
 def _leave_connections() -> None:
     """Forget PostgreSQL connections and pools without closing them.
 
-    To close one sends Terminate on the socket that the parent goes on using. psycopg does
-    not do so for a connection that is only dropped in another process than its own.
+    Closing a connection sends Terminate on the socket, which the parent still uses. psycopg
+    sends nothing for a connection that is only dropped in a process which did not open it.
     """
     used = {each.alias for each in connections.all(initialized_only=True)}
     for alias, described in connections.databases.items():
@@ -88,7 +88,7 @@ def _leave_connections() -> None:
         wrapper: Any = connections[alias]
         if wrapper.vendor != "postgresql":
             continue
-        # The pool is of the whole process: any thread of the parent may have opened it.
+        # The pool belongs to the process: any thread of the parent may have opened it.
         if pool := getattr(wrapper, "pool", None):
             _pools_of_parent.append(pool)
             pool.close = _leave_open
@@ -99,13 +99,13 @@ def _leave_connections() -> None:
 @in_child
 def _leave_caches() -> None:
     for alias in caches:
-        # This thread has not used that one.
+        # This thread has not used that cache.
         with suppress(AttributeError):
             del caches[alias]
 
 
 def _leave_open(timeout: float = 0) -> None:
-    """In place of an inherited pool's `close`."""
+    """Replace an inherited pool's `close`."""
 
 
 os.register_at_fork(after_in_child=become_child)

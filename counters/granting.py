@@ -77,7 +77,7 @@ def user_named(name: str) -> Any:
     """Return the user; raise AccountNotFound."""
     users = get_user_model()
     try:
-        # As Django's own log-in does: by USERNAME_FIELD, and by the model's own manager.
+        # As Django's log-in does: by USERNAME_FIELD and the model's own manager.
         return users._default_manager.get_by_natural_key(name)
     except users.DoesNotExist as error:
         raise AccountNotFound("user", name) from error

@@ -110,7 +110,7 @@ class Namespace(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """As `check_change`, for forms."""
+        """Check the change for forms: see `check_change`."""
         try:
             self.check_change()
         except InvalidValue as error:
@@ -118,20 +118,20 @@ class Namespace(models.Model):
             raise ValidationError({field: error.message}) from error
 
     def check_change(self) -> None:
-        """Raise InvalidValue where the counts or series would be wrong after the change.
+        """Raise InvalidValue if counts or series would be wrong after the change.
 
-        To be called in the transaction that saves.
+        Call it in the transaction that saves.
         """
         self.check_window()
         self.check_bucket_size()
 
     def check_bucket_size(self) -> None:
-        """Raise InvalidValue where the series would become finer than its sums are.
+        """Raise InvalidValue if the buckets would become finer than the sums kept so far.
 
-        A day's sum would stand in the day's first minute, as if all had come then.
+        A day's sum would stand in the day's first minute, as if all events had come then.
         """
         if self.pk is None or self.bucket_size not in BucketSize.values:
-            return  # new, or refused by the field
+            return  # a new namespace, or a value that the field refuses
         sizes = BucketSize.values
         kept = Namespace.objects.select_for_update(no_key=True).filter(pk=self.pk)
         with transaction.atomic():
@@ -141,7 +141,7 @@ class Namespace(models.Model):
                         "bucket_size",
                         self.bucket_size,
                         f"{' or '.join(sizes[sizes.index(one.bucket_size) :])}: sums that"
-                        f" were kept per {one.bucket_size} cannot be divided; make another"
+                        f" were kept per {one.bucket_size} cannot be divided; create another"
                         " namespace",
                     )
 
@@ -152,7 +152,7 @@ class Namespace(models.Model):
         transaction that saves.
         """
         if self.pk is None or self.accept_past > LONGEST:
-            return  # new, or refused by the field
+            return  # a new namespace, or a value that the field refuses
         # Locked first in every way here, so that two changes cannot wait for each other.
         kept = Namespace.objects.select_for_update(no_key=True).filter(pk=self.pk)
         with transaction.atomic():
@@ -319,13 +319,13 @@ class Claim(models.Model):
 
 
 class ImportProgress(models.Model):
-    """How far an import of a file has come; there while it is not complete.
+    """How far an import of a file has come; the row exists until the import is complete.
 
     It is committed together with the events of the rows before that place.
     """
 
     namespace = models.ForeignKey(Namespace, on_delete=models.CASCADE, db_index=False)
-    # Of the file's contents and of the options that decide what a row becomes.
+    # Of the file's contents and of the options that decide what event a row becomes.
     digest = models.CharField(max_length=64)
     place = models.JSONField()
     kept_at = models.DateTimeField(auto_now=True)

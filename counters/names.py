@@ -1,7 +1,7 @@
-"""The rule for counter names: two names that look the same are one name, or an error.
+"""Check counter names: of two names that look the same, either both are one or one is refused.
 
-Names are kept in Unicode's form NFC, so `é` is one name however it was typed. A character
-that cannot be seen is refused.
+Names are kept in Unicode's form NFC, so `é` is one name however it was typed. Invisible
+characters are refused.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import unicodedata
 from counters.errors import InvalidValue, MissingValue
 from counters.models import COUNTER_NAME_LENGTH
 
-WANTED = f"a counter name: 1 to {COUNTER_NAME_LENGTH} characters that can be seen"
+WANTED = f"a counter name: 1 to {COUNTER_NAME_LENGTH} visible characters"
 # NFC makes a text at most four times shorter, and sorts runs of marks in quadratic time.
 _LONGEST_GIVEN = 4 * COUNTER_NAME_LENGTH
-# Python counts them as printable; they show nothing: fillers, selectors, the Braille blank.
+# Python calls them printable, but they show nothing: fillers, selectors, the Braille blank.
 _BLANK = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
     "\U000e0100-\U000e01ef]"
@@ -34,7 +34,7 @@ def check(name: object, *, field: str = "name") -> str:
     kept = normalized(name)
     if len(kept) > COUNTER_NAME_LENGTH:
         raise InvalidValue(field, name, WANTED)
-    # Most names need no look at each character.
+    # Most names pass here, without a look at each character.
     if not kept.isprintable() or (not kept.isascii() and _BLANK.search(kept)):
         for index, character in enumerate(kept):
             if not _can_be_seen(kept, index):
@@ -61,8 +61,8 @@ def is_text(value: str) -> bool:
 def _can_be_seen(text: str, index: int) -> bool:
     """Tell whether a reader can see the character at this place."""
     character = text[index]
-    # Not printable to Python: controls, formats, surrogates, private use, characters that
-    # its Unicode does not know, and every space but the ordinary one.
+    # Python does not call printable: controls, formats, surrogates, private use, characters
+    # that its Unicode version does not know, and every space but the ordinary one.
     if character.isprintable() and not _BLANK.match(character):
         return True
     return index > 0 and _shapes(
@@ -73,7 +73,7 @@ def _can_be_seen(text: str, index: int) -> bool:
 def _shapes(before: str, character: str, after: str) -> bool:
     """Tell whether an invisible character changes how its neighbours look.
 
-    Emoji are joined by U+200D and styled by U+FE0F (UTS 51). Scripts of India join by a
+    U+200D joins emoji and U+FE0F styles them (UTS 51). Indic scripts use joiners after a
     virama, and Persian keeps letters apart, as in domain names (RFC 5892, appendix A).
     """
     if character in {_TEXT_STYLE, _EMOJI_STYLE}:
@@ -101,6 +101,6 @@ def _without(character: str, index: int) -> str:
     fault = (
         "is not the ordinary space"
         if unicodedata.category(character) == "Zs"
-        else "cannot be seen"
+        else "is invisible"
     )
     return f"a counter name: its character {index + 1}, {code_point}, {fault}"

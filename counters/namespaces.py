@@ -66,7 +66,7 @@ def check_event_time(
 ) -> None:
     """Raise OutsideAcceptWindow unless the namespace takes an event of that time now.
 
-    `carried` tells that the time is the token's own, which a generation time overrides.
+    `carried`: the time is the token's own, which a generation time would override.
     """
     since, until = now - namespace.accept_past, now + namespace.accept_future
     if not since <= event_time <= until:

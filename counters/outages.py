@@ -28,8 +28,8 @@ def is_outage(error: BaseException | None) -> bool:
     Down, silent, full, read-only, shutting down, out of connections, a time-out, a deadlock.
     """
     if isinstance(error, InternalError):
-        # Django has no better name for a server that is a standby now, and for one that has
-        # ended a transaction in which this process was silent.
+        # Django raises InternalError if the server is a standby now, or if it has ended a
+        # transaction because this process was silent.
         return isinstance(
             error.__cause__,
             (errors.ReadOnlySqlTransaction, errors.IdleInTransactionSessionTimeout),
@@ -38,12 +38,12 @@ def is_outage(error: BaseException | None) -> bool:
 
 
 def explain(error: BaseException) -> str | None:
-    """Return what keeps the database from serving, and what to do; None for other errors."""
+    """Return why the database cannot serve, and what to do; None for other errors."""
     if is_outage(error):
         return f"The database cannot serve this now: {describe(error)}"
     if isinstance(error.__cause__, _NOT_MIGRATED):
         return (
-            "The database is not migrated to this version: run `manage.py migrate`."
+            "The database lacks migrations of this version: run `manage.py migrate`."
             f" ({str(error.__cause__).splitlines()[0]})"
         )
     return None
@@ -77,8 +77,8 @@ def _has_lost_connection(error: BaseException) -> bool:
     if isinstance(cause, (PoolTimeout, TooManyRequests)):
         return False
     # The driver's own errors have no code: the socket was closed, or nobody answered.
-    # 57P01 to 57P05: the server ended this connection, because it stops or crashed;
-    # 25P03: because we were silent inside a transaction.
+    # 57P01 to 57P05: the server ended this connection because it stops or has crashed.
+    # 25P03: because this process was silent inside a transaction.
     return isinstance(cause, DriverError) and (
         cause.sqlstate is None or cause.sqlstate.startswith(("08", "57P", "25P03"))
     )

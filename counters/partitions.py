@@ -81,13 +81,13 @@ def existing(*, using: str = DEFAULT_DB_ALIAS) -> list[Partition]:
 
 
 def keep_as_they_are(connection: BaseDatabaseWrapper) -> None:
-    """Let no partition be attached, filled or detached until the current transaction ends.
+    """Lock the partitions against attaching, filling and detaching until the transaction ends.
 
-    For a transaction whose next statement compares or stores what it reads of the events. The
-    planner lists the partitions first and locks them afterwards, the default one last; so a
-    statement alone may miss an event of a new partition that its snapshot sees. Whoever
-    attaches or detaches a partition locks these two tables, in this order. lock_rollups.sql
-    takes the same locks without a statement of its own.
+    For a transaction whose next statement compares or stores events that it reads. The
+    planner first lists the partitions and then locks them, the default one last. So a
+    statement without these locks may miss an event of a new partition that its snapshot sees.
+    A process that attaches or detaches a partition locks the same two tables, in this order.
+    lock_rollups.sql takes these locks within its own statement.
     """
     with connection.cursor() as cursor:
         cursor.execute(

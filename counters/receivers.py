@@ -34,11 +34,11 @@ def make_partitions(*, using: str, apps: Any = apps, **_: Any) -> None:
 
 
 def make_tables_by_migrations(using: str) -> None:
-    """Replace tables that Django made from the models by those that our migrations make.
+    """Replace tables that Django made from the models by those that the migrations make.
 
-    `pytest --nomigrations` and `TEST = {"MIGRATE": False}` leave all migrations out, and
-    with them partitions, functions and views, which no model describes. The tables were
-    made a moment ago: with rows in them this raises.
+    `pytest --nomigrations` and `TEST = {"MIGRATE": False}` skip all migrations, and with
+    them partitions, functions and views, which no model describes. The tables must be new:
+    this raises if they have rows.
     """
     connection = connections[using]
     with connection.cursor() as cursor:
@@ -56,13 +56,13 @@ def make_tables_by_migrations(using: str) -> None:
     ]
     if any(model._base_manager.using(using).exists() for model in models):
         raise ImproperlyConfigured(
-            "The tables of 'counters' were made without its migrations and have rows in them."
-            " Take 'counters' and 'rollups' out of MIGRATION_MODULES, and start with an"
-            " empty database."
+            "The tables of 'counters' were made without its migrations and contain rows."
+            " Remove 'counters' and 'rollups' from MIGRATION_MODULES, and start with an empty"
+            " database."
         )
     with connection.schema_editor() as editor:
         for model in models:
-            # Foreign keys between them go with them, in whatever order they are.
+            # CASCADE also drops the foreign keys between them, in any order.
             editor.execute(
                 f"DROP TABLE {editor.quote_name(model._meta.db_table)} CASCADE"
             )
@@ -75,7 +75,7 @@ def make_tables_by_migrations(using: str) -> None:
         loader = MigrationLoader(None, load=False)
         loader.load_disk()
     state = ProjectState(real_apps=loader.unmigrated_apps)
-    # By their numbers; those of rollups need only those of counters.
+    # In the order of app and number; those of rollups depend only on those of counters.
     for _, migration in sorted(loader.disk_migrations.items()):
         with connection.schema_editor(atomic=migration.atomic) as editor:
             state = migration.apply(state, editor)

@@ -47,7 +47,7 @@ def add(
     """Add `delta` to a counter; its first add creates the counter.
 
     A token is text, a whole number or a UUID; a number is the same token as its digits.
-    A repeat of a token returns the first event with `duplicate=True`. Without a token the
+    A duplicate of a token returns the first event with `duplicate=True`. Without a token the
     server makes one. Raises MissingValue, InvalidValue, NamespaceNotFound,
     OutsideAcceptWindow, or TokenConflict (same token, other delta; nothing is written).
     """
@@ -110,7 +110,7 @@ def add_checked(event: CheckedEvent) -> Recorded:
         answer = answer_repeat(event, counter_id)
         if answer is not None:
             return answer
-    # Its namespace was deleted, or it is deleted again and again.
+    # The namespace was deleted, or the counter is deleted again and again.
     namespaces.forget_all()
     raise CounterNotFound(event.namespace.name, event.name)
 

@@ -46,10 +46,11 @@ def see_repeats(connection: BaseDatabaseWrapper, record: Callable[[], Rows]) -> 
     the second index too late. It fails when the other has committed, so its next try finds
     the key taken. (A batch that meets two such tokens, one on each try, raises.) And an event
     that was on its way into the default partition while the one of its day was attached fails
-    a check there; its next try finds that. Where the default isolation level is above READ
-    COMMITTED, an add fails whose first use was committed since its snapshot. Two batches that
-    take their tokens in several steps (see counters.batches) may deadlock; PostgreSQL ends one
-    of them. Within a transaction block there is no next try: the error has ended the block.
+    a check there; its next try finds that. Under a default isolation level above READ
+    COMMITTED, an add fails if the token's first use was committed after its snapshot. Two
+    batches that take their tokens in several steps (see counters.batches) may deadlock, and
+    PostgreSQL ends one of them. Within a transaction block there is no next try: the error has
+    ended the block.
     """
     try:
         return record()
@@ -64,7 +65,7 @@ def see_repeats(connection: BaseDatabaseWrapper, record: Callable[[], Rows]) -> 
 
 
 def answer_repeat(event: CheckedEvent, counter_id: int) -> Recorded | None:
-    """Return the first event of the token; None where its counter is deleted meanwhile.
+    """Return the first event of the token; None if its counter has been deleted meanwhile.
 
     Raises TokenConflict for another delta.
     """

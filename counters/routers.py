@@ -10,9 +10,9 @@ APPS = ("counters", "rollups")
 
 
 class CountersRouter:
-    """Keeps the tables of these apps in the default database, and nowhere else.
+    """Keeps the tables of these apps in the default database only.
 
-    Their reads go there, too: a replica may not have what was added a moment ago.
+    Reads go there too, because a replica may lack what was just added.
     """
 
     def db_for_read(self, model: Any, **_: Any) -> str | None:

@@ -26,7 +26,7 @@ LESS = {
     "django_admin_log": "SELECT, INSERT, DELETE",
     "django_content_type": "SELECT",
     "django_migrations": "SELECT",
-    # A worker that finds itself on another cluster says so there.
+    # A worker that finds another cluster records it there.
     "rollups_anchor": "SELECT, UPDATE (system_identifier)",
     "rollups_closing": "SELECT",
     # A view.

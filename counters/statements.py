@@ -62,9 +62,9 @@ def affect(
 
 def _kept_cursor(connection: BaseDatabaseWrapper) -> Any:
     """Return Django's wrapper around the cursor that the driver's connection keeps."""
-    # Where threads share a connection, one's rows must not be fetched by another. Backends
-    # that are not Django's own may do something for each cursor: django-tenants sets the
-    # schema of the tenant.
+    # Where threads share a connection, one thread must not fetch another's rows. Backends
+    # that are not Django's own may act on each new cursor: django-tenants sets the tenant's
+    # schema.
     if (
         connection.queries_logged
         or connection.allow_thread_sharing

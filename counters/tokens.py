@@ -2,8 +2,8 @@
 
 Any token may come with a generation time, which is the event's time. A UUIDv7 (RFC 9562)
 that comes without one carries the time at which it was made; that is the event's time. A
-token without either is good for the whole accept window: its first event's time counts for
-every repeat.
+token without a time is valid for the whole accept window: the time of its first event counts
+for every duplicate.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ TOKEN_LENGTH = 255
 WANTED = f"a token: text of 1 to {TOKEN_LENGTH} characters without control characters"
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# What Python code may give: the key of an order, say. The API takes text only.
+# What Python code may give, such as the key of an order. The API takes text only.
 GivenToken = str | int | UUID
-# A client that sends a UUIDv7 together with the time at which it was made may round one of
-# them, and leave the time out of a repeat.
+# A client that sends a UUIDv7 together with the time at which it was made may round one of the
+# two times, or leave the time out of a retry.
 AGREEMENT = timedelta(seconds=1)
 
 
@@ -50,7 +50,7 @@ def as_text(token: object) -> object:
     if isinstance(token, UUID):
         return str(token)
     if isinstance(token, int) and not isinstance(token, bool):
-        # Longer numbers are no tokens, and Python refuses to print the longest.
+        # Longer numbers are not tokens, and Python refuses to print the longest.
         return str(int(token)) if abs(token) < 10**TOKEN_LENGTH else token
     return token
 
@@ -80,8 +80,8 @@ def digest(text: str) -> UUID:
 def _event_time(uuid: UUID, generation_time: datetime | None) -> datetime:
     """Return the generation time, or else the time that the UUIDv7 carries.
 
-    A UUIDv7 may be an order's primary key and much older than the event: only the client
-    knows. Where the two agree the carried one is taken: see AGREEMENT.
+    A UUIDv7 may be an order's primary key and much older than the event; only the client
+    knows. If the two times agree, the carried one is returned: see AGREEMENT.
     """
     try:
         carried = EPOCH + timedelta(milliseconds=uuid.int >> 80)

@@ -1,4 +1,4 @@
-"""Transactions of our own: what they may rely on, whatever the project and the server set."""
+"""Run the transactions of these apps under settings that no project or server changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from psycopg.pq import TransactionStatus
 Rows = TypeVar("Rows")
 
 # A process that is stopped inside one of these transactions, or whose host has vanished,
-# holds its locks for so long. lock_rollups.sql says it too.
+# holds its locks for this long. lock_rollups.sql has the same value.
 IDLE_TIMEOUT = "10s"
 
 
@@ -25,17 +25,17 @@ def own_transaction(
     durable: bool = False,
     limits_idle_itself: bool = False,
 ) -> Iterator[None]:
-    """Run a transaction under READ COMMITTED that does not stay open when we fall silent.
+    """Run a transaction under READ COMMITTED that ends if this process falls silent.
 
-    Folds, closings and the like lock something with one statement and rely on the next one's
-    snapshot being newer. Under REPEATABLE READ it is older: `default_transaction_isolation`
-    of a role or a database, or Django's `isolation_level`, would make them count wrong.
-    `limits_idle_itself`: the first statement sets IDLE_TIMEOUT, and saves a round trip.
+    Folds, closings and others take a lock with one statement, and rely on a newer snapshot in
+    the next one. Under REPEATABLE READ the snapshot is older: `default_transaction_isolation`
+    of a role or a database, or Django's `isolation_level`, would make their counts wrong.
+    `limits_idle_itself`: the first statement sets IDLE_TIMEOUT, which saves a round trip.
 
-    Inside a caller's block this is a savepoint, and isolation and time-outs are the caller's.
+    Inside a caller's block this is a savepoint with the caller's isolation and time-outs.
     """
     connection = connections[using]
-    # As atomic() does first: the driver's connection is the one that it will use.
+    # As atomic() does first, so that `driver` below is the connection that it will use.
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     if connection.in_atomic_block or not connection.get_autocommit():
@@ -44,7 +44,7 @@ def own_transaction(
         return
     driver = connection.connection
     before = driver.isolation_level
-    # psycopg says it in BEGIN.
+    # psycopg puts it into BEGIN.
     driver.isolation_level = IsolationLevel.READ_COMMITTED
     try:
         with transaction.atomic(using=using, durable=durable):
@@ -55,16 +55,16 @@ def own_transaction(
                     )
             yield
     finally:
-        # A broken one is never used again, and not idle.
+        # A broken connection is not idle, and is never used again.
         if driver.info.transaction_status is TransactionStatus.IDLE:
             driver.isolation_level = before
 
 
 def alone(run: Callable[[], Rows]) -> Rows:
-    """Run one statement in a transaction of its own, under READ COMMITTED in the end.
+    """Run one statement in its own transaction; again under READ COMMITTED if it conflicts.
 
-    Where the default is another level, it fails if another transaction was quicker. Then it is
-    run again as if the default were READ COMMITTED. So the default costs no round trip.
+    If the default is another level, the statement fails when another transaction was quicker.
+    Then it runs again under READ COMMITTED. So a default of READ COMMITTED costs no round trip.
     """
     connection = connections[DEFAULT_DB_ALIAS]
     try:

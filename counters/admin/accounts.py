@@ -1,4 +1,4 @@
-"""Users and groups in forms, however the project's own admin shows them."""
+"""Form fields for users and groups that work with any admin of the project."""
 
 from __future__ import annotations
 
@@ -19,18 +19,21 @@ USER_NAME_BEGINS = f"user__{get_user_model().USERNAME_FIELD}__startswith"
 
 
 class SearchedChoicesMixin(OptionsBase):
-    """Finds each of `searched_fields` by typing, where the admin can search its model.
+    """Autocompletes each of `searched_fields` where the admin can search its model.
 
     A project may register no admin for groups, or one for users without search fields. Then
-    Django's plain field stands there, which for users takes the primary key: a list of all
-    of them may be long.
+    Django's plain field is shown. For users it takes the primary key, because a list of all
+    users may be long.
     """
 
     searched_fields: tuple[str, ...] = ()
     raw_id_fields = ("user",)
 
     def get_autocomplete_fields(self, request: HttpRequest) -> list[str]:
-        """Return those that can be searched. Django checks those of the attribute alone."""
+        """Return the fields that can be searched.
+
+        Django checks only `autocomplete_fields`, not what this method returns.
+        """
         return [name for name in self.searched_fields if self._searches(name, request)]
 
     def _searches(self, name: str, request: HttpRequest) -> bool:

@@ -202,9 +202,9 @@ def _log(
     )
 
 
-# Knox's own page shows digests, and puts a new token into a cookie; a page that the project
-# registered is the project's. Knox registers its own when it is first imported, which is
-# here where knox stands behind these apps in INSTALLED_APPS.
+# Replace knox's own page, which shows digests and puts a new token into a cookie. Keep a page
+# that the project registered. Knox registers its page when it is first imported; this import
+# does it where knox comes after these apps in INSTALLED_APPS.
 import_module("knox.admin")
 if admin.site.is_registered(AuthToken):
     registered = type(admin.site.get_model_admin(AuthToken))

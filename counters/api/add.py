@@ -45,7 +45,7 @@ class AddView(CountersView):
 
 
 class AddByNameView(AddView):
-    """As AddView, with the counter's name in the body."""
+    """AddView with the counter's name in the body."""
 
     @described.add_by_name
     def post(

@@ -31,7 +31,7 @@ class ApiTokenAuthentication(TokenAuthentication):  # type: ignore[misc]
     """Knox tokens, remembered for a moment: a revoked one works for that long still."""
 
     def authenticate(self, request: Request) -> Any:
-        """Take `Bearer` (RFC 6750), which most HTTP clients send, for knox's prefix."""
+        """Authenticate by knox's prefix, or by `Bearer` (RFC 6750), which most clients send."""
         scheme, *rest = get_authorization_header(request).split() or [b""]
         if scheme.lower() != b"bearer":
             return super().authenticate(request)

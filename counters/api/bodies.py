@@ -30,8 +30,8 @@ EXACT: Json = {
     ],
 }
 COUNTER_NAME = text(
-    "Any text of characters that can be seen, without a space at either end; kept in"
-    " Unicode's form NFC.",
+    "Any text of visible characters, without a space at either end. It is kept in Unicode's"
+    " form NFC.",
     minLength=1,
     maxLength=COUNTER_NAME_LENGTH,
     pattern=PRINTABLE,
@@ -116,8 +116,10 @@ COMPONENTS: dict[str, Json] = {
             "event_time": instant(),
             "accepted_from": instant("Start of the accept window."),
             "accepted_until": instant("End of the accept window."),
-            "events": whole("How many events were sent, or are deleted so far."),
-            "counters": whole("How many counters are deleted so far."),
+            "events": whole(
+                "How many events were sent, or how many this call deleted."
+            ),
+            "counters": whole("How many counters this call deleted."),
             "most": whole("How many there may be."),
         },
         optional=[
@@ -168,7 +170,7 @@ COMPONENTS: dict[str, Json] = {
         {
             "results": {"type": "array", "items": ref("Namespace")},
             "next": {
-                **text("The URL of the next page; null where there is none."),
+                **text("The URL of the next page; null on the last page."),
                 "nullable": True,
             },
         }

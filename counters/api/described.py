@@ -47,8 +47,8 @@ NAME = in_path(
 )
 COUNTER = (NAMESPACE, NAME)
 BY_NAME = (
-    " The counter's name is in the body and comes back in the answer, so nothing depends on"
-    " how a proxy treats an encoded path."
+    " The counter's name is in the body, and the answer repeats it. So nothing depends on how"
+    " a proxy treats an encoded path."
 )
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -182,8 +182,8 @@ list_namespaces = operation(
     "list_namespaces",
     tag="namespaces",
     summary="List namespaces",
-    description="Those in which you have any right, by name; all of them, or in pages with"
-    " `limit`. Follow `next` as it is.",
+    description="The namespaces in which you have any right, ordered by name. With `limit` in"
+    " pages: send a GET to `next` for the next page.",
     parameters=[
         query(
             "limit",
@@ -256,9 +256,9 @@ delete_namespace = operation(
     "delete_namespace",
     tag="namespaces",
     summary="Delete a namespace with everything in it",
-    description="For good: counters, events, rollups and series. Goes in batches. A large"
-    " namespace takes several calls: a 503 says how much is gone, and the next call goes on."
-    " Needs the right to manage.",
+    description="Deletes counters, events, rollups and series for good, in batches. A large"
+    " namespace takes several calls: a 503 says how much it has deleted, and the next call"
+    " continues. Needs the right to manage.",
     parameters=[NAMESPACE, confirm("namespace")],
     status=HTTPStatus.NO_CONTENT,
     errors=[

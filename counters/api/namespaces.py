@@ -20,7 +20,7 @@ from counters.api.views import CountersView
 from counters.errors import AccessDenied, InvalidValue
 from counters.models import NAMESPACE_PATTERN
 
-# Well below the time-outs of proxies and clients.
+# Well below the usual time-outs of proxies and clients.
 DELETES_WITHIN = timedelta(seconds=10)
 
 

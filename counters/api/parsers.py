@@ -23,16 +23,16 @@ from counters.api.shapes import EXACT_IN_JAVASCRIPT, exact_number
 from counters.errors import InvalidValue, shown
 
 DELTA_AS_TEXT = (
-    f"a number without quotes. As text, only whole numbers beyond ±{EXACT_IN_JAVASCRIPT} are"
-    " taken, digits alone"
+    f"a number without quotes. Only whole numbers beyond ±{EXACT_IN_JAVASCRIPT} may be text,"
+    " and only in digits"
 )
 # RFC 8941, 3.3.3.
 SF_STRING = re.compile(r'"(?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"')
 KEY_WANTED = (
-    'one token, such as order-17 or "order-17"; a token with a comma or a quotation mark'
-    " goes between quotation marks, or into the body"
+    'one token, such as order-17 or "order-17"; put a token with a comma or a quotation mark'
+    " between quotation marks, or into the body"
 )
-KEY_NOT_ASCII = "ASCII; send a token with other characters in the body, as token"
+KEY_NOT_ASCII = "ASCII; send a token with other characters as `token` in the body"
 
 
 class LengthRequired(APIException):
@@ -54,15 +54,15 @@ class BodyTooLarge(RequestDataTooBig):
 
 
 class ContentEncoded(UnsupportedMediaType):
-    """A body that is compressed, or says so."""
+    """A body with a Content-Encoding header: compressed, or declared to be."""
 
-    # RFC 9110, 15.5.16: the answer says which encodings would be taken.
+    # RFC 9110, 15.5.16: the answer names the accepted encodings.
     accept_encoding = "identity"
 
     def __init__(self, encoding: str) -> None:
         super().__init__(
             encoding,
-            f"Content-Encoding: {encoding[:40]!r} is not taken; send the body as it is,"
+            f"Content-Encoding: {encoding[:40]!r} is not accepted; send the body uncompressed,"
             " without this header.",
         )
 
@@ -133,9 +133,9 @@ class StrictJSONParser(JSONParser):
 
 
 def _read_number(text: str) -> int | Decimal:
-    """Return a number with a point or an exponent: a whole one, as `5.0` or `1e3`, exactly.
+    """Return a number with a point or an exponent; as an int if it is whole (`5.0`, `1e3`).
 
-    Not as a float: that would round others to a whole number in silence.
+    Never as a float, which would silently round some numbers to whole ones.
     """
     try:
         number = Decimal(text)
@@ -170,9 +170,9 @@ def read_object(body: object, *, allowed: frozenset[str]) -> dict[str, Any]:
 
 
 def check_query(query: QueryDict, known: frozenset[str]) -> None:
-    """Raise InvalidValue for a parameter that this call does not know, or one given twice.
+    """Raise InvalidValue for a parameter that the call does not know or that is given twice.
 
-    `POST …/add?token=` would otherwise count twice in silence, and `?confirm=x&dry_run=`
+    Otherwise `POST …/add?token=` would silently count twice, and `?confirm=x&dry_run=`
     would delete.
     """
     for name, values in query.lists():
@@ -190,7 +190,7 @@ def unknown_parameter(name: str, known: frozenset[str]) -> InvalidValue:
 def read_named(
     body: object, in_path: str | None, *, allowed: frozenset[str]
 ) -> dict[str, Any]:
-    """Return the body's fields with the counter's `name`: the path's, or else the body's."""
+    """Return the body's fields with the counter's `name`, from the path or the body."""
     if in_path is None:
         return {"name": None, **read_object(body, allowed=allowed | {"name"})}
     return {**read_object(body, allowed=allowed), "name": in_path}
@@ -202,7 +202,7 @@ def read_time(field: str, value: object) -> datetime | None:
         return None
     wanted = "an ISO 8601 instant with its UTC offset, such as 2026-01-31T12:00:00.000Z"
     if isinstance(value, str) and re.search(r":[0-9.]+ [0-9]{2}(:?[0-9]{2})?$", value):
-        # A `+` in a query string is a space.
+        # A `+` in a query string means a space.
         wanted += "; in a URL write the offset's + as %2B"
     try:
         at = parse_datetime(value) if isinstance(value, str) else None
@@ -219,7 +219,7 @@ def read_time(field: str, value: object) -> datetime | None:
 def read_delta(value: object) -> object:
     """Return the number where a large one is sent as text, as `exact_number` answers it.
 
-    JavaScript cannot send it otherwise. What is no text is returned as it is, for
+    JavaScript cannot send it otherwise. A value that is not text is returned unchanged, for
     `check_delta`.
     """
     if not isinstance(value, str):
@@ -234,8 +234,8 @@ def read_delta(value: object) -> object:
 def read_idempotency_key(value: str | None) -> str | None:
     """Return the token of an Idempotency-Key header, which may be a quoted string.
 
-    The draft standard has a string of RFC 8941 (`"order-17"`); many clients send the bare
-    token. Servers join a header that is sent twice with a comma.
+    The draft standard wants a string of RFC 8941 (`"order-17"`); many clients send the bare
+    token. If a header is sent twice, servers join the two values with a comma.
     """
     if value is None:
         return None

@@ -51,15 +51,16 @@ logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = "1"
-# No template: it answers where anything may be broken. Where a project has such pages.
+# Not a template, because anything may be broken when this page is needed.
 PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
     "<h1>{title}</h1><p>{detail}</p><p>{links}</p></html>"
 )
+# Links to those of these pages that the project has.
 PAGES = {"ops": "Operations", "admin:index": "Admin", "docs": "REST API"}
 HOW_TO_AUTHENTICATE = (
-    "This needs an API token: send the header `Authorization: Token …` or `Authorization:"
-    " Bearer …`."
+    "This call needs an API token. Send the header `Authorization: Token …` or"
+    " `Authorization: Bearer …`."
 )
 
 STATUS_OF: dict[type[CountersError], HTTPStatus] = {
@@ -121,7 +122,7 @@ def problem_of(error: Exception) -> dict[str, Any] | None:
     if outages.is_outage(error):
         return DATABASE_UNAVAILABLE
     if isinstance(error, exceptions.NotAuthenticated):
-        # DRF's own text does not say how.
+        # DRF's own text does not say how to authenticate.
         return problem(
             HTTPStatus(error.status_code), "not-authenticated", HOW_TO_AUTHENTICATE
         )
@@ -161,17 +162,17 @@ DATABASE_UNAVAILABLE = problem(
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer a path that no view serves; send on a person who is a slash away from one."""
+    """Answer a path that no view serves; redirect a browser whose path is off by a slash."""
     path = request.path_info
     other = path.rstrip("/") if path.endswith("/") else f"{path}/"
-    # Where a view itself found nothing, as the admin's does, another slash changes nothing.
+    # Where a view itself answered 404, as the admin's do, another slash does not help.
     if not other or is_valid_path(path) or not is_valid_path(other):
         other = ""
     return _not_found(request, other)
 
 
 def needless_slash(request: HttpRequest, **_: str) -> HttpResponse:
-    """Answer a call that ends in a slash, where the path would be a counter's name."""
+    """Answer a call with a slash at its end, which would be part of a counter's name."""
     return _not_found(request, request.path.rstrip("/"))
 
 
@@ -215,7 +216,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _answer(request: HttpRequest, body: dict[str, Any]) -> HttpResponse:
-    """Return a problem as JSON, or as a small page for a person."""
+    """Return a problem as JSON, or as a small page for a browser."""
     if not _wants_page(request):
         return JsonResponse(body, status=body["status"], content_type=MEDIA_TYPE)
     links = []
@@ -229,5 +230,5 @@ def _answer(request: HttpRequest, body: dict[str, Any]) -> HttpResponse:
 
 
 def _wants_page(request: HttpRequest) -> bool:
-    """Tell whether a browser asks, not a program."""
+    """Tell whether the request comes from a browser, not from a program."""
     return request.get_preferred_type([MEDIA_TYPE, "text/html"]) == "text/html"

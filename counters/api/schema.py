@@ -64,7 +64,7 @@ ANSWER_HEADERS = (
         "Accept-Encoding",
         str,
         OpenApiParameter.HEADER,
-        description="The encodings of a body that are taken.",
+        description="The encodings of a body that the service accepts.",
         response=[415],
     ),
     OpenApiParameter(
@@ -107,8 +107,8 @@ def operation(
 ) -> Callable[[F], F]:
     """Return the decorator that describes one call; `answer=None` is an empty answer.
 
-    The call takes the query parameters that are described and no others: the decorator
-    leaves their names where CountersView looks.
+    The call takes only the query parameters that are described. The decorator stores their
+    names on the handler, where CountersView reads them.
     """
     request = None
     if body is not None:

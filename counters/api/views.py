@@ -51,7 +51,7 @@ class CountersView(APIView):
         try:
             super().initial(request, *args, **kwargs)
         except Http404:
-            # DRF looked for a `?format=`, which these calls do not have.
+            # DRF took `?format=` for its own parameter, which these calls do not have.
             self._check_query(request)
             raise
         self._check_query(request)
@@ -80,9 +80,10 @@ class CountersView(APIView):
     def named(
         name: str, in_path: str | None, answer: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Return the answer, with the name where the path did not have it.
+        """Return the answer, with the name added where the path did not have it.
 
-        A client compares it with the name that it sent: nothing on the way has changed it.
+        A client compares it with the name that it sent, to see that nothing on the way has
+        changed it.
         """
         return {**answer} if in_path is not None else {"name": name, **answer}
 

@@ -27,7 +27,7 @@ class Table:
 
 
 def table(plan: Plan, source: Input, lines: Lines, wanted: Sequence[str]) -> Table:
-    """Read the header, if the format has one; raise CannotImport where it will not do."""
+    """Read the header, if the format has one; raise CannotImport if it is not usable."""
     separator = plan.separator or ("\t" if Path(source.name).suffix == ".tsv" else ",")
     dialect = rows.Dialect(separator, plan.quotes, plan.multiline)
     name = _named_format(plan, source) or _guessed_format(source)

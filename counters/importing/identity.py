@@ -18,7 +18,7 @@ from counters.importing.errors import BadRow
 from counters.importing.plan import Plan
 from counters.importing.rows import Row
 
-# access.log.1, as logrotate and others name it.
+# access.log.1: the form of logrotate and others.
 ROTATED = re.compile(r"\.[0-9]+$")
 # Takes a row, returns the text of its token.
 Identify = Callable[[Row], str]
@@ -44,31 +44,31 @@ def place_of(line: int, place: str | None, source: str) -> str:
 
 
 def as_written(source: str, encoding: str) -> str:
-    """Return a source's name as a rejects file of that encoding can hold it.
+    """Return a source's name in a form that a rejects file of that encoding can hold.
 
-    A file's name may have characters that the encoding lacks, or bytes that are no text.
+    A file's name may have characters that the encoding lacks, or bytes that are not text.
     """
     text = source.encode(errors="surrogateescape").decode(errors="backslashreplace")
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def doubt(plan: Plan, source: str) -> str | None:
-    """Return why rows may be taken for others, or counted again; None where it is unlikely."""
+    """Return why different rows may be taken for one, or rows count again; None if unlikely."""
     if plan.token is not None or plan.key or plan.source is not None:
         return None
     known_by = (
-        f"A row is known by its content, its line number and the name {source!r}."
+        f"A row is identified by its content, its line number and the name {source!r}."
     )
     if plan.from_stdin:
         return (
-            f"{known_by} An equal row on the same line of another pipe is taken for it. Give"
-            " --key, --token, or --source with a name for this input."
+            f"{known_by} An equal row on the same line of another pipe counts as a duplicate."
+            " Give --key, --token, or --source with a name for this input."
         )
     if ROTATED.search(source):
         return (
-            f"{known_by} It looks like a log that was rotated: under its earlier name its rows"
-            " were others, and count again. Give --key, --token, or --source with the name"
-            " under which it was imported first."
+            f"{known_by} This looks like the name of a rotated log. If it was imported under"
+            " its earlier name, its rows count again. Give --key, --token, or --source with the"
+            " name under which it was first imported."
         )
     return None
 
@@ -90,9 +90,7 @@ def _given(row: Row, column: str) -> str:
 def _key_part(row: Row, name: str) -> str:
     value = row.values[name]
     if value is None or value == "":
-        raise BadRow(
-            f"key column {name!r} is empty, so nothing tells the row from others"
-        )
+        raise BadRow(f"key column {name!r} is empty, so the row cannot be identified")
     return str(value)
 
 

@@ -33,9 +33,9 @@ class Input:
 
     stream: io.BufferedReader
     raw: io.BufferedReader
-    # The file's name without directories and wrappings; 'stdin' for a pipe.
+    # The file's name without directories, .gz, .zip and .rejects; 'stdin' for a pipe.
     name: str
-    # Size of the file as it lies on the disk; None for a pipe.
+    # Size of the file on the disk; None for a pipe.
     size: int | None
 
     def bytes_read(self) -> int:

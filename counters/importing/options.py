@@ -11,7 +11,7 @@ from counters.importing.plan import FORMATS, Plan
 
 DESCRIPTION = """\
 Import events from a CSV file with a header, or from NDJSON (one JSON object a line).
-FILE may be gzipped or zipped; - reads standard input, and a pipe is read as that is.
+FILE may be gzipped or zipped. - reads standard input; a named pipe is read in the same way.
 
 Importing twice counts once: each row's token is derived from the row, so rows that are
 counted already are answered as duplicates. A row that cannot be imported is reported
@@ -44,9 +44,10 @@ what makes a row the same row:
     neither          made from the whole row, its line number and the file's name (or
                      --source): equal rows on two lines are two events, and a file that
                      grew at its end can be imported again. Lines must not move.
-  The name is that of FILE without its directories, .gz and .zip, or "stdin". So a log that
-  is renamed when it is rotated counts again, and of two hosts' files of one name equal rows
-  on equal lines are one. Prefer --key or --token, or name each log: --source web1/access.
+  The file's name is FILE without its directories, .gz and .zip, or "stdin". So a log that is
+  renamed when it is rotated counts again. If two hosts have files with the same name, equal
+  rows on the same line count once. Prefer --key or --token, or name each log:
+  --source web1/access.
   A row whose token is known with another delta is a conflict, and is rejected.
 
 event times:
@@ -54,7 +55,7 @@ event times:
   its events (its retention). Without them the time is now, and a repeat is known only
   within the namespace's accept window; then another import counts again. Old times get
   the partitions that they need. A time in the future is rejected, and so is a Unix time
-  before 1990, which was read in the wrong unit.
+  before 1990, which is probably in another unit.
 
 exit code:
   0 all rows are counted, 1 some were rejected or the import broke off, 2 wrong options,
@@ -107,15 +108,16 @@ def _add_mapping(parser: ArgumentParser) -> None:
         "--time-format",
         default="iso",
         metavar="FORMAT",
-        help="iso (default); unix, unix-ms, unix-us, unix-ns for Unix times in seconds and"
-        " their parts; or a pattern such as '%%d.%%m.%%Y %%H:%%M'",
+        help="iso (default); unix, unix-ms, unix-us or unix-ns for Unix times in seconds,"
+        " milliseconds, microseconds or nanoseconds; or a pattern such as"
+        " '%%d.%%m.%%Y %%H:%%M'",
     )
     group.add_argument(
         "--time-zone",
         metavar="NAME",
-        help="where times without a UTC offset are from: Europe/Berlin. A zone or an offset"
-        " in the time itself wins. A time that comes twice, or that the clocks left out, is"
-        " rejected",
+        help="the zone of times without a UTC offset, such as Europe/Berlin. A zone or an"
+        " offset in the time itself overrides it. A local time that happens twice, or that is"
+        " skipped, when the clocks change is rejected",
     )
 
 
@@ -152,12 +154,12 @@ def _add_format(parser: ArgumentParser) -> None:
     group.add_argument(
         "--no-quotes",
         action="store_true",
-        help='a " is a character like any other',
+        help='treat " as an ordinary character',
     )
     group.add_argument(
         "--multiline",
         action="store_true",
-        help="values in quotes may hold line breaks",
+        help="allow line breaks in quoted values",
     )
     group.add_argument(
         "--encoding", default="utf-8", metavar="NAME", help="default: utf-8"
@@ -191,7 +193,7 @@ def _add_running(parser: ArgumentParser) -> None:
     group.add_argument(
         "--no-resume",
         action="store_true",
-        help="begin at the first row, and keep no progress to go on from",
+        help="begin at the first row, and keep no progress from which to continue",
     )
     group.add_argument(
         "--json",

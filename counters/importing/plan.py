@@ -36,7 +36,7 @@ class Plan:
     format: str = "auto"
     delimiter: str | None = None
     encoding: str = "utf-8"
-    # False where a quote is a character like any other.
+    # False where a quote is an ordinary character.
     quotes: bool = True
     # True where a quoted value may hold line breaks.
     multiline: bool = False
@@ -55,8 +55,8 @@ class Plan:
             )
         if self.multiline and not self.quotes:
             raise CannotImport(
-                "--multiline and --no-quotes exclude each other: a line break is part of a"
-                " value only in quotes."
+                "--multiline and --no-quotes cannot be used together: a line break can be part"
+                " of a value only in quotes."
             )
         if self.batch_rows < 1:
             raise CannotImport("--batch-rows must be 1 or more.")
@@ -72,13 +72,13 @@ class Plan:
 
     @property
     def from_stdin(self) -> bool:
-        """True for standard input and for a pipe that has a name: it is read only once."""
+        """Tell whether the input is a pipe, which is read only once: standard or named."""
         try:
             return self.file == STDIN or not stat.S_ISREG(
                 Path(self.file).stat().st_mode
             )
         except (OSError, ValueError):
-            # Opening it says what is wrong.
+            # Opening the file will say what is wrong.
             return False
 
     @property
@@ -93,11 +93,11 @@ class Plan:
 
     @property
     def keeps_progress(self) -> bool:
-        """True where an interrupted import of the file can go on."""
+        """Tell whether an interrupted import of the file can continue."""
         return not self.from_stdin and not self.dry_run and self.resume
 
     def digest(self, contents: str) -> str:
-        """Return a fingerprint of the file's contents and of what decides what a row becomes."""
+        """Return a fingerprint of the file's contents and of the options that shape its events."""
         options = asdict(self) | {"contents": contents}
         for harmless in ("file", "batch_rows", "max_rejects", "resume"):
             del options[harmless]

@@ -1,7 +1,7 @@
-"""How far an import has come, so that it can go on after Ctrl-C or a crash.
+"""Keep how far an import has come, so that it can continue after Ctrl-C or a crash.
 
-The place is committed together with the rows before it. Kept in a file, it could be behind;
-a row that is read again is a duplicate only as long as its event is kept.
+The place is committed together with the rows before it. A file could be behind; and a row
+that is read again is a duplicate only as long as its event is kept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Totals:
     events: int = 0
     added: int = 0
     duplicates: int = 0
-    # Duplicates behind a row that was new.
+    # Duplicates after a row that was new.
     late_duplicates: int = 0
     # Rows, not events: a row of which one event is refused counts once.
     rejected: int = 0
@@ -39,7 +39,7 @@ class Progress:
 
 
 def read(namespace: Namespace, digest: str) -> Progress | None:
-    """Return how far an import of these contents with these options has come, if it began."""
+    """Return how far an import of these contents and options has come; None if never begun."""
     found = ImportProgress.objects.filter(namespace=namespace, digest=digest).first()
     if found is None:
         return None
@@ -54,5 +54,5 @@ def keep(namespace: Namespace, digest: str, progress: Progress) -> None:
 
 
 def forget(namespace: Namespace, digest: str) -> None:
-    """Forget the progress of an import that has come to its end."""
+    """Delete the progress of a complete import."""
     ImportProgress.objects.filter(namespace=namespace, digest=digest).delete()

@@ -75,7 +75,7 @@ class Rejects:
             self._file = self.path.open("wb")
             if self._header_text is not None:
                 self._put(self._mark(PLACE, REASON), self._bare(self._header_text))
-        # A reason may quote what the encoding lacks.
+        # A reason may quote characters that the encoding lacks.
         self._file.write(marks.encode(self._encoding, "backslashreplace"))
         line = text if text.endswith("\n") else text + "\n"
         self._file.write(line.encode(self._encoding, "surrogateescape"))

@@ -43,14 +43,14 @@ Rows = Iterator[Row | Unreadable]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a CSV file is written."""
+    """The form of a CSV file."""
 
     separator: str
     quotes: bool
     multiline: bool
 
     def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
-        """Parse lines. Strict: a quote that is not closed is an error."""
+        """Parse lines strictly: a quote that is not closed is an error."""
         return csv.reader(
             lines,
             delimiter=self.separator,
@@ -176,8 +176,8 @@ def _explain(error: csv.Error, lines: Lines) -> str:
         return f"{error}; is a quote left open? (it goes up to line {lines.number})"
     if str(error) == "unexpected end of data":
         return (
-            "a quote is left open. If quotes mean nothing in this file, give --no-quotes; if"
-            " values hold line breaks, give --multiline"
+            "a quote is not closed. If quotes are ordinary characters in this file, give"
+            " --no-quotes; if values contain line breaks, give --multiline"
         )
     return str(error)
 

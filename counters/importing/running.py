@@ -67,7 +67,7 @@ class Import:
             dialect=self._reader.table.dialect,
         )
         self._coverage = Coverage()
-        # None where no progress is kept: nothing could be resumed.
+        # None where no progress is kept.
         self._digest = (
             plan.digest(source.fingerprint()) if plan.keeps_progress else None
         )
@@ -76,7 +76,7 @@ class Import:
 
     @property
     def source(self) -> str:
-        """The name by which the file's rows are known."""
+        """Return the name that identifies the file's rows."""
         return self._reader.source
 
     @property
@@ -122,7 +122,7 @@ class Import:
             raise TooManyRejects
 
     def _commit(self, batch: Batch, started: float) -> None:
-        """Commit the batch, and that the import stands behind its last row."""
+        """Commit the batch together with the place behind its last row."""
         totals = self._totals
         totals.rows += batch.rows
         for origin, reason in batch.bad:

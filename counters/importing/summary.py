@@ -23,7 +23,7 @@ class Summary(TypedDict):
     events: int
     added: int
     duplicates: int
-    # Duplicates behind a row that was new; 0 where --key or --token tells rows apart.
+    # Duplicates after a row that was new; 0 where --key or --token identifies rows.
     late_duplicates: int
     rejected_rows: int
     rejects_file: str | None
@@ -89,9 +89,9 @@ def _advice(summary: Summary, namespace: Namespace) -> list[str]:
         )
     if late := summary["late_duplicates"]:
         advice.append(
-            f"{late:,} duplicates came behind rows that were new. A file that grew has its"
-            " duplicates first. Were they other rows, of another file of this name? Then give"
-            " --key, --token or --source."
+            f"{late:,} duplicates came after rows that were new. A file that grew at its end has"
+            " its duplicates first. These may be different rows, of another file with the same"
+            " name: then give --key, --token or --source."
         )
     if old := summary["older_than_retention"]:
         advice.append(

@@ -22,12 +22,12 @@ UNITS_A_SECOND = {
     "unix-us": 1_000_000,
     "unix-ns": 1_000_000_000,
 }
-# What a Unix time is likely to say. One that is read in the wrong unit is decades off.
+# The likely years of a Unix time. In the wrong unit it is decades off.
 PLAUSIBLE = range(1990, 2100)
 
 
 def reader(time_format: str, time_zone: str | None) -> ReadTime:
-    """Return what reads times of that format: iso, one of UNITS_A_SECOND, or strptime's."""
+    """Return a reader of times in that format: iso, one of UNITS_A_SECOND, or strptime's."""
     zone = _zone(time_zone)
     if time_format in UNITS_A_SECOND:
         return lambda value: _unix(value, time_format)
@@ -35,8 +35,8 @@ def reader(time_format: str, time_zone: str | None) -> ReadTime:
         return lambda value: _zoned(value, _iso, zone)
     if "%" not in time_format:
         raise CannotImport(
-            f"--time-format {time_format!r} is none of iso, {', '.join(UNITS_A_SECOND)}, nor a pattern"
-            " such as '%d.%m.%Y %H:%M:%S'."
+            f"--time-format {time_format!r} is unknown. Use iso, {', '.join(UNITS_A_SECOND)}, or"
+            " a pattern such as '%d.%m.%Y %H:%M:%S'."
         )
     return lambda value: _zoned(value, lambda text: _strptime(text, time_format), zone)
 
@@ -60,16 +60,17 @@ def _zoned(
 
 
 def _local(at: datetime, zone: ZoneInfo) -> datetime:
-    """Put a local time into its zone; raise BadRow where that is not one instant."""
+    """Put a local time into its zone; raise BadRow if that is not exactly one instant."""
     first, second = (at.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
     if first.utcoffset() == second.utcoffset():
         return first
     if first.astimezone(UTC) > second.astimezone(UTC):
         raise BadRow(
-            f"time {at} does not exist in {zone.key}: its clocks were put forward"
+            f"time {at} does not exist in {zone.key}: the clocks were put forward"
         )
     raise BadRow(
-        f"time {at} comes twice in {zone.key}, {first:%z} and {second:%z}: give the UTC offset"
+        f"time {at} happens twice in {zone.key}, at {first:%z} and {second:%z}: give the UTC"
+        " offset"
     )
 
 
@@ -86,7 +87,7 @@ def _strptime(text: str, pattern: str) -> datetime:
     at = datetime.strptime(text, pattern)  # noqa: DTZ007 - the caller adds the zone
     if at.tzinfo is not None or "%Z" not in pattern.replace("%%", ""):
         return at
-    # It reads a zone's name, and forgets it.
+    # strptime reads a zone's name but does not keep it.
     name = time.strptime(text, pattern).tm_zone or ""
     if name.upper() not in {"UTC", "GMT"}:
         raise BadRow(f"time {shown(text)} names the zone {name}: give the UTC offset")
@@ -100,14 +101,14 @@ def _unix(value: object, unit: str) -> datetime:
     at = _instant(text, unit)
     if at is not None and at.year in PLAUSIBLE:
         return at
-    read_as = "after the year 9999" if at is None else f"of {at:%Y-%m-%d}"
+    read_as = "after the year 9999" if at is None else f"on {at:%Y-%m-%d}"
     fitting = [
         other
         for other in UNITS_A_SECOND
         if (instant := _instant(text, other)) and instant.year in PLAUSIBLE
     ]
-    hint = f"; is it {fitting[0]}? See --time-format" if fitting else ""
-    raise BadRow(f"time {shown(value)} would be {read_as}, read as {unit}{hint}")
+    hint = f"; is the unit {fitting[0]}? See --time-format" if fitting else ""
+    raise BadRow(f"time {shown(value)}, read as {unit}, would be {read_as}{hint}")
 
 
 def _instant(text: str, unit: str) -> datetime | None:

@@ -22,7 +22,7 @@ class Written:
 
     added: int
     duplicates: int
-    # Duplicates behind an event that was new.
+    # Duplicates after an event that was new.
     late_duplicates: int
 
     def __add__(self, other: Written) -> Written:
@@ -35,9 +35,9 @@ class Written:
 
 
 def write(events: Sequence[CheckedEvent], refuse: Refuse) -> Written:
-    """Write the events but those whose token was used with another delta.
+    """Write the events, except those whose token was used with another delta.
 
-    For a transaction of the caller's. Raises BatchRefused where more is wrong than that.
+    Call it in a transaction. Raises BatchRefused for any other fault.
     """
     return _write(list(enumerate(events)), refuse)
 
@@ -66,11 +66,12 @@ def _write(numbered: list[tuple[int, CheckedEvent]], refuse: Refuse) -> Written:
 
 
 def _record(events: list[CheckedEvent]) -> list[Recorded]:
-    """Record all or none of them; the caller's transaction goes on after an error."""
+    """Record all or none of them; an error leaves the caller's transaction usable."""
     try:
         with transaction.atomic():
             return batches.add_all(events)
     except IntegrityError:
-        # Within a block it is not tried again where a repeat made it fail unseen: see_repeats.
+        # see_repeats does not try again within a block, so try again here: an unseen duplicate
+        # made it fail.
         with transaction.atomic():
             return batches.add_all(events)

@@ -34,7 +34,7 @@ _NOBODY_READS = 141
 
 
 class ExplainedCommand(BaseCommand):
-    """A command that says in one line what keeps the database from serving it."""
+    """A command that explains in one line why the database cannot serve it."""
 
     def run_from_argv(self, argv: list[str]) -> None:
         try:
@@ -120,9 +120,9 @@ def _is_short_word(cell: str) -> bool:
 
 
 def progress_bar(*columns: ProgressColumn, hidden: bool = False) -> Progress:
-    """Return a bar on standard error; where that is no terminal it prints nothing."""
+    """Return a progress bar on standard error; it prints nothing unless that is a terminal."""
     console = Console(stderr=True)
-    # Unless it is disabled, rich ends it with an empty line on what is no terminal.
+    # Unless it is disabled, rich prints an empty line at its end, even without a terminal.
     disable = hidden or not console.is_terminal
     return Progress(*columns, console=console, transient=True, disable=disable)
 

@@ -1,7 +1,7 @@
 from django.db import migrations
 
-# As in 0001, and with the event time, which tells two uses of one token apart. A batch is
-# refused by the event that the detail names. The function of 0001 stays for the code before.
+# The function of 0001 with the event time, which distinguishes two uses of one token. The
+# detail names the event for which a batch is refused. The function of 0001 stays for older code.
 CHECK_REPEAT = """
 CREATE FUNCTION counters_check_repeat(
   a_counter_id bigint, a_token uuid, an_event_time timestamptz, kept bigint, offered bigint

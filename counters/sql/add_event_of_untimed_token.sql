@@ -25,7 +25,7 @@ claim AS (
       AND known.event_time >= %(event_time)s::timestamptz - %(accept_past)s::interval
   )
   -- A claim that has expired is spent: its token may count again.
-  -- At the very end it is still good; its event, which is looked for above, says the same.
+  -- At the instant of its end it is still valid, as its event is in the look-up above.
   ON CONFLICT (counter_id, token) DO UPDATE SET
     event_time = excluded.event_time, delta = excluded.delta, expires_at = excluded.expires_at
   WHERE counters_claim.expires_at < excluded.event_time

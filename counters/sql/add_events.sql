@@ -27,8 +27,8 @@ claim AS (
   SELECT complete.counter_id, complete.token, complete.event_time, complete.delta,
          complete.event_time + complete.accept_past
   FROM complete
-  -- The first use, as find_first_events.sql names it: a claim that is good, or else the
-  -- earliest event in the accept window, which came with a time of its own.
+  -- The first use, by the rule of find_first_events.sql: a claim that has not expired, or else
+  -- the earliest event in the accept window, which came with its own time.
   LEFT JOIN LATERAL (
     SELECT known.delta
     FROM counters_claim AS known
@@ -40,8 +40,8 @@ claim AS (
   LEFT JOIN LATERAL (
     SELECT known.delta
     FROM counters_event AS known
-    -- By the token: `+ 0` keeps the planner from the index by counter, in which it would
-    -- read all events of the counter for each token.
+    -- `+ 0` makes the planner use the index by token. By the index by counter it would read
+    -- all events of the counter for each token.
     WHERE known.counter_id + 0 = complete.counter_id
       AND known.token = complete.token
       AND known.event_time >= complete.event_time - complete.accept_past
@@ -52,14 +52,14 @@ claim AS (
   WHERE complete.accept_past IS NOT NULL
     AND (
       coalesce(claimed.delta, earliest.delta) IS NULL
-      -- Never says false: it raises for another delta.
+      -- Never returns false: it raises for another delta.
       OR NOT counters_check_repeat(
         complete.counter_id, complete.token, complete.event_time,
         coalesce(claimed.delta, earliest.delta), complete.delta)
     )
   ORDER BY complete.counter_id, complete.token
   -- A claim that has expired is spent: its token may count again.
-  -- At the very end it is still good; its event, which is looked for above, says the same.
+  -- At the instant of its end it is still valid, as its event is in the look-up above.
   ON CONFLICT (counter_id, token) DO UPDATE SET
     event_time = excluded.event_time, delta = excluded.delta, expires_at = excluded.expires_at
   WHERE counters_claim.expires_at < excluded.event_time

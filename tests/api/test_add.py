@@ -253,7 +253,7 @@ def test_add__names_a_bad_counter_name(api: Api, name: str) -> None:
     detail = str(problem(api.add(name, {"delta": 1}), 400)["detail"])
 
     assert detail.startswith("name: ")
-    assert "1 to 200 characters" in detail or "cannot be seen" in detail
+    assert "1 to 200 visible characters" in detail or "is invisible" in detail
 
 
 def test_add__refuses_a_path_that_is_not_utf8(api: Api) -> None:

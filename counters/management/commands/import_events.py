@@ -139,7 +139,7 @@ def _how_far(plan: Plan, running: Import) -> str:
 
 
 def _check_places(plan: Plan) -> None:
-    """Refuse at once what would fail at the first rejected row."""
+    """Refuse at once a rejects file that could not be written at the first rejected row."""
     file = plan.rejects_file
     if not os.access(file.parent, os.W_OK):
         raise CannotImport(

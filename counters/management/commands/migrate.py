@@ -1,4 +1,4 @@
-"""`manage.py migrate`, which makes no add wait behind a migration of these apps."""
+"""`manage.py migrate`: no add waits behind a migration of these apps."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Command(MigrateCommand):
 
     DDL that waits for its lock makes all adds queue behind it. So it waits for a moment
     only, lets them through, and the migration, rolled back as a whole, is tried again.
-    Migrations of other apps, and other databases, are Django's as they are.
+    Migrations of other apps, and of other databases, run unchanged.
     """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -47,7 +47,7 @@ class Command(MigrateCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
         self._connection = connection
-        # The lock_timeout of other apps' migrations; None where ours have none of their own.
+        # The lock_timeout of other apps' migrations; None in a database that is not ours.
         self._before: str | None = None
         self._is_ours = False
         if connection.alias != DEFAULT_DB_ALIAS or connection.vendor != "postgresql":

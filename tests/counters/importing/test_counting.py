@@ -113,7 +113,9 @@ def test_import__says_that_rows_of_a_pipe_are_known_by_their_lines(
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(text))
         return run("-", *options).err
 
-    assert "An equal row on the same line of another pipe is taken for it" in told()
+    assert (
+        "An equal row on the same line of another pipe counts as a duplicate" in told()
+    )
     assert told("--source", "shop") == ""
     assert told("--key", "at") == ""
 
@@ -123,7 +125,7 @@ def test_import__warns_of_a_log_that_was_rotated(run: Run, write: Write) -> None
 
     ran = run(write(*ROWS, name="access.log.1"), "--format", "csv")
 
-    assert "It looks like a log that was rotated" in ran.err
+    assert "This looks like the name of a rotated log" in ran.err
     assert "'access.log.1'" in ran.err
 
 

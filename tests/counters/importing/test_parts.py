@@ -61,14 +61,22 @@ def test_unix_time__reads_seconds_and_their_parts(
 @pytest.mark.parametrize(
     ("time_format", "value", "said"),
     [
-        ("unix-ms", "1740819000", "of 1970-01-21, read as unix-ms; is it unix\\?"),
-        ("unix", "1740819000123", "after the year 9999, read as unix; is it unix-ms"),
-        ("unix", "1740819000123456", "is it unix-us"),
-        ("unix-us", "1740819000123456789", "is it unix-ns"),
-        ("unix-ns", "1740819000123456", "is it unix-us"),
-        ("unix", "20260302", "of 1970-08-23, read as unix$"),
-        ("unix", "0", "of 1970-01-01"),
-        ("unix", "-1740819000", "of 1914-11-02"),
+        (
+            "unix-ms",
+            "1740819000",
+            "read as unix-ms, would be on 1970-01-21; is the unit unix\\?",
+        ),
+        (
+            "unix",
+            "1740819000123",
+            "read as unix, would be after the year 9999; is the unit unix-ms",
+        ),
+        ("unix", "1740819000123456", "is the unit unix-us"),
+        ("unix-us", "1740819000123456789", "is the unit unix-ns"),
+        ("unix-ns", "1740819000123456", "is the unit unix-us"),
+        ("unix", "20260302", "read as unix, would be on 1970-08-23$"),
+        ("unix", "0", "on 1970-01-01"),
+        ("unix", "-1740819000", "on 1914-11-02"),
     ],
 )
 def test_unix_time__decades_off_is_refused(
@@ -127,7 +135,7 @@ def test_local_time__beside_the_hour_that_comes_twice(text: str, hour: int) -> N
 
 @pytest.mark.parametrize("text", ["2026-10-25T02:00:00", "2026-10-25T02:59:59"])
 def test_local_time__that_comes_twice_is_refused(text: str) -> None:
-    said = r"comes twice in Europe/Berlin, \+0200 and \+0100: give the UTC offset"
+    said = r"happens twice in Europe/Berlin, at \+0200 and \+0100: give the UTC offset"
     with pytest.raises(BadRow, match=said):
         reader("iso", "Europe/Berlin")(text)
     assert reader("iso", "Europe/Berlin")(f"{text}+01:00").hour == 1

@@ -118,14 +118,14 @@ def test_import__broken_gz_says_how_far_it_came(
         (("--counter", "{name"), r"single '\{'"),
         (("--counter", "{}"), r"single '\{'"),
         (("--counter", "a", "--time-zone", "Mars/Base"), "Mars/Base"),
-        (("--counter", "a", "--time-format", "rfc"), "none of iso"),
+        (("--counter", "a", "--time-format", "rfc"), "is unknown. Use iso"),
         (("--counter", "a", "--encoding", "utf-16"), "iconv"),
         (("--counter", "a", "--encoding", "nope"), "not known"),
         (("--counter", "a", "--delimiter", ";;"), "not one character"),
         (("--counter", "a", "--delimiter", ";"), "--delimiter ','"),
         (("--counter", "a", "--at", "2025-03-01T00:00:00Z"), "exclude each other"),
         (("--counter", "a", "--batch-rows", "0"), "1 or more"),
-        (("--counter", "a", "--no-quotes", "--multiline"), "exclude each other"),
+        (("--counter", "a", "--no-quotes", "--multiline"), "cannot be used together"),
     ],
 )
 def test_import__wrong_options_are_named(

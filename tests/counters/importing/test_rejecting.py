@@ -78,7 +78,7 @@ def test_import__open_quote_does_not_swallow_the_rest(
 
     ran = run(file)
 
-    assert "line 2: a quote is left open. If quotes mean nothing" in ran.err
+    assert "line 2: a quote is not closed. If quotes are ordinary characters" in ran.err
     assert "--no-quotes" in ran.err
     assert "--multiline" in ran.err
     assert ran.summary["rejected_rows"] == 1
@@ -112,7 +112,7 @@ def test_import__stray_quote_swallows_no_line(
     ran = run(file, *BY_BLANKS, mapping=VIEWS)
 
     assert (ran.code, ran.summary["rejected_rows"]) == (1, 1)
-    assert "line 3: a quote is left open" in ran.err
+    assert "line 3: a quote is not closed" in ran.err
     assert counts() == {"Heroes": 5, "Tom": 7, 'Foo"': 8, "Z": 9}
 
 
