@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
+
+# What Python raises where a file, or what is packed in it, ends too early or is damaged.
+DAMAGED = (EOFError, OSError, zlib.error, zipfile.BadZipFile)
+
 
 class CannotImport(Exception):
     """The import cannot begin: an option or the file is not as it should be."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
-import zipfile
-import zlib
 from typing import IO
 
-from counters.importing.errors import InputBroken
+from counters.importing.errors import DAMAGED, InputBroken
 
 # Far above what a field of the csv module may hold; a longer line is no row.
 LINE_BYTES = 1024 * 1024
@@ -71,7 +68,7 @@ class Lines:
         """Go on behind this byte and line."""
         try:
             self._stream.seek(offset)
-        except (EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
+        except DAMAGED as error:
             raise InputBroken(
                 f"the place to go on from is not there: {error}"
             ) from error
@@ -88,13 +85,7 @@ class Lines:
     def _readline(self) -> bytes:
         try:
             raw = self._stream.readline(LINE_BYTES + 1)
-        except (
-            EOFError,
-            OSError,
-            zlib.error,
-            gzip.BadGzipFile,
-            zipfile.BadZipFile,
-        ) as error:
+        except DAMAGED as error:
             raise InputBroken(f"after line {self.number}: {error}") from error
         self.offset += len(raw)
         return raw

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from counters.importing.errors import CannotImport
+from counters.importing.errors import DAMAGED, CannotImport, InputBroken
 from counters.importing.plan import STDIN, Plan
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -43,8 +43,11 @@ class Input:
         return self.raw.tell() if self.size is not None else 0
 
     def peek(self) -> bytes:
-        """Return some of the next bytes without reading on."""
-        return self.stream.peek(64)
+        """Return some of the next bytes without reading on; raise InputBroken."""
+        try:
+            return self.stream.peek(64)
+        except DAMAGED as error:
+            raise InputBroken(f"after line 0: {error}") from error
 
     def fingerprint(self) -> str:
         """Return what tells this file from another one, and from itself once changed."""

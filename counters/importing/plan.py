@@ -58,6 +58,16 @@ class Plan:
                 "--multiline and --no-quotes cannot be used together: a line break can be part"
                 " of a value only in quotes."
             )
+        for number, counter in enumerate(self.counters):
+            if counter in self.counters[:number]:
+                raise CannotImport(
+                    f"--counter {counter!r} is given twice, and each row would count twice;"
+                    " give it once."
+                )
+        if self.source == "":
+            raise CannotImport(
+                "--source is empty; give a name, or leave it out for the file's own."
+            )
         if self.batch_rows < 1:
             raise CannotImport("--batch-rows must be 1 or more.")
         if self.max_rejects is not None and self.max_rejects < 0:

@@ -186,7 +186,17 @@ def _refuse_constant(text: str) -> None:
     raise ValueError(f"{text} is not JSON")
 
 
+def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; raise ValueError for a key that is given twice, as the API does."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"{twice!r} is given twice in one object")
+    return found
+
+
 # Numbers with a fraction stay as they are written: 1.10 is not 1.1 in a counter's name.
 _decode: Callable[[str], Any] = json.JSONDecoder(
-    parse_float=str, parse_constant=_refuse_constant
+    parse_float=str, parse_constant=_refuse_constant, object_pairs_hook=_read_object
 ).decode

@@ -61,6 +61,8 @@ class Command(ExplainedCommand):
             ) from error
         except CannotImport as error:
             raise CommandError(str(error), returncode=WRONG_OPTIONS) from error
+        except InputBroken as error:
+            raise CommandError(f"The import cannot begin: {error}") from error
         done = summary.summarise(plan, outcome)
         as_text = (
             json.dumps(done)

@@ -108,6 +108,21 @@ def test_import__broken_gz_says_how_far_it_came(
         run(file, "--batch-rows", "10")
 
 
+@pytest.mark.parametrize("name", ["events.csv.gz", "events.gz"])
+def test_import__gz_that_ends_before_its_first_line_is_refused(
+    run: Run, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(gzip.compress(HEADER.encode())[:12])
+
+    with pytest.raises(
+        CommandError, match=r"cannot begin: after line 0: .*end"
+    ) as broken:
+        run(file)
+
+    assert broken.value.returncode == 1
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -117,6 +132,8 @@ def test_import__broken_gz_says_how_far_it_came(
         ),
         (("--counter", "{name"), r"single '\{'"),
         (("--counter", "{}"), r"single '\{'"),
+        (("--counter", "{name}", "--counter", "{name}"), "'{name}' is given twice"),
+        (("--counter", "a", "--source", ""), "--source is empty"),
         (("--counter", "a", "--time-zone", "Mars/Base"), "Mars/Base"),
         (("--counter", "a", "--time-format", "rfc"), "is unknown. Use iso"),
         (("--counter", "a", "--encoding", "utf-16"), "iconv"),

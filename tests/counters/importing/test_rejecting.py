@@ -54,6 +54,21 @@ def test_import__rejects_each_bad_row_with_its_line(
     assert "More rejected rows: see" in ran.err
 
 
+def test_import__ndjson_with_a_key_twice_is_rejected(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    file = write(
+        '{"at": "2025-03-01T10:00:00Z", "name": "a", "amount": 1, "name": "b"}',
+        name="events.ndjson",
+        header="",
+    )
+
+    ran = run(file)
+
+    assert (ran.code, counts()) == (1, {})
+    assert "line 1: not JSON: 'name' is given twice in one object" in ran.err
+
+
 def test_import__line_numbers_pass_quoted_newlines(
     run: Run, write: Write, counts: Counts
 ) -> None:
