@@ -44,16 +44,10 @@ def add_all(events: Sequence[CheckedEvent]) -> list[Recorded]:
     if not events:
         return []
     numbered = list(enumerate(events))
-    try:
-        if len({_use(event) for event in events}) == len(events):
-            recorded = _record(numbered)
-        else:
-            recorded = see_repeats(connection, lambda: _record_in_runs(numbered))
-    except DatabaseError as error:
-        cause = error.__cause__
-        if isinstance(cause, psycopg.Error) and cause.sqlstate == CONFLICT_SQLSTATE:
-            raise _conflict(cause, events) from error
-        raise
+    if len({_use(event) for event in events}) == len(events):
+        recorded = _record(numbered)
+    else:
+        recorded = see_repeats(connection, lambda: _record_in_runs(numbered))
     written = [answer for answer in recorded if not answer.duplicate]
     after_commit(
         connection,
@@ -125,7 +119,13 @@ def _record(numbered: Sequence[Numbered]) -> list[Recorded]:
     """Record events of which none repeats another."""
     events = [event for _, event in numbered]
     for _ in range(MOST_TRIES):
-        rows = _insert(events)
+        try:
+            rows = _insert(events)
+        except DatabaseError as error:
+            cause = error.__cause__
+            if isinstance(cause, psycopg.Error) and cause.sqlstate == CONFLICT_SQLSTATE:
+                raise _conflict(cause, numbered) from error
+            raise
         missing = [
             one
             for one, (counter_id, _) in zip(numbered, rows, strict=True)
@@ -188,16 +188,17 @@ def _array(values: Iterable[str]) -> str:
     return "{" + ",".join(values) + "}"
 
 
-def _conflict(cause: psycopg.Error, batch: Sequence[CheckedEvent]) -> BatchRefused:
+def _conflict(cause: psycopg.Error, numbered: Sequence[Numbered]) -> BatchRefused:
     """Find the event that the database refused: counters_check_repeat's detail names it.
 
     The detail is namespace id, token, event time (microseconds since 1970), kept delta,
     offered delta, and the counter's name. The name is last because it may contain spaces.
+    No two events of one statement have all of these in common.
     """
     detail = cause.diag.message_detail or ""
     namespace_id, token, event_time, kept, offered, name = detail.split(" ", 5)
     refused = (namespace_id, token, event_time, offered, name)
-    for index, event in enumerate(batch):
+    for index, event in numbered:
         key = (
             str(event.namespace.pk),
             str(event.token.uuid),

@@ -149,6 +149,21 @@ def test_add_many__names_the_conflicting_one_of_two_times_of_a_token(
     assert raised.value.index == 1
 
 
+def test_add_many__names_the_use_without_a_time_though_another_has_the_same_time(
+    namespace: Namespace,
+) -> None:
+    now = datetime.now(UTC)
+
+    with (
+        time_machine.travel(now, tick=False),
+        pytest.raises(BatchRefused) as raised,
+        transaction.atomic(),
+    ):
+        batches.add_all(_checked([("a", 0, 2), ("a", 1, 1), ("a", None, 2)], "hits"))
+
+    assert raised.value.index == 2
+
+
 def test_add_many__asks_the_first_use_before_it_refuses_a_duplicate_within(
     namespace: Namespace,
 ) -> None:
