@@ -56,18 +56,19 @@ def anchored_only() -> Iterator[None]:
 
 
 def check() -> None:
-    """Raise NotAnchored unless the server is the cluster that the watermarks are of."""
+    """Raise NotAnchored unless the watermarks belong to this server's cluster."""
     with anchored_only(), connection.cursor() as cursor:
         cursor.execute("SELECT rollups_check_anchor()")
 
 
 def _drop_anchor(anchored_at: str) -> None:
-    """Let the anchor, if it is the one of that time, name no cluster until `reanchor`.
+    """Make the anchor, if it is still the one of that time, name no cluster until `reanchor`.
 
-    Restored once more into the cluster that it named, the database would pass for anchored,
-    and what was written here would look folded. Somebody may have reanchored meanwhile.
+    Otherwise the database would look anchored if it were restored into the cluster that the
+    anchor named, and what was written here would look folded. The time shows whether another
+    process has re-anchored meanwhile.
     """
-    # A standby cannot be written, and an older role may not. The next one who can will.
+    # A standby cannot be written, and an older role lacks the right. Another process will.
     with suppress(DatabaseError), connection.cursor() as cursor:
         cursor.execute(
             "UPDATE rollups_anchor SET system_identifier = %s"
@@ -113,7 +114,7 @@ def _next_counters(after: int, most: int) -> list[int]:
 
 def _recount(counter_ids: list[int]) -> int:
     """Recount in one transaction; return how many events."""
-    # Committed at once: a fold that makes a rollup waits for another's of the same counter.
+    # Committed at once: a fold would wait for an uncommitted rollup of the same counter.
     alone(
         lambda: affect(connection, "rollups", "create_rollups", counter_ids=counter_ids)
     )

@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 # Where an object keeps what `with_counts` has read for it.
 _LOADED = "_loaded_counts"
-# What a page shows for a count that cannot be told.
+# What a page shows for a count that cannot be read.
 UNKNOWN = "–"  # noqa: RUF001
 
 
@@ -73,7 +73,7 @@ class AttachedCounter:
     def __str__(self) -> str:
         """Return the count as a template shows a number: `{{ article.views }}`.
 
-        A dash, and a line in the log, where it cannot be told.
+        If it cannot be read: a dash, and a line in the log.
         """
         count = self.count_for_page()
         return UNKNOWN if count is None else str(localize(count))
@@ -101,7 +101,7 @@ class AttachedCounter:
         return (self._loaded.get(self.attribute) or self.read()).count
 
     def count_for_page(self, *, accuracy: str | None = None) -> int | None:
-        """Return the count, None where it cannot be told: it never breaks a page."""
+        """Return the count; None if it cannot be read, so that it never breaks a page."""
         if accuracy is None and self.attribute in self._loaded:
             loaded = self._loaded[self.attribute]
             return None if loaded is None else loaded.count
@@ -109,7 +109,7 @@ class AttachedCounter:
 
     @property
     def _loaded(self) -> dict[str, Reading | None]:
-        """What was read for the object; None for a count that could not be told."""
+        """Return what was read for the object; None for a count that could not be read."""
         if self.instance is None:
             return {}
         loaded: dict[str, Reading | None] = self.instance.__dict__.get(_LOADED, {})
@@ -161,7 +161,7 @@ class CounterField:
         if instance._state.adding:
             raise NotSaved(instance, self.attribute)
         key = getattr(instance, _named_for(self.declared_in, owner)._meta.pk.attname)
-        # Django takes the key away from an object that it deletes.
+        # Django removes the key of an object that it deletes.
         if key is None:
             raise NotSaved(instance, self.attribute)
         return self._attached(owner, key, instance)
@@ -174,8 +174,8 @@ class CounterField:
     def of(self, key: object) -> AttachedCounter:
         """Return the counter of the object with this primary key, without reading it.
 
-        The key is converted as the primary key's field does it: "042" is 42. Raises
-        InvalidValue for what is no key of this model.
+        The primary key's field converts the key: "042" is 42. Raises InvalidValue for a value
+        that cannot be a key of this model.
         """
         return self._attached(self.owner, key)
 
@@ -217,7 +217,7 @@ def _named_for(declared_in: type[Any], model: type[Any]) -> Any:
 
 
 def _key_of(model: type[Any], key: object) -> object:
-    """Return a primary key as the database has it; raise InvalidValue for what is none."""
+    """Return a primary key as the database has it; raise InvalidValue if it cannot be one."""
     field = model._meta.pk
     if isinstance(key, model):
         key = getattr(key, field.attname)
@@ -241,7 +241,7 @@ def _parts_of(model: type[Any], key: object) -> tuple[object, ...]:
 
 
 def _converted(field: Field[Any, Any], key: object) -> object:
-    """Convert a key as the field does; raise for what it would bend into another key."""
+    """Convert a key as the field does; raise if the field would change it to another key."""
     if key is None or isinstance(key, bool | Model):
         raise TypeError(key)
     converted = field.to_python(key)
@@ -250,15 +250,15 @@ def _converted(field: Field[Any, Any], key: object) -> object:
         raise TypeError(key)
     if isinstance(key, float | Decimal) and converted != key:
         raise ValueError(key)
-    # The text itself, where a subclass such as an Enum is shown otherwise.
+    # The plain text, because a subclass such as an Enum may format itself differently.
     return str.__str__(converted) if isinstance(converted, str) else converted
 
 
 def if_told(read: Callable[[], T]) -> T | None:
-    """Return what is read for a page, None with a line in the log where it cannot be."""
+    """Return what is read for a page; None, with a line in the log, if it cannot be read."""
     try:
         if connections[DEFAULT_DB_ALIAS].in_atomic_block:
-            # A failed statement would spoil the block for the rest of the page.
+            # A failed statement would break the block for the rest of the page.
             with transaction.atomic():
                 return read()
         return read()
@@ -294,7 +294,7 @@ def _counter_of(instance: object, attribute: str) -> AttachedCounter:
 
 
 def with_counts_for_page(objects: Iterable[M], *attributes: str) -> None:
-    """As `with_counts`; where the counts cannot be told the page shows dashes."""
+    """Read counts as `with_counts` does; if they cannot be read, the page shows dashes."""
     found = list(objects)
     if if_told(lambda: with_counts(found, *attributes)) is None:
         for one in found:

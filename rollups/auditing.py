@@ -33,9 +33,9 @@ class Audited:
     recounted_events: int
     buckets_total: int
     buckets_events: int
-    # Buckets whose sums are not those of their events; the sums of all may agree.
+    # Buckets whose sums differ from their events; the sum of all buckets may still agree.
     buckets_off: int
-    # Pending events that lie outside of the counter's last writes: no fold would find them.
+    # Pending events outside of the spans of the counter's last writes: no fold finds them.
     unseen_events: int
 
     @property
@@ -76,7 +76,7 @@ def audit(
 
 
 def audit_some(counter_ids: Collection[int]) -> list[Audited]:
-    """Audit these counters, each by itself. Raises NotAnchored."""
+    """Audit these counters, one statement each. Raises NotAnchored."""
     found = []
     for counter_id in counter_ids:
         rows = _audit(after=counter_id - 1, most=1, namespace_id=None)
@@ -99,10 +99,11 @@ def why_not(error: CountersError | OperationalError) -> str:
 def repair(counter_ids: Collection[int]) -> set[int]:
     """Set totals and buckets to what the events say; return the counters it was done for.
 
-    Pending events that no fold would find become pending as others are. One transaction. A
-    counter that a fold holds at the moment is left for the next time. Raises NotAnchored.
+    Pending events that no fold would find get a last write, so that a fold finds them. All in
+    one transaction. A counter that a fold has locked is left for the next time. Raises
+    NotAnchored.
     """
-    # Committed at once: a fold that makes a rollup waits for another's of the same counter.
+    # Committed at once: a fold would wait for an uncommitted rollup of the same counter.
     alone(
         lambda: affect(
             connection, "rollups", "create_rollups", counter_ids=list(counter_ids)
@@ -123,7 +124,7 @@ def repair(counter_ids: Collection[int]) -> set[int]:
 
 def _audit(**parameters: int | None) -> list[tuple[Any, ...]]:
     with anchored_only(), own_transaction():
-        # Else it would see a difference where a fold counted an event of a new partition.
+        # Otherwise it would report a difference where a fold counted a new partition's event.
         partitions.keep_as_they_are(connection)
         return fetch(connection, "rollups", "audit_rollups", **parameters)
 

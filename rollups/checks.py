@@ -1,6 +1,6 @@
 """System checks: Celery settings that would lose triggers or hang writers.
 
-The ranges of our own settings are refused as the app loads: see rollups.conf.
+rollups.conf refuses the apps' own settings out of their ranges while the app is loaded.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def _check_url(url: str) -> list[CheckMessage]:
 def _no_broker(message: str) -> CheckMessage:
     return Error(
         message,
-        hint="Use redis://host:port/db or amqp://user:password@host:port/vhost; several as"
-        " a list, or with `;` between them.",
+        hint="Use redis://host:port/db or amqp://user:password@host:port/vhost. Give several"
+        " as a list, or separate them by `;`.",
         id="rollups.E004",
     )
 

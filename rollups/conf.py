@@ -105,12 +105,12 @@ def metrics_dir() -> Path | None:
 
 
 def metrics_port() -> int:
-    """The port where a worker serves its machine's numbers; 0: it serves none."""
+    """Return the port where a worker serves its machine's metrics; 0 is none."""
     return int(_number("ROLLUPS_METRICS_PORT", 0))
 
 
 def refuse_bad_settings() -> None:
-    """Raise ImproperlyConfigured where a setting makes no sense; at every process's start."""
+    """Raise ImproperlyConfigured for a setting out of its range, at every process's start."""
     mode = getattr(settings, "ROLLUPS_TRIGGER", "background")
     if mode not in ("background", "inline", "off"):
         raise ImproperlyConfigured(
@@ -118,10 +118,10 @@ def refuse_bad_settings() -> None:
             " 'inline' (the writer itself), or 'off'."
         )
     queue = getattr(settings, "ROLLUPS_QUEUE", "rollups")
-    # Celery's -Q and -X take names with commas between them.
+    # Celery's -Q and -X take names separated by commas.
     if not isinstance(queue, str) or not queue or "," in queue:
         raise ImproperlyConfigured(
-            f"ROLLUPS_QUEUE={queue!r} is not the name of a queue: text without a comma."
+            f"ROLLUPS_QUEUE={queue!r} is not the name of a queue. Use text without a comma."
         )
     for setting in RANGES:
         refuse_beyond(*setting)
@@ -135,7 +135,7 @@ def _text(name: str, default: str) -> str:
     return str(getattr(settings, name, default))
 
 
-# Setting, how it is read, the least and the most that make sense.
+# Setting, its reader, the least and the greatest value allowed.
 RANGES: tuple[tuple[str, Callable[[], float], float, float], ...] = (
     ("ROLLUPS_TRIGGER_GATHER_SECONDS", trigger_gather_seconds, 0.001, 1),
     ("ROLLUPS_TRIGGER_TIMEOUT_SECONDS", trigger_timeout_seconds, 0.005, 5),

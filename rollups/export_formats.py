@@ -16,7 +16,7 @@ from counters.errors import InvalidValue, stamp
 from rollups.exporting import Column
 
 FORMATS = ("csv", "ndjson", "parquet")
-# A spreadsheet takes text that begins so for a formula, and carries it out.
+# A spreadsheet runs text that begins with one of these as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\N{FULLWIDTH EQUALS SIGN}")
 # As many digits as Parquet's readers agree on; a total of more is refused, not rounded.
 _DIGITS = 38
@@ -37,9 +37,9 @@ def open_writer(
     *,
     for_spreadsheets: bool = False,
 ) -> Writer:
-    """Return a writer of one of FORMATS; raise InvalidValue where it cannot be written.
+    """Return a writer of one of FORMATS; raise InvalidValue if it cannot be written.
 
-    `for_spreadsheets` is for CSV: no text is taken for a formula, and none is garbled.
+    `for_spreadsheets` is for CSV: a spreadsheet runs no text as a formula, and garbles none.
     """
     if chosen == "csv":
         return _Csv(stream, columns, for_spreadsheets=for_spreadsheets)

@@ -1,8 +1,8 @@
 """Exposes the metrics: those of all processes on this machine, and of the database.
 
-A web process serves both at `/metrics`. A worker on a machine without one serves what only
-processes know, on a port of its own. Without a directory that the processes of a machine
-share, each exposes its own.
+A web process serves both at `/metrics`. On a machine without a web process, a worker serves
+the processes' numbers at ROLLUPS_METRICS_PORT. Without a directory that the processes of a
+machine share, each process exposes its own numbers.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def expose() -> bytes:
 
 
 def serve(port: int) -> None:
-    """Serve what only this machine's processes know, from a thread, on every address."""
+    """Serve the numbers of this machine's processes, from a thread, on every address."""
     registry = REGISTRY
     if directory := conf.metrics_dir():
         registry = CollectorRegistry()
@@ -78,7 +78,7 @@ def serve(port: int) -> None:
 
 
 class _Processes(Collector):
-    """What the processes of this machine have counted."""
+    """The numbers of the processes of this machine."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -88,11 +88,11 @@ class _Processes(Collector):
             _add_up_ended(self._directory)
             collect: Any = MultiProcessCollector
             found = list(collect(None, str(self._directory)).collect())
-        # Files of an older version have names that are the database's now.
+        # Files of an older version may hold numbers that now come from the database.
         return [metric for metric in found if metric.name not in _OF_THE_DATABASE]
 
     def describe(self) -> Iterable[Metric]:
-        """Keep the registry from collecting as this is registered."""
+        """Describe nothing, so that the registry does not collect on registration."""
         return []
 
 

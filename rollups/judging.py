@@ -86,16 +86,17 @@ def _lag(status: Status, limits: Limits) -> Verdict:
 
 
 def _workers(status: Status) -> Verdict:
-    """Warn of workers that run, and do not read what they are there for."""
+    """Warn if workers run but none reads the queue of rollup messages."""
     if status.idle_workers and not status.folding:
         name = conf.queue_name()
         return Verdict(
             "workers",
             Level.WARNING,
-            f"{status.idle_workers} worker process(es) run, but none reads the queue"
-            f" {name!r}: add {name} to -Q, or take it out of -X",
+            f"{counted(status.idle_workers, 'worker process', 'worker processes')} found, but"
+            f" none reads the queue {name!r}: add {name} to -Q, or remove it from -X",
         )
-    return Verdict("workers", Level.OK, f"{status.folding} process(es) fold")
+    folding = counted(status.folding, "process", "processes")
+    return Verdict("workers", Level.OK, f"{folding} folding")
 
 
 def _sweep(status: Status, limits: Limits) -> Verdict:

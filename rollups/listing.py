@@ -84,8 +84,8 @@ def list_counters(
     if backwards:
         found.reverse()
     readings = _readings(namespace, [counter_id for _, counter_id in found])
-    # A fold may have come between the two statements. The page is in the order of the values
-    # that it shows; the places are those of the first statement, so no counter is missed.
+    # A fold may have come between the two statements. The page is ordered by the values that it
+    # shows. The places are those of the first statement, so no counter is missed.
     if by_shown := _BY_SHOWN.get(ordering.removeprefix("-")):
         readings.sort(key=by_shown, reverse=ordering.startswith("-"))
     return Page(

@@ -1,7 +1,7 @@
 """The numbers that this service exposes.
 
 Each process writes its own files in ROLLUPS_METRICS_DIR (prometheus_client's multiprocess mode);
-`rollups.exposition` adds up those of one machine. What must be right for all machines goes
+`rollups.exposition` adds up those of one machine. Numbers that must cover all machines go
 through the database: see DATABASE_COUNTERS. Labels never name a counter.
 """
 
@@ -67,11 +67,11 @@ SET_APART = Counter(
     " error.",
     ["error"],
 )
-# What processes tell the database (rollups.presence), which adds it up over all machines.
+# What processes report to the database (rollups.presence), which sums it over all machines.
 DATABASE_COUNTERS = {
     "folds": "Folds: transactions that brought rollups forward.",
     "events_folded": "Events that were folded.",
-    "healed": "Counters that had to be folded by the sweep: their trigger did not do its job.",
+    "healed": "Counters that the sweep had to fold, because no trigger did.",
     "sweeps": "Sweeps that looked for pending counters.",
 }
 

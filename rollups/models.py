@@ -24,7 +24,7 @@ class Rollup(models.Model):
     events = models.BigIntegerField(db_default=0)
     # Which transactions' events are in the total: exact, and never moves back.
     watermark = SnapshotField(db_default=NOTHING_FOLDED)
-    # The system_identifier of the cluster that it is of; null: nothing is folded.
+    # The system_identifier of the watermark's cluster; null: nothing is folded.
     cluster = models.BigIntegerField(null=True)
     # When that snapshot was taken; for people, lag and alerts.
     watermark_at = models.DateTimeField(null=True)
@@ -179,7 +179,8 @@ class Process(models.Model):
     """A process of this service, on whatever machine, and what it has counted so far."""
 
     id = models.UUIDField(primary_key=True)
-    # web, worker, beat, or see rollups.presence; "ended" for the one row that sums up those forgotten.
+    # web, worker, beat, or a role of rollups.presence; "ended" is the one row that sums up all
+    # removed rows.
     role = models.CharField(max_length=16)
     host = models.CharField(max_length=255)
     pid = models.IntegerField()

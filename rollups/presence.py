@@ -26,7 +26,8 @@ from rollups.models import Process
 
 logger = logging.getLogger(__name__)
 
-# A worker whose -Q or -X leaves the queue of rollup messages out, and `rollup --watch`.
+# Roles of a worker whose -Q or -X leaves out the queue of rollup messages, and of
+# `rollup --watch`.
 OTHER_WORKER = "other worker"
 WATCH = "watch"
 EVERY_SECONDS = 10.0
@@ -81,7 +82,7 @@ class Reporter:
             try:
                 self.report()
                 self._has_failed = False
-                # Also where no worker runs: writes go on, and somebody must notice.
+                # Also where no worker runs: writes continue, and some process must notice.
                 with suppress(NotAnchored):
                     anchoring.check()
             # Whatever happens to the database, this process has better things to do.
@@ -104,7 +105,7 @@ _starting = forking.lock()
 
 
 def start(role: str) -> None:
-    """Report this process from now on; its children call this themselves."""
+    """Report this process from now on; forked children call this again."""
     global _reporter
     if _reporter is not None:
         return
@@ -131,6 +132,6 @@ def _less(numbers: Counter[str], base: Counter[str]) -> dict[str, int]:
 
 @forking.in_child
 def _forget_reporter() -> None:
-    """The parent's thread does not run in a child, which reports itself if it serves."""
+    """Forget the parent's reporter: its thread does not run in a child."""
     global _reporter
     _reporter = None

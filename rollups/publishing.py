@@ -86,9 +86,9 @@ class Broker:
     def publish(self, message: Message) -> None:
         """Send a message without confirmation or retry; raise whatever went wrong.
 
-        Takes a handful of time-outs at most: waiting for another thread that publishes,
-        then each step of connecting, declaring and sending, for each broker of the settings. The name look-up of a broker
-        that is given by name is the resolver's affair: it has no time-out of its own.
+        Takes a few time-outs at most: waiting for another thread that publishes, then each step
+        of connecting, declaring and sending, for each broker of the settings. The look-up of a
+        broker's host name has no time-out; the resolver decides.
         """
         if not self._lock.acquire(timeout=conf.trigger_timeout_seconds()):
             raise BrokerBusy("another thread is publishing")
@@ -113,7 +113,7 @@ class Broker:
             try:
                 return self._connect_to(url)
             except Exception as error:
-                logger.debug("The next broker is tried after %r", error)
+                logger.debug("Trying the next broker after %r", error)
                 self._drop()
         return self._connect_to(last)
 

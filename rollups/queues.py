@@ -42,7 +42,7 @@ def rollup_queue(name: str, *, most_messages: int) -> Queue:
 
 
 def broker_urls(setting: object) -> list[str]:
-    """Return the URLs of a broker setting: text, with `;` between several, or a list."""
+    """Return the URLs of a broker setting: a list, or text separated by `;`."""
     if isinstance(setting, (list, tuple)):
         return [str(url) for url in setting]
     return [url for url in str(setting or "").split(";") if url]

@@ -23,9 +23,9 @@ logger = logging.getLogger(__name__)
 
 Accuracy = Literal["eventual", "accurate", "best-effort"]
 
-# With a worker, or only beat and the sweep, a counter waits for seconds.
+# Where workers run, a counter waits for seconds only.
 _HINT_AFTER = timedelta(seconds=30)
-# In DEBUG: counters that were read while pending -> their last fold, and since when.
+# In DEBUG: counters that were read while pending -> their last fold, and when first seen so.
 _unfolded: dict[int, tuple[datetime, datetime]] = {}
 _hinted = False
 
@@ -45,7 +45,7 @@ class Reading:
     pending: bool
     accuracy: Accuracy
     last_write_at: datetime | None
-    # False where a counter was asked for together with others and does not exist.
+    # False for a counter that does not exist, in a read of many.
     exists: bool = True
 
 
@@ -83,10 +83,10 @@ def get(*, namespace: str, name: str, accuracy: str | None = None) -> Reading:
 
 
 def ask_for_folds(waiting: Sequence[tuple[int, datetime]]) -> None:
-    """Trigger pending counters, given with their `as_of`: reading one is reason enough.
+    """Trigger pending counters that were read, given with their `as_of`.
 
     A developer who runs no worker would see counts that never change. So in DEBUG the log
-    says it, once a process.
+    says so, once in each process.
     """
     trigger.request([counter_id for counter_id, _ in waiting])
     if settings.DEBUG and waiting:
@@ -106,9 +106,9 @@ def _hint(counter_id: int, as_of: datetime) -> None:
         return
     _hinted = True
     logger.warning(
-        "Counter %s has waited for a fold for %.0f s: is a worker running? Until then its"
-        " eventual count stays as it is. Start `celery -A <project> worker` and"
-        " `celery -A <project> beat`, or run `manage.py rollup --watch`.",
+        "Counter %s has waited for a fold for %.0f s, so its eventual count does not change. Is"
+        " a worker running? Start `celery -A <project> worker` and `celery -A <project> beat`,"
+        " or run `manage.py rollup --watch`.",
         counter_id,
         (now - since).total_seconds(),
     )

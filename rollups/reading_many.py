@@ -34,11 +34,11 @@ def get_many(
     *,
     accuracy: Literal["eventual", "accurate"] = "eventual",
 ) -> list[Reading]:
-    """Return their counts, in order; a counter that does not exist has the count 0.
+    """Return the counts in order; a counter that does not exist has the count 0.
 
-    One statement and one snapshot, whatever their number and namespaces; best-effort
-    counters come from the cache, one look for each namespace. Raises NamespaceNotFound,
-    InvalidValue, NoSharedCache, and for accurate counts NotAnchored.
+    One statement and one snapshot for all counters and namespaces. Best-effort counters come
+    from the cache, by one look-up for each namespace. Raises NamespaceNotFound, InvalidValue,
+    NoSharedCache, and for accurate counts NotAnchored.
     """
     wanted = [CounterName(one.namespace, names.check(one.name)) for one in wanted]
     found = {name: namespaces.get(name) for name in {one.namespace for one in wanted}}
@@ -53,7 +53,7 @@ def get_many(
 
 
 def get_or_zero(*, namespace: str, name: str, accuracy: str | None = None) -> Reading:
-    """As `reading.get`, and 0 where there is no counter of that name."""
+    """Read a counter as `reading.get` does; 0 if there is no counter of that name."""
     chosen = choose_accuracy(namespaces.get(namespace), accuracy)
     [found] = get_many(
         [CounterName(namespace, name)],

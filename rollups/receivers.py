@@ -64,7 +64,7 @@ def enrol_queue(**_: Any) -> None:
 
 @celeryd_init.connect
 def accept_our_messages(*, conf: Any, **_: Any) -> None:
-    """Read JSON, which triggers are sent in, whatever else the project accepts."""
+    """Accept JSON, the format of triggers, in addition to what the project accepts."""
     if JSON not in (prepare_accept_content(conf.accept_content) or {JSON}):
         conf.accept_content = [*conf.accept_content, JSON]
 
@@ -75,8 +75,8 @@ def warn_of_a_queue_left_out(**_: Any) -> None:
         read = ",".join(sorted(current_app.amqp.queues.consume_from))
         name = conf.queue_name()
         logger.warning(
-            "This worker does not read the queue %r, so it folds no counters. Unless"
-            " another worker does, start it with -Q %s, or without %s in -X.",
+            "This worker does not read the queue %r, so it folds no counters. If no other"
+            " worker reads it, start this one with -Q %s, or without %s in -X.",
             name,
             f"{read},{name}" if read else name,
             name,
@@ -104,10 +104,10 @@ def serve_metrics(**_: Any) -> None:
 @receiver(request_started, sender=WSGIHandler)
 @receiver(request_started, sender=ASGIHandler)
 def report_web(**_: Any) -> None:
-    """Report a web server once it serves; Django's test client has another handler.
+    """Report a web server from its first request on; Django's test client has other handlers.
 
-    Not at load time: a server may load the application before it forks, and a thread that
-    holds a connection to the database does not survive that.
+    Not at load time: a server may load the application before it forks, and a thread with a
+    database connection does not survive a fork.
     """
     presence.start("web")
 
@@ -119,7 +119,7 @@ def report_worker(**_: Any) -> None:
 
 @worker_ready.connect
 def report_worker_without_children(*, sender: Any, **_: Any) -> None:
-    """Those of threads and greenlets; a prefork pool's children report themselves."""
+    """Report a worker of threads or greenlets; a prefork pool's children report themselves."""
     if not isinstance(sender.pool, ForkingPool):
         report_worker()
 

@@ -1,16 +1,16 @@
 """Retention: closes partitions of events that are folded and old enough, and drops them.
 
-Closing is one transaction. A look by an index shows whether a namespace keeps events of the
-partition for longer. Only then the partition is read as a whole, under no lock: every event
-must be folded, and the buckets must add up to the events. The closing notes in the buckets
-what is counted for good. It then locks the partition against inserts for a moment, makes sure
-that no event has come meanwhile, and detaches it. The detached table is dropped later: a dump
-that began just before the closing may still read it. What the buckets keep and what the kept
-events say is the whole recount, always (see audit_rollups.sql).
+A look-up in an index shows whether a namespace keeps the partition for longer. If none does,
+one transaction closes it. It reads the whole partition without a lock: every event must be
+folded, and the buckets must add up to the events. It notes in the buckets what their dropped
+events add up to. Then it locks the partition against inserts for a moment, makes sure that no
+event has come meanwhile, and detaches it. The detached table is dropped later, because a dump
+that began just before the closing may still read it. The closed share of the buckets plus the
+kept events is always the whole recount (see audit_rollups.sql).
 
 The database's clock decides what is old enough. A token that is used again after its event
 was dropped would count twice. So a partition is kept for MARGIN longer than the retention,
-and no namespace's settings are acted upon before every process has read them.
+and retention acts on a namespace's settings only when every process has read them.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from rollups.models import Closing
 
 # A detached table is kept for so long.
 DROPPED_AFTER = timedelta(hours=1)
-# A partition is kept for so much longer than the retention. An add compares its event time
-# with the accept window first and writes later; between the two a process may stand still.
+# A partition is kept for this much longer than the retention. An add first compares its event
+# time with the accept window, and writes later; in between its process may be stopped.
 MARGIN = timedelta(hours=1)
-# A namespace's new settings are known to every process after REMEMBERED_SECONDS. The rest is
-# for the adds that have been checked by the old ones and are not committed yet.
+# Every process knows a namespace's new settings after REMEMBERED_SECONDS. The rest is for adds
+# that were checked by the old settings and are not committed yet.
 SETTLED_SECONDS = REMEMBERED_SECONDS + 8.0
-# Counters that kept a partition, to be tried first with the next one.
+# How many counters that kept a partition are tried first with the next one.
 _LIKELY_COUNTERS = 20
 _ANOTHER_IS_CLOSING = "another process is closing partitions, or widening a window"
 # One pass over a partition may take long; nobody waits for it.
@@ -98,7 +98,7 @@ def due(*, now: datetime | None = None) -> list[Partition]:
 
 
 def look(*, now: datetime | None = None) -> Iterator[tuple[Partition, str | None]]:
-    """Yield each partition that is due, and why a namespace keeps it (None: it may go)."""
+    """Yield each partition that is due, and why a namespace keeps it; None if it may go."""
     now = now or clock.database_now()
     likely: list[int] = []
     for partition in due(now=now):
@@ -121,9 +121,9 @@ def close_due(
     """Close the partitions that may be, one transaction each; yield what became of each.
 
     One that holds an unfolded event, an event within its namespace's retention, or counters
-    that differ from their buckets is kept, and says so. `dry_run` looks only. Before the
-    first one is closed, it waits until every process knows the namespaces' settings. Adds to
-    other days are held up for a tenth of a second at most. Raises NotAnchored.
+    that differ from their buckets is kept, and the outcome says why. `dry_run` changes nothing.
+    Before it closes the first one, it waits until every process knows the namespaces' settings.
+    Adds to other days wait for a tenth of a second at most. Raises NotAnchored.
     """
     now = now or clock.database_now()
     may_go = []
@@ -140,7 +140,7 @@ def close_due(
         except LocksHeld:
             yield Outcome(partition, "a transaction that uses it stays open; try again")
         except _EventsCame:
-            yield Outcome(partition, "events came into it just now; try again")
+            yield Outcome(partition, "events were added to it just now; try again")
 
 
 def drop_closed(*, now: datetime | None = None) -> list[str]:
@@ -193,14 +193,14 @@ def check_window(namespace: Namespace, *, now: datetime | None = None) -> None:
 
 
 def _age(partition: Partition, now: datetime) -> timedelta:
-    """Return the longest retention that lets the partition go; it may be negative."""
+    """Return the longest retention under which the partition may go; it may be negative."""
     return now - MARGIN - partition.until
 
 
 def _kept_by_a_namespace(
     partition: Partition, now: datetime, likely: list[int]
 ) -> str | None:
-    """Return why the partition is kept, without reading more of it than an index's page.
+    """Return why the partition is kept, by a look-up in its index.
 
     `likely` are counters to try first; the one that keeps the partition joins them.
     """
@@ -242,10 +242,10 @@ def _close(partition: Partition, now: datetime, *, dry_run: bool) -> Outcome:
             names["snapshot"] = sql.Literal(held.snapshot)
             names["counters"] = sql.Literal(held.counters)
             names["events"] = sql.Literal(held.events)
-            # Waits for whoever has added to it and is still open.
+            # Waits for open transactions that have added to it.
             _run(cursor, "LOCK TABLE {partition} IN SHARE MODE", names, patiently=True)
             _run(cursor, load("rollups", "find_late_events"), names)
-            # Past its retention nobody but an import adds to it, so the next time will do.
+            # Past the retention only imports add to it, so the next try is soon enough.
             if cursor.fetchone()[0]:
                 raise _EventsCame
             _run(cursor, _DETACH, names, patiently=True)

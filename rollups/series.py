@@ -45,7 +45,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """The folded sum of one counter from `since` until `until` (exclusive).
+    """The folded sum of one counter from `since` up to, but not including, `until`.
 
     None is an open end. Everything committed up to `as_of` is in the sum.
     """
@@ -111,7 +111,7 @@ def get_total(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Total:
-    """Return what was folded of a counter's events in a span, by default all of it.
+    """Return the sum of a counter's folded events in a span; by default of all of them.
 
     A span that cuts a bucket is widened to the whole bucket. Raises CounterNotFound,
     InvalidValue, NotForBestEffort.

@@ -23,7 +23,7 @@ class Status:
     set_apart: int
     # False after a restore into another cluster: nothing folds until `manage.py reanchor`.
     is_anchored: bool
-    # Processes that reported lately: workers and `rollup --watch`, and workers that do not
+    # Processes that reported lately: workers and `rollup --watch`; and workers that do not
     # read the queue of rollup messages.
     folding: int = 0
     idle_workers: int = 0

@@ -90,9 +90,9 @@ def sweep() -> Swept | None:
 
 
 def record_watch() -> None:
-    """Record, for `rollup --watch`, that pending counters are looked for.
+    """Record a sweep for `rollup --watch`, not more often than beat's sweeps.
 
-    It folds what it finds, so it enqueues nothing. Not more often than beat's sweeps.
+    It enqueues nothing, because `rollup --watch` folds what it finds.
     """
     with own_transaction(durable=True):
         if not _only_sweep() or _swept_just_now():

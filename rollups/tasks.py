@@ -59,7 +59,7 @@ def rollup(
         # Counted and logged by the publisher; the sweep finds what was not sent.
         except Exception as error:
             logger.debug("Not in circulation: %r", error)
-            # Their turns were taken for messages that will not come; new triggers may.
+            # Give back the turns of messages that were not sent, so that new triggers may send.
             for unsent in pending[number:]:
                 circulation.leave(unsent.counter_ids)
             return

@@ -108,9 +108,9 @@ def verify(model_admin: Any, request: HttpRequest, queryset: QuerySet[Counter]) 
             request,
             f"The counter {one.name} differs: its rollup says {one.total:,}, its events"
             f" {one.recounted_total:,}, its buckets {one.buckets_total:,};"
-            f" {counted(one.buckets_off, 'bucket')} wrong,"
-            f" {counted(one.unseen_events, 'pending event')} that no fold finds. Put it"
-            " right with manage.py verify_rollups --repair.",
+            f" {counted(one.buckets_off, 'wrong bucket')},"
+            f" {counted(one.unseen_events, 'pending event')} that no fold finds. Repair it"
+            " with manage.py verify_rollups --repair.",
             messages.ERROR,
         )
     if not wrong:

@@ -25,7 +25,7 @@ _COLUMNS = (
 
 @contextmanager
 def recounting(counters: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar while it lasts; yield what sets how many counters are done."""
+    """Show a progress bar; yield a function that sets how many counters are done."""
     with progress_bar(*_COLUMNS) as bar:
         task = bar.add_task("recounting", total=counters)
         yield lambda done: bar.update(task, completed=done)

@@ -1,10 +1,10 @@
 from django.db import migrations, models
 
 
-# Each watermark says which cluster's transaction ids it speaks of. The anchor alone does not
-# show rows that were copied into a database of another cluster that has an anchor already: a
-# dump of the data alone, or logical replication. Null: nothing was folded yet.
-# What is there now is of the anchor's cluster. A default that is a plain value rewrites nothing.
+# Each rollup names the cluster whose transaction ids its watermark holds. The anchor alone does
+# not show rows that were copied into a database which already has an anchor: by a dump of the
+# data alone, or logical replication. Null: nothing was folded yet.
+# Existing rows belong to the anchor's cluster. A constant default rewrites no row.
 COLUMN = """
 DO $$
 BEGIN
@@ -18,8 +18,8 @@ ALTER TABLE rollups_rollup ALTER COLUMN cluster DROP DEFAULT;
 """
 
 FUNCTIONS = """
--- A session belongs to one cluster for its whole life, so it looks for the cluster's identifier
--- (which is in a file) once and remembers it; the anchor it reads each time.
+-- A session belongs to one cluster for its whole life. So it reads the cluster's identifier,
+-- which is in a file, once and caches it. It reads the anchor each time.
 CREATE OR REPLACE FUNCTION rollups_cluster() RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE
   server text := nullif(current_setting('counters.system_identifier', true), '');
@@ -38,7 +38,7 @@ BEGIN
 END
 $$;
 
--- The detail says which anchor was found wanting: see rollups.anchoring.
+-- The detail says which anchor was refused: see rollups.anchoring.
 CREATE OR REPLACE FUNCTION rollups_refuse_if(is_foreign boolean) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -52,9 +52,10 @@ BEGIN
 END
 $$;
 
--- Under one snapshot a transaction, partitions may have been attached or detached since the
--- snapshot. A statement reads those of now, and moved events are in one that the snapshot does
--- not see. pg_partition_tree knows those of now, pg_inherits is read in the snapshot.
+-- Under an isolation level with one snapshot for the transaction, partitions may have been
+-- attached or detached after the snapshot. A statement reads the current partitions, but not the
+-- rows that moved into one after the snapshot. pg_partition_tree returns the current partitions;
+-- pg_inherits is read in the snapshot.
 CREATE OR REPLACE FUNCTION rollups_check_partitions() RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
   IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
@@ -136,7 +137,7 @@ class Migration(migrations.Migration):
                 ),
             ],
         ),
-        # Older code finds in the two that it calls all that it found before.
+        # Older code calls two of these functions; they still do what they did.
         migrations.RunSQL(
             FUNCTIONS,
             OLDER_FUNCTIONS,

@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 _NOW = timedelta(seconds=60)
 _EVERY = timedelta(seconds=1)
 TRIGGERS = ("requested", "published", "coalesced", "failed", "dropped", "healed")
-# Every role that a running service has; `rollup --watch` stands in for worker and beat.
+# The roles of a running service; `rollup --watch` takes the place of worker and beat.
 ROLES = ("web", "worker", "beat")
 ROLES_WITHOUT_BROKER = ("web", WATCH)
 

@@ -24,7 +24,7 @@ View = Callable[[HttpRequest], HttpResponse]
 
 
 def staff_only(view: View) -> View:
-    """Let staff in, and others log in: by the admin, or where it has no URL by LOGIN_URL."""
+    """Let staff in; send others to log in, in the admin or, if it has no URL, at LOGIN_URL."""
 
     @wraps(view)
     def checked(request: HttpRequest) -> HttpResponse:

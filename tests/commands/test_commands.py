@@ -180,7 +180,10 @@ def test_list_counts__goes_beyond_a_page(
 @pytest.mark.usefixtures("seven")
 @pytest.mark.parametrize(
     ("limit", "says"),
-    [("6", "The first 6 counters; there are more: give --limit.\n"), ("7", "")],
+    [
+        ("6", "These are the first 6 counters; there are more. Give --limit.\n"),
+        ("7", ""),
+    ],
 )
 def test_list_counts__says_where_it_is_cut_off(limit: str, says: str) -> None:
     err = StringIO()
@@ -216,7 +219,7 @@ def test_series__says_where_the_data_lie_when_the_span_has_none(
 
     unfolded, folded = err.getvalue().splitlines()
     assert unfolded.endswith("Nothing is folded yet.")
-    assert "the last 2013-05-01T12:30:00Z: give --from and --to." in folded
+    assert "the last 2013-05-01T12:30:00Z. Give --from and --to." in folded
 
 
 def test_progress_bar__prints_nothing_where_there_is_no_terminal(

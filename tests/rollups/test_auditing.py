@@ -166,7 +166,7 @@ def test_verify_rollups__says_what_sums_do_not_show(
         call_command("verify_rollups", stdout=out)
 
     assert (
-        ", 2 buckets with other sums than its events; 1 pending event that no fold finds"
+        ", 2 buckets whose sums differ from the events; 1 pending event that no fold finds"
     ) in out.getvalue()
 
 

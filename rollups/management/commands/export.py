@@ -41,9 +41,9 @@ Instants are UTC. In CSV and Parquet numbers have all their digits; in NDJSON th
 2^53 are text, as in the API. A token is exported as it is stored: a UUID. Parquet needs the
 package pyarrow.
 
-A name such as =1+1 is exported as it is, and a spreadsheet would carry it out. With
---for-spreadsheets the CSV has a ' in front of such text, and a byte order mark. Do not import
-that file: its names are others.
+A name such as =1+1 is exported unchanged, and a spreadsheet would run it as a formula. With
+--for-spreadsheets the CSV has a ' before such text, and a byte order mark. Do not import that
+file, because the names in it are changed.
 
 exit codes: 0 exported; 1 refused, with the reason; 2 wrong usage; 130 Ctrl-C, no file left;
 141 the reader of the pipe has gone
@@ -58,7 +58,7 @@ exit codes: 0 exported; 1 refused, with the reason; 2 wrong usage; 130 Ctrl-C, n
             type=instant,
             metavar="INSTANT",
             help="the first instant, with its UTC offset, such as 2026-01-31T00:00Z"
-            " (default: that of the oldest kept)",
+            " (default: that of the oldest event kept)",
         )
         parser.add_argument(
             "--to",
@@ -71,7 +71,7 @@ exit codes: 0 exported; 1 refused, with the reason; 2 wrong usage; 130 Ctrl-C, n
         parser.add_argument(
             "--for-spreadsheets",
             action="store_true",
-            help="CSV that Excel and others open safely: no text is taken for a formula",
+            help="CSV that Excel and others open safely: they run no text as a formula",
         )
         parser.add_argument(
             "--output",

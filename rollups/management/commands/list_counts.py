@@ -56,7 +56,7 @@ exit codes: 0 listed; 1 no such namespace, or a best-effort one; 2 wrong usage
         add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # One more than is shown tells whether there are more.
+        # Read one more than is shown, to know whether there are more.
         found = list(
             _readings(
                 namespaces.get(options["namespace"]),
@@ -68,8 +68,8 @@ exit codes: 0 listed; 1 no such namespace, or a best-effort one; 2 wrong usage
         readings = found[: options["limit"]]
         if len(found) > len(readings):
             self.stderr.write(
-                f"The first {counted(len(readings), 'counter')}; there are more:"
-                " give --limit."
+                f"These are the first {counted(len(readings), 'counter')}; there are more."
+                " Give --limit."
             )
         if options["json"]:
             self.write_json([reading_body(one) for one in readings])

@@ -42,9 +42,9 @@ examples:
 
 A partition is closed when all its events are folded, an hour older than the retention of every
 namespace that has events in it, and add up to the counters' buckets. Its table is dropped an
-hour later. No add waits meanwhile for longer than a tenth of a second, but into a day that is
-being closed: a tenth of a second for each million events in it. To compact is to
-rebuild the indexes of past days, half of which may be air: a third of a day's bytes. Adds and
+hour later. An add waits for a tenth of a second at most; only an add into the day that is being
+closed may wait for a tenth of a second for each million events in it. --compact rebuilds the
+indexes of past days, which may be half empty: this saves a third of a day's bytes. Adds and
 folds go on meanwhile; for a day of a hundred million events it takes some minutes and, for
 the moment, the space of one index more.
 

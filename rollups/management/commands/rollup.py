@@ -69,7 +69,7 @@ examples:
         while True:
             try:
                 events = sum(step.events for step in drain())
-                # In the place of beat, which may not run: else status would miss a sweep.
+                # In place of beat, which may not run: otherwise the status would miss a sweep.
                 if time.monotonic() - recorded_at >= conf.sweep_period_seconds() / 2:
                     recorded_at = time.monotonic()
                     sweeping.record_watch()

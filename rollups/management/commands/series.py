@@ -89,7 +89,7 @@ exit codes: 0 read; 1 refused, with the reason; 2 wrong usage
 
 
 def _nothing_there(read: Series, namespace: Namespace, name: str) -> str:
-    """Return why the table is empty, and where the counter's data lie."""
+    """Return why the table is empty, and the span of the counter's data."""
     empty = f"No events from {stamp(read.since)} to {stamp(read.until)}."
     counter = Counter.objects.get(namespace=namespace, name=name)
     span = series.span_of_data(counter)
@@ -97,8 +97,8 @@ def _nothing_there(read: Series, namespace: Namespace, name: str) -> str:
         return f"{empty} Nothing is folded yet."
     first, last = span
     return (
-        f"{empty} The first bucket with events is {stamp(first)}, the last {stamp(last)}:"
-        " give --from and --to."
+        f"{empty} The first bucket with events is {stamp(first)}, the last {stamp(last)}."
+        " Give --from and --to."
     )
 
 

@@ -108,11 +108,11 @@ exit codes: 0 all right, or all repaired; 1 some counters differ; 2 wrong usage
 
 
 def _and_besides(one: Audited) -> str:
-    """Return what the sums do not show."""
+    """Return the faults that the sums do not show."""
     found = ""
     if one.buckets_off:
         found += (
-            f", {counted(one.buckets_off, 'bucket')} with other sums than its events"
+            f", {counted(one.buckets_off, 'bucket')} whose sums differ from the events"
         )
     if one.unseen_events:
         found += f"; {counted(one.unseen_events, 'pending event')} that no fold finds"
