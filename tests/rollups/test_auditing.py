@@ -70,13 +70,26 @@ def without_rollup_and_last_write(counter_id: int) -> None:
     Rollup.objects.filter(pk=counter_id).delete()
 
 
+def beside_its_last_write(counter_id: int) -> None:
+    later = F("newest_event_time") + timedelta(hours=1)
+    LastWrite.objects.filter(counter_id=counter_id).update(
+        oldest_event_time=later, newest_event_time=later
+    )
+
+
 def hours_off(counter_id: int) -> None:
     buckets = Bucket.objects.filter(counter_id=counter_id)
     buckets.update(bucket_at=F("bucket_at") - timedelta(hours=3))
 
 
 @pytest.mark.parametrize(
-    "break_it", [without_last_write, without_rollup_and_last_write, hours_off]
+    "break_it",
+    [
+        without_last_write,
+        without_rollup_and_last_write,
+        beside_its_last_write,
+        hours_off,
+    ],
 )
 def test_audit__finds_and_repairs_what_sums_do_not_show(
     counted: Namespace,
