@@ -14,7 +14,7 @@ from counters import outages
 
 
 def main(words: list[str]) -> None:
-    """Run a command; say in one line which setting or what of the database prevents it."""
+    """Run a command; if a setting or the database prevents it, say so in one line."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "counters_project.settings")
     try:
         execute_from_command_line(words)

@@ -49,7 +49,7 @@ class Judgement:
     is_met: bool
 
 
-# "Many" is said with its number in the suite's own table: a quick run takes fewer.
+# The suite's own table gives the number for "many"; a quick run takes fewer.
 TARGETS = [
     Target(1, "add ÷ F, hot counter", "hot", "add, hot ÷ update_f, hot", "≥", 4),
     Target(1, "add ÷ L, hot counter", "hot", "add, hot ÷ bare_insert, hot", "≥", 0.7),

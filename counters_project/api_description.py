@@ -13,8 +13,8 @@ whenever you did not get an answer (lost connection, 429, 502, 503, 504): it cou
 holds for the namespace's accept window, `accept_past_seconds`, 24 hours unless changed.
 
 **Names.** A counter's name is any text; in a path it is percent-encoded: `page/home` is
-`page%2Fhome`. The calls *by name* take it in the body or the query: they work behind proxies
-that decode paths.
+`page%2Fhome`. The calls *by name* take the name in the body or the query; use them behind
+proxies that decode paths.
 
 **Numbers.** Counts have no upper limit. Beyond ±(2⁵³-1) they are sent as text, digit by digit.
 

@@ -37,7 +37,7 @@ def integer(name: str, default: int, *, at_least: int = 0) -> int:
 
 
 def number(name: str, default: float, *, may_be_zero: bool = False) -> float:
-    """Return the variable as a number (seconds, say) above zero, or zero where that may be."""
+    """Return the variable as a finite number above zero, or zero if `may_be_zero`."""
     raw = os.environ.get(name) or str(default)
     try:
         value = float(raw)
@@ -82,12 +82,12 @@ def names(name: str, default: str) -> list[str]:
 
 
 def hosts(name: str, default: str) -> list[str]:
-    """Return a comma-separated variable as host names, as Django's ALLOWED_HOSTS has them."""
+    """Return a comma-separated variable as host names for Django's ALLOWED_HOSTS."""
     found = names(name, default)
     for host in found:
         if not _HOST.fullmatch(host):
             raise ImproperlyConfigured(
-                f"{name} has {host!r}, which is not a host name. Write names without"
+                f"{name} contains {host!r}, which is not a host name. Write names without"
                 f" scheme, port and path, and IPv6 addresses in brackets, for example"
                 f" {name}=counters.example.com,10.0.0.5,[::1]"
             )

@@ -1,4 +1,4 @@
-"""Answers probes and scrapes whatever host they name."""
+"""Answer probes and scrapes for any host name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VIEWS = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
 class Probes:
     """Middleware that answers before any other looks at the Host header.
 
-    Orchestrators and Prometheus ask by address, which no ALLOWED_HOSTS can list.
+    Orchestrators and Prometheus call by address, and no ALLOWED_HOSTS can list all addresses.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

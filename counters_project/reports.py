@@ -1,4 +1,4 @@
-"""What error reports and logs leave out."""
+"""Leave secrets and noise out of error reports and logs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.views.debug import SafeExceptionReporterFilter
 class ReportFilter(SafeExceptionReporterFilter):
     """Hides settings, headers and local variables that may hold a secret, by their name.
 
-    Django's own list, and URLs, which carry passwords here.
+    The names are those of Django's own list, and URLs, which contain passwords here.
     """
 
     hidden_settings = re.compile(
@@ -30,7 +30,7 @@ class ReportFilter(SafeExceptionReporterFilter):
 
 
 class WithoutTraceback(logging.Filter):
-    """Logs in one line what is the client's fault."""
+    """Logs faults of the client in one line, without a traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.exc_info = None

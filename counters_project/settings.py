@@ -38,10 +38,10 @@ DEBUG = env.flag("DEBUG", False)
 # SECRET_KEY: signs sessions. Unset, the embedded service makes one of its own and keeps
 # it in DATA_DIR, readable by its owner only; a web server of real servers needs it set.
 SECRET_KEY = env.text("SECRET_KEY", "")
-# SECRET_KEY_FALLBACKS: keys of before, with commas between; what they signed is good still.
+# SECRET_KEY_FALLBACKS: earlier keys, separated by commas; signatures made with them stay valid.
 SECRET_KEY_FALLBACKS = env.names("SECRET_KEY_FALLBACKS", "")
-# ALLOWED_HOSTS: names, with commas between them, that the web server answers to; without
-# scheme and port. Probes (/healthz, /readyz, /metrics) are answered whatever host they name.
+# ALLOWED_HOSTS: names that the web server answers to, separated by commas, without scheme and
+# port. Probes (/healthz, /readyz, /metrics) are answered for any host name.
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 _serves = ROLE == "web" and not DEBUG
 if not SECRET_KEY and not (_serves and env.text("DATABASE_URL", "")):
@@ -70,7 +70,7 @@ MIDDLEWARE = [
     "counters_project.content_policy.ContentPolicy",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    # Before what looks at the Host header, after what adds headers to each answer.
+    # Before the middleware that looks at the Host header, after what adds headers to each answer.
     "counters_project.probes.Probes",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "counters.api.paths.CounterNameInPath",
@@ -117,18 +117,18 @@ HSTS_SECONDS = env.integer("HSTS_SECONDS", 31_536_000)
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]
 SECURE_HSTS_SECONDS = HSTS_SECONDS if HTTPS else 0
-# HSTS_SUBDOMAINS / HSTS_PRELOAD: browsers remember it for all subdomains too, and may ship
-# with it. Both bind names that are not this service's and are hard to take back.
+# HSTS_SUBDOMAINS / HSTS_PRELOAD: browsers apply HSTS to all subdomains too, and may have it in
+# their built-in list. Both bind names of other services and are hard to take back.
 HSTS_SUBDOMAINS = env.flag("HSTS_SUBDOMAINS", False)
 HSTS_PRELOAD = env.flag("HSTS_PRELOAD", False)
 if HSTS_PRELOAD and not HSTS_SUBDOMAINS:
     raise ImproperlyConfigured(
-        "HSTS_PRELOAD=true needs HSTS_SUBDOMAINS=true: browsers take no domain into their"
-        " list without its subdomains."
+        "HSTS_PRELOAD=true needs HSTS_SUBDOMAINS=true: browsers' lists take a domain only"
+        " together with its subdomains."
     )
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS and HSTS_SUBDOMAINS
 SECURE_HSTS_PRELOAD = HTTPS and HSTS_PRELOAD
-# `check --deploy` asks for these two, which are the operator's decision.
+# `check --deploy` asks for these two; the operator decides.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
@@ -205,7 +205,7 @@ if ROLE != "command":
         f" -c statement_timeout={round(STATEMENT_TIMEOUT_SECONDS * 1000)}"
         f" -c lock_timeout={round(LOCK_TIMEOUT_SECONDS * 1000)}"
     )
-# What the URL asks for (`options`, `currentSchema`) comes last, so that it wins.
+# The URL's own `options` and `currentSchema` come last, so that they override ours.
 _asked = [
     _options.get("options"),
     *parse_qs(urlsplit(DATABASE_URL).query).get("options", []),
@@ -307,8 +307,8 @@ ROLLUPS_SWEEP_COUNTERS = env.integer("ROLLUPS_SWEEP_COUNTERS", 50_000)
 # METRICS_DIR: where the processes of this machine leave their numbers for /metrics.
 ROLLUPS_METRICS_DIR = Path(env.text("METRICS_DIR", str(DATA_DIR / "metrics")))
 embedded.make_private_dir(ROLLUPS_METRICS_DIR)
-# METRICS_PORT: where a worker serves the numbers of its machine's processes to Prometheus;
-# 0 is nowhere. For machines and containers without a web process, whose /metrics tells them.
+# METRICS_PORT: the port at which a worker serves the numbers of its machine's processes to
+# Prometheus; 0 is none. For machines and containers without a web process.
 ROLLUPS_METRICS_PORT = env.integer("METRICS_PORT", 0)
 
 # --- Celery -------------------------------------------------------------------------
@@ -401,9 +401,9 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
-        # Anybody may send any Host header: that is no fault of this service.
+        # Anybody may send any Host header; that is not a fault of this service.
         "django.security.DisallowedHost": {"filters": ["brief"]},
-        # A 4xx is the client's fault and is told to the client; a 5xx is logged as an error.
+        # A 4xx is the client's fault, and the answer says so; a 5xx is logged as an error.
         "django.request": {"level": "ERROR"},
         # The client that the demo uses logs each request at INFO.
         "httpx": {"level": "WARNING"},

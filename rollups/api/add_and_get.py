@@ -29,14 +29,14 @@ class AddAndGetView(AddView):
         if accuracy == "accurate" and not anchoring.is_anchored():
             raise NotAnchored
         counted, added = self.add(request, namespace, name)
-        # 0 where the counter was deleted since: a 404 would say that nothing was added. Where
-        # the namespace was, it is a 404, as for every later call: the add went with it.
+        # The count is 0 if the counter has been deleted since: a 404 would say that nothing was
+        # added. If the namespace has been deleted, it is a 404, as for every later call.
         read = get_or_zero(namespace=namespace, name=counted, accuracy=accuracy)
         return Response({**added, **count_body(read)})
 
 
 class AddAndGetByNameView(AddAndGetView):
-    """As AddAndGetView, with the counter's name in the body."""
+    """AddAndGetView with the counter's name in the body."""
 
     @described.add_and_get_by_name
     def post(

@@ -29,14 +29,14 @@ CLEARED: dict[str, Json] = {
     "count_before": {
         "allOf": [EXACT],
         "nullable": True,
-        "description": "What was taken off; null for a repeat, and for who may not read.",
+        "description": "What was taken off; null for a duplicate, and for users who may not read.",
     },
     "promise": PROMISE,
 }
 SERIES: dict[str, Json] = {
     "bucket": text(enum=[*LENGTHS]),
     "from": instant("The first bucket's start."),
-    "to": instant("Where the last bucket ends; not in the series."),
+    "to": instant("The end of the last bucket, exclusive."),
     "buckets": {"type": "array", "items": ref("Bucket")},
 }
 # What one call may read: a page of a large site, in one statement.
@@ -64,7 +64,7 @@ COMPONENTS: dict[str, Json] = {
                 "type": "array",
                 "items": COUNTER_NAME,
                 "maxItems": MOST_NAMES,
-                "description": "Answered in this order; a repeated name each time.",
+                "description": "Answered in this order; a name that is sent twice is answered twice.",
             },
             "accuracy": {
                 **ACCURACY,
@@ -82,7 +82,7 @@ COMPONENTS: dict[str, Json] = {
                     {
                         "name": COUNTER_NAME,
                         "found": yes_or_no(
-                            "False where there is no such counter; its count is 0."
+                            "False if the counter does not exist; its count is 0."
                         ),
                         **FRESHNESS,
                         "last_write_at": {
@@ -139,7 +139,7 @@ COMPONENTS: dict[str, Json] = {
             "name": COUNTER_NAME,
             "from": {**instant("Null for an open start."), "nullable": True},
             "to": {
-                **instant("Not in the sum; null for an open end."),
+                **instant("Exclusive; null for an open end."),
                 "nullable": True,
             },
             "delta": EXACT,

@@ -43,7 +43,7 @@ class ClearView(CountersView):
 
 
 class ClearByNameView(ClearView):
-    """As ClearView, with the counter's name in the body."""
+    """ClearView with the counter's name in the body."""
 
     @described.clear_by_name
     def post(

@@ -1,4 +1,4 @@
-"""`GET namespaces/{ns}/counters`: the list; `DELETE …?name=`: one counter goes."""
+"""`GET namespaces/{ns}/counters`: list counters; `DELETE …?name=`: delete one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rollups.listing import Place
 
 
 class CountersListView(CountersView):
-    """A namespace's counters, searched and ordered, page after page; deleting one."""
+    """List a namespace's counters, searched and ordered, in pages; delete one by name."""
 
     @described.list_counters
     def get(self, request: Request, namespace: str) -> Response:

@@ -42,19 +42,19 @@ READING = {
 }
 ACCURATE = {"count": 336_777, "as_of": AT, "pending": True, "accuracy": "accurate"}
 IN_QUERY = (
-    " The counter's name is in the query and comes back in the answer, so nothing depends"
-    " on how a proxy treats an encoded path."
+    " The counter's name is in the query, and the answer repeats it. So nothing depends on"
+    " how a proxy treats an encoded path."
 )
 NAME_IN_QUERY = query("name", COUNTER_NAME, "The counter's name.", required=True)
 BAD_ACCURACY = InvalidValue("accuracy", "exact", "one of eventual, accurate")
 ADD_AND_GET = (
     writes.ADD + " With `get`, which needs the right to read too, the answer"
-    " also holds the count after the add; it holds your own add if it is accurate."
+    " also holds the count after the add. An accurate count includes your own add."
 )
 
 
 def _named(examples: dict[str, Json]) -> dict[str, Json]:
-    """Return the examples as the calls with the name in the body have them."""
+    """Return the examples in the form of the calls with the name in the body."""
     return {title: {"name": "page/home", **body} for title, body in examples.items()}
 
 
@@ -107,7 +107,7 @@ read_many = operation(
     "read_many",
     tag="counters by name",
     summary="Read up to 1,000 counters at once",
-    description="One statement, one snapshot for all. The results are in the order of the"
+    description="Reads all counters in one snapshot. The results are in the order of the"
     " names. A counter that does not exist has `found` false and the count 0. Without"
     " `accuracy` the namespace's counter type decides.",
     parameters=[NAMESPACE],
@@ -162,7 +162,7 @@ BAD_DELETE = [
     writes.NO_COUNTER,
     writes.NO_CACHE,
 ]
-DELETE = "For good, in one transaction. Needs the right to manage."
+DELETE = "Deletes it for good, in one transaction. Needs the right to manage."
 delete = operation(
     "delete_counter",
     tag="counters",
@@ -195,9 +195,9 @@ delete_by_query = operation(
     errors=[NO_NAME, *BAD_DELETE],
 )
 CLEAR = (
-    "Takes the accurate count off by an event of its own: the log stays"
-    " append-only, and adds at the same time survive. With a token it is safe to retry;"
-    " a clear's tokens are apart from those of adds."
+    "Adds an event that takes off the accurate count. The log of events stays append-only,"
+    " and adds at the same time survive. With a token it is safe to retry; the tokens of"
+    " clears and of adds are separate."
 )
 NEW_CLEARS: dict[str, Json] = {"Clear": {}, "Safe to retry": {"token": TOKEN}}
 CLEARED: dict[str, Json] = {
@@ -278,9 +278,9 @@ list_counters = operation(
     ],
 )
 SERIES = (
-    "Folded events by their event time, UTC; `from` is in, `to` is not. A span"
-    " that cuts a bucket is widened to the whole of it. The sum over all buckets is the"
-    " eventual count. Without `from`: the last 60 buckets."
+    "Folded events by their event time in UTC, from `from` up to, but not including, `to`."
+    " A span that cuts a bucket is widened to the whole bucket. The sum over all buckets is"
+    " the eventual count. Without `from`: the last 60 buckets."
 )
 FROM = query("from", {"type": "string", "format": "date-time"}, "Start.")
 SPAN = (
@@ -341,9 +341,9 @@ total = operation(
     "total_by_name",
     tag="counters by name",
     summary="Read a counter's sum in a span of time",
-    description="The sum of what was folded of the events from `from` until `to`, which is"
-    " not in it; an end that is left out is open. A span that cuts a bucket is widened to"
-    " the whole of it." + IN_QUERY,
+    description="The sum of the folded events from `from` up to, but not including, `to`."
+    " Without `from` or `to` the span is open at that end. A span that cuts a bucket is"
+    " widened to the whole bucket." + IN_QUERY,
     parameters=[
         NAMESPACE,
         NAME_IN_QUERY,

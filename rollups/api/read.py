@@ -17,7 +17,7 @@ from rollups.reading_many import CounterName, get_many
 
 
 class ReadView(CountersView):
-    """Read many counters of a namespace, all in one snapshot, in the order asked."""
+    """Read many counters of a namespace in one snapshot, in the order of the names."""
 
     # The longest names, each character written as two JSON escapes.
     most_body_bytes = 4 * 1024 * 1024

@@ -35,7 +35,7 @@ class SeriesView(CountersView):
 
 
 class SeriesByNameView(SeriesView):
-    """As SeriesView, with the counter's name in the query."""
+    """SeriesView with the counter's name in the query."""
 
     @described.series_by_name
     def get(
@@ -45,7 +45,7 @@ class SeriesByNameView(SeriesView):
 
 
 class TotalView(CountersView):
-    """The folded sum of a counter in a span, by default of all its events."""
+    """Read the folded sum of a counter in a span; by default of all its events."""
 
     @described.total
     def get(self, request: Request, namespace: str) -> Response:

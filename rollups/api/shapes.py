@@ -35,7 +35,7 @@ class CountBody(TypedDict):
 
 
 class FoundBody(CountBody):
-    """One of many counters that were read together; `found` is false where it is missing."""
+    """One of many counters that were read together; `found` is false if it does not exist."""
 
     name: str
     found: bool

@@ -7,8 +7,8 @@
 -- Raises: as read_accurate.sql.
 -- What retention has closed stands in the buckets; with the kept events it is the recount.
 -- One statement, one snapshot: a rollup holds exactly the events that its watermark covers,
--- so what is pending, or folded meanwhile, is never a difference. Buckets are compared at the
--- namespace's bucket size: those of a finer one that it had before are summed up.
+-- so pending events, and events folded meanwhile, are never a difference. Buckets are compared at
+-- the namespace's bucket size: buckets of a finer size that it had before are summed up.
 -- Indexes: the primary keys of counter, rollup, bucket, last write; counters_event_unfolded.
 WITH audited AS MATERIALIZED (
   SELECT counter.id AS counter_id, namespace.name AS namespace, namespace.bucket_size,
@@ -69,8 +69,8 @@ CROSS JOIN LATERAL (
   WHERE counter_id = audited.counter_id
     AND NOT pg_visible_in_snapshot(xid, audited.watermark)
 ) AS waiting
--- What the watermark does not cover, as fold_events.sql reads it; a fold looks between the
--- times of the last writes only.
+-- The events that the watermark does not cover, read as in fold_events.sql. A fold reads only
+-- between the times of the last writes.
 CROSS JOIN LATERAL (
   SELECT count(*) AS events
   FROM (

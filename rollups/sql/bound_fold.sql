@@ -3,8 +3,8 @@
 -- Returns one row a counter that has more: counter_id, bound text: the transaction id that
 --   ends the part. It is one past the transaction of the event after the first `most` ones,
 --   so a part makes progress however large a single transaction was, and lies above the
---   watermark's xmax. It is not above this transaction's own id, so not above the xmax of the
---   next statement's snapshot either; and the part has no event of this transaction.
+--   watermark's xmax. It is not above this transaction's own id, so it is not
+--   above the xmax of the next statement's snapshot, and the part has no event of this transaction.
 -- The rollups are locked by this transaction, so their watermarks stay as read here.
 -- Cost: reads `most` entries of counters_event_unfolded for each counter.
 -- The ids are in a SELECT: see fold_events.sql.

@@ -1,7 +1,7 @@
 -- Until when a namespace's events were dropped, of those that a wider window would accept again.
 -- Parameters: namespace_id bigint, since timestamptz (the window's beginning).
 -- Returns one row: until timestamptz; NULL where none was dropped since then.
--- Raises: 40001 where the transaction has one snapshot, and partitions changed since.
+-- Raises: 40001 if the transaction has a single snapshot and partitions changed after it.
 -- Cost: the closed buckets of the namespace since then, by the primary key of bucket. For
 --   whoever changes a namespace's settings, so seldom.
 SELECT max(closing.until)

@@ -2,8 +2,8 @@
 -- Names put in: {partition} identifier.
 -- Parameters: age interval (how long ago the partition ended, less the margin), likely bigint[]
 --   (counters that are tried first).
--- Returns: counter_id, retention of the first one found; no row where the partition may go.
--- Takes no lock that an add, a fold or a deletion minds.
+-- Returns: counter_id, retention of the first one found; no row if the partition may go.
+-- Takes no lock that conflicts with an add, a fold or a deletion.
 -- Indexes: counters_counter_namespace_name, counters_event_unfolded. One look-up for each counter
 --   of a namespace with a longer retention, until one is found; the partition is never read as a
 --   whole. Best-effort namespaces have no counters here.
@@ -21,7 +21,7 @@ FROM (
     SELECT id
     FROM counters_counter
     WHERE namespace_id = namespace.id
-    -- The order makes the planner use the index, and read no counter of other namespaces.
+    -- The order makes the planner use the index, so that it reads no counter of other namespaces.
     ORDER BY name
   ) AS counter
   WHERE namespace.retention > %(age)s::interval
@@ -30,7 +30,8 @@ CROSS JOIN LATERAL (
   SELECT
   FROM {partition} AS event
   WHERE event.counter_id = candidate.counter_id
-  -- Here, too: for a counter that it takes for a frequent one, it would read the partition.
+  -- The order makes the planner use the index here, too. For a counter that it takes for a
+  -- frequent one, it would read the whole partition.
   ORDER BY event.xid
   LIMIT 1
 ) AS kept

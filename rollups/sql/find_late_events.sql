@@ -1,24 +1,23 @@
--- Finds out whether events came into a partition since inspect_partition.sql read it.
--- Names put in: {partition} identifier; literals: {snapshot}, in which that one read, and
---   {counters} and {events}, how many it found.
+-- Tells whether events were added to a partition after inspect_partition.sql read it.
+-- Names put in: {partition} identifier; literals: {snapshot} of the inspection, and {counters}
+--   and {events}, the numbers that it found.
 -- Parameters: none. The partition is locked against inserts by this transaction.
 -- Returns one row: is_changed boolean.
 --
--- Why this is all that can have changed, and why it is exact:
+-- Why nothing else can have changed, and why this is exact:
 -- * The lock waits for every transaction that has added to the partition, and holds up later
---   ones. This statement's snapshot is newer than the lock: it sees all events that there are.
--- * An event carries the id of its own transaction. One that the inspection did not see was
---   committed after its snapshot, so that snapshot does not cover its id. One that it saw,
---   it covers.
--- * Watermarks never move back, so what was folded is folded. The buckets change with a fold of
---   an event that the inspection did not see, or with a repair, which keeps their sums where
---   these are right.
--- * Counters that were deleted take their events and buckets along. A partition that is
---   attached is a new one. A namespace that is given a longer retention meanwhile comes too
---   late, as if it had been changed after the closing.
+--   ones. This statement's snapshot is newer than the lock, so it sees all events.
+-- * An event carries the id of its own transaction. If the inspection did not see the event, its
+--   transaction was committed after the inspection's snapshot, which does not cover the id. If
+--   the inspection saw the event, its snapshot covers the id.
+-- * Watermarks never move back, so a folded event stays folded. The buckets change only with a
+--   fold of an event that the inspection did not see, or with a repair, which keeps right sums.
+-- * Deleted counters take their events and buckets along. An attached partition is another one.
+--   A namespace whose retention becomes longer meanwhile is too late, as if it had changed after
+--   the closing.
 --
 -- Adds into this partition wait meanwhile. Index: counters_event_unfolded; two look-ups for each
---   counter, or where its counters are many, one pass that compares a number with each row's.
+--   counter, or, if there are many counters, one pass that compares a number in each row.
 SELECT CASE WHEN {counters}::bigint * 30 < {events}::bigint THEN (
   WITH RECURSIVE held (counter_id) AS (
     (SELECT counter_id FROM {partition} ORDER BY counter_id LIMIT 1)
@@ -48,7 +47,7 @@ SELECT CASE WHEN {counters}::bigint * 30 < {events}::bigint THEN (
 ) ELSE EXISTS (
   SELECT
   FROM {partition} AS event
-  -- Every id below had ended before the snapshot.
+  -- Every transaction with a lower id had ended before the snapshot.
   WHERE event.xid >= pg_snapshot_xmin({snapshot}::pg_snapshot)
     AND NOT pg_visible_in_snapshot(event.xid, {snapshot}::pg_snapshot)
 ) END

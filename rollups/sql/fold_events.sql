@@ -13,13 +13,13 @@
 -- * An event and its last write are committed together, and a last write is removed only
 --   when its rollup's watermark covers it. So the event times of the last writes that this
 --   snapshot sees span all events that it must fold; other partitions are never opened.
--- * The transaction of a fold adds nothing itself: fold() refuses to run in a caller's block.
---   Within a test that never commits it may. It leaves its own events out, because its
+-- * The transaction of a fold adds no events: fold() refuses to run in a caller's block, except
+--   within a test that never commits. There a fold leaves out its own events, because its
 --   snapshot does not cover them.
 --
--- Raises: CN503 where rows are of another cluster. A last write that the snapshot sees was
--- committed before it, so the snapshot covers its id, and a watermark that was stored before is
--- not ahead of it. Where either is not so, the id is not this cluster's.
+-- Raises: CN503 if rows belong to another cluster. A last write that the snapshot sees was
+-- committed before the snapshot, so the snapshot covers its id. A watermark that was stored before
+-- the snapshot is not ahead of it. If one of the two is not so, the id belongs to another cluster.
 --
 -- Why the ids are in a SELECT, here and where this is named: the planner then does not see how
 -- many they are. A list of fewer than ten it would take for cheaper than its generic plan, and

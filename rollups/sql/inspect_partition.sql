@@ -1,6 +1,6 @@
--- Reads a whole partition of events: what it holds, and what stands against closing it.
+-- Reads a whole partition of events: what it holds, and what forbids closing it.
 -- Names put in: {partition} identifier, {since} and {until} literals (its bounds).
--- Parameters: none. No lock is needed: find_late_events.sql looks for what came since.
+-- Parameters: none. Needs no lock: find_late_events.sql looks for events that came after it.
 -- Returns one row: counters, events, total; unfolded (counters with an event that their
 --   watermark does not cover); different (counters whose buckets of this span do not add up
 --   to its events); retention interval (the longest of their namespaces; null: no counters);
@@ -14,7 +14,7 @@ WITH held AS (
          -- Without a rollup nothing is folded.
          bool_and(
            coalesce(pg_visible_in_snapshot(event.xid, rollup.watermark), false)
-           -- The anchor has been compared with the server by this transaction.
+            -- This transaction has compared the anchor with the server.
            AND coalesce(rollup.cluster = (SELECT system_identifier FROM rollups_anchor), true)
          ) AS is_folded
   FROM {partition} AS event
@@ -40,7 +40,7 @@ CROSS JOIN LATERAL (
          sum(bucket.events - coalesce(bucket.closed_events, 0))::bigint AS events
   FROM rollups_bucket AS bucket
   WHERE bucket.counter_id = held.counter_id
-    -- Its end is the next partition's first bucket.
+    -- The partition's end is the first bucket of the next one.
     AND bucket.bucket_at >= {since}::timestamptz
     AND bucket.bucket_at < {until}::timestamptz
 ) AS bucketed

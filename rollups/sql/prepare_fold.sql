@@ -24,8 +24,8 @@ created AS (
     SELECT FROM rollups_rollup AS rollup WHERE rollup.counter_id = pending.counter_id
   )
   ORDER BY counter.id
-  -- One that is being deleted is left out: its rollup would break the foreign key. So is one
-  -- that a clear holds: its rollup may be there, uncommitted, and would be waited for.
+  -- Leaves out a counter that is being deleted, because its rollup would break the foreign key;
+  -- and a counter that a clear has locked, because the fold would wait for its uncommitted rollup.
   FOR KEY SHARE OF counter SKIP LOCKED
   ON CONFLICT (counter_id) DO NOTHING
 )

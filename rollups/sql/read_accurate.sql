@@ -2,8 +2,8 @@
 -- Parameters: namespace_id bigint, name text.
 -- Returns: as read_eventual.sql; count holds every event committed before its snapshot,
 --   and those of the reader's own transaction.
--- Raises: CN503 where the anchor, or the watermark, is of another cluster; 40001 where the
---   transaction has one snapshot, and partitions changed since.
+-- Raises: CN503 if the anchor, or the watermark, belongs to another cluster; 40001 if the
+--   transaction has a single snapshot and partitions changed after it.
 -- Indexes: as read_eventual.sql, and counters_event_unfolded. See fold_events.sql for why
 --   the two scans read exactly the events that the watermark does not cover.
 -- as_of is the transaction's beginning, and on a standby the last fold's time: see

@@ -6,10 +6,10 @@
 -- as_of is the transaction's beginning, because that is before the snapshot, always. A statement's
 --   own time is not: the driver sends Bind and Execute, the snapshot is taken by the first and
 --   statement_timestamp() set anew by the second; and a REPEATABLE READ block's is older still.
--- Where events are pending it is the watermark's time. A watermark from the future is from before
--- the clock was set back: it says nothing then, nor does one that is later than a write that it
--- does not cover. On a standby the snapshot lags behind by nobody knows how much; what the rollup
--- itself says is certain there, too.
+-- If events are pending, as_of is the watermark's time. A watermark's time in the future was stored
+-- before the clock was set back and proves nothing; nor does one later than a write that the
+-- watermark does not cover. On a standby nobody knows how far the snapshot lags behind; there,
+-- only the rollup's own time is certain.
 SELECT counter.id,
        coalesce(rollup.total, 0),
        CASE WHEN waiting.written_at IS NULL AND NOT pg_is_in_recovery() THEN now()

@@ -1,4 +1,4 @@
--- The accurate counts of named counters, all in one snapshot; see read_accurate.sql for each part.
+-- Reads the accurate counts of named counters in one snapshot; see read_accurate.sql for each part.
 -- Parameters: namespace_ids bigint[], names text[] (in pairs).
 -- Returns: as read_named_counters.sql; count holds every event committed before the snapshot,
 --   and those of the reader's own transaction.

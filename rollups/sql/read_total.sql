@@ -1,7 +1,7 @@
--- What was folded of one counter's events in a span of time.
+-- Sums one counter's folded events in a span of time.
 -- Parameters: namespace_id bigint, name text,
 --   since timestamptz, until timestamptz (exclusive); each null for an open end.
--- Returns: one row, or none where the counter does not exist: counter_id, delta, events, as_of,
+-- Returns: one row, or none if the counter does not exist: counter_id, delta, events, as_of,
 --   pending (these two as read_eventual.sql).
 -- Indexes: as read_eventual.sql; the bucket's primary key.
 SELECT counter.id,

@@ -1,8 +1,8 @@
 -- Sets totals and buckets of counters to what their events say.
 -- Parameters: counter_ids bigint[]; their rollups are locked by this transaction.
--- Returns: counter_id, one row a repaired rollup. The watermarks stay: what they cover is
---   recounted; the rest gets a last write, so that the next fold finds all of it, and is folded
---   as ever. What retention has closed stands in the buckets.
+-- Returns: counter_id, one row a repaired rollup. The watermarks stay. The events that they
+--   cover are recounted. The others get a last write, so that the next fold finds all of them.
+--   The buckets hold what retention has closed.
 -- Indexes: the primary keys of rollup, counter, bucket, last write; counters_event_unfolded.
 WITH recounted AS MATERIALIZED (
   SELECT part.counter_id, part.bucket_at, sum(part.delta) AS delta, sum(part.events) AS events

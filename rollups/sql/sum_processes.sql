@@ -1,4 +1,4 @@
--- What all processes have counted, those that have ended included, since the first.
+-- Sums what all processes have counted, including those that have ended.
 -- Parameters: none.
 -- Returns: name text, total bigint; a row for each name.
 -- Reads the whole table, which has a row for each process of the last minutes.

@@ -71,7 +71,7 @@ def test_server__refuses_what_is_no_host_name(tmp_path: Path, host: str) -> None
 
     assert started.returncode != 0
     last = started.stderr.strip().splitlines()[-1]
-    assert f"ALLOWED_HOSTS has {host!r}, which is not a host name." in last
+    assert f"ALLOWED_HOSTS contains {host!r}, which is not a host name." in last
 
 
 @pytest.mark.parametrize(
