@@ -14,6 +14,9 @@ from django.core.exceptions import ImproperlyConfigured
 # A name, one with a leading dot for its subdomains, an IPv6 address, or everything.
 _HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]")
 
+# The path of a Redis URL: the number of a database.
+_DATABASE = re.compile(r"(/[0-9]*)?")
+
 
 def text(name: str, default: str) -> str:
     """Return the variable, or `default` where it is unset or empty."""
@@ -76,6 +79,22 @@ def url(name: str, default: str) -> str:
     return raw
 
 
+def cache_url(name: str, default: str) -> str:
+    """Return the variable as the address of a Redis or Valkey; errors do not quote it."""
+    raw = url(name, default)
+    # Django takes several, a primary and its replicas, with either between them.
+    for one in re.split("[;,]", raw):
+        scheme, _, path, _, _ = urlsplit(one)
+        # redis-py takes any other path of a URL for database 0.
+        is_database = scheme == "unix" or _DATABASE.fullmatch(path)
+        if one and not (scheme in {"redis", "rediss", "unix"} and is_database):
+            raise ImproperlyConfigured(
+                f"{name} is not the address of a Redis or Valkey, such as redis://host:6379/1,"
+                " rediss://host:6379/1 (TLS) or unix:///path/to/socket."
+            )
+    return raw
+
+
 def names(name: str, default: str) -> list[str]:
     """Return a comma-separated variable as a list without empty items."""
     return [item.strip() for item in text(name, default).split(",") if item.strip()]
@@ -102,6 +121,11 @@ def running_service(data_dir: Path) -> dict[str, Any]:
     try:
         described = json.loads((data_dir / "run.json").read_text())
     # A file that somebody else made there is as good as none.
-    except (FileNotFoundError, ValueError, RecursionError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return {}
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{error.filename} cannot be read: {error.strerror}. Run this as the user of"
+            " `make run`, or set DATA_DIR to a directory of your own."
+        ) from error
     return described if isinstance(described, dict) else {}

@@ -55,15 +55,24 @@ def read_place() -> Place:
         raise ImproperlyConfigured(f"PORT={port} is too large; the most is 65535.")
     # Refused before any server is started.
     env.hosts("ALLOWED_HOSTS", "")
+    env.cache_url("CACHE_URL", "")
+    for name in ("WEB_WORKERS", "WEB_THREADS", "WORKER_CONCURRENCY"):
+        env.integer(name, 1, at_least=1)
     data_dir = Path(env.text("DATA_DIR", str(BASE_DIR / ".local"))).resolve()
     return Place(data_dir=data_dir, host=env.text("HOST", "127.0.0.1"), port=port)
 
 
 def check_port(place: Place) -> None:
     """Raise CannotStartError where another program has the port."""
-    family, kind, _, _, address = socket.getaddrinfo(
-        place.host, place.port, type=socket.SOCK_STREAM
-    )[0]
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            place.host, place.port, type=socket.SOCK_STREAM
+        )[0]
+    except (OSError, UnicodeError) as error:
+        raise CannotStartError(
+            f"HOST={place.host!r} is not an address of this machine: {error}. Set it to"
+            " 127.0.0.1, or to 0.0.0.0 for every address."
+        ) from error
     with socket.socket(family, kind) as probe:
         # As the web server does: connections that still close do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -68,7 +68,12 @@ def main(arguments: list[str]) -> int:
             return _serve(place, supervisor)
     except StopRequested:
         return 0
-    except (CannotStartError, embedded.EmbeddedError, OSError) as error:
+    except (
+        CannotStartError,
+        ImproperlyConfigured,
+        embedded.EmbeddedError,
+        OSError,
+    ) as error:
         say(f"The service cannot start. {error}")
         return 1
 

@@ -6,6 +6,7 @@ else; each stands with its unit, default and meaning. `docs/operations.md` lists
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -234,7 +235,7 @@ CELERY_DB_REUSE_MAX = 1000
 
 # --- Cache --------------------------------------------------------------------------
 # CACHE_URL: redis://host:port/db. Unset: the embedded Valkey, or this process's memory.
-CACHE_URL = env.url("CACHE_URL", RUNNING.get("cache_url", ""))
+CACHE_URL = env.cache_url("CACHE_URL", RUNNING.get("cache_url", ""))
 # CACHE_TIMEOUT_SECONDS: the longest that one look into the cache may take.
 CACHE_TIMEOUT_SECONDS = env.number("CACHE_TIMEOUT_SECONDS", 0.25)
 CACHES: dict[str, Any] = {
@@ -391,6 +392,10 @@ REST_KNOX = {"AUTO_REFRESH": False, "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "To
 # --- Logging ------------------------------------------------------------------------
 # LOG_LEVEL: DEBUG, INFO, WARNING or ERROR, of what goes to standard error.
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
+if LOG_LEVEL not in logging.getLevelNamesMapping():
+    raise ImproperlyConfigured(
+        f"LOG_LEVEL={LOG_LEVEL!r} is unknown; use DEBUG, INFO, WARNING or ERROR."
+    )
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

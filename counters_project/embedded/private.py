@@ -10,13 +10,24 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
+
 from counters_project.embedded.errors import EmbeddedError
 
 
 def make_private_dir(path: Path) -> Path:
-    """Make the directory, and those above it, for their owner only, unless they are there."""
-    for directory in (*reversed(path.parents), path):
-        directory.mkdir(mode=0o700, exist_ok=True)
+    """Make the directory, and those above it, for their owner only, unless they are there.
+
+    Raises ImproperlyConfigured where that is not possible.
+    """
+    try:
+        for directory in (*reversed(path.parents), path):
+            directory.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"The directory {path} cannot be made: {error.strerror}. Set DATA_DIR, or"
+            " METRICS_DIR for the metrics, to a directory that this user may write."
+        ) from error
     return path
 
 

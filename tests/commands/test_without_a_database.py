@@ -147,6 +147,28 @@ def test_command__says_in_one_line_that_there_is_no_such_database(
     assert 'database "counters_nowhere" does not exist' in line
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("LOG_LEVEL", "LOUD", "LOG_LEVEL='LOUD' is unknown"),
+        ("CACHE_URL", "memcache://:secret@host", "CACHE_URL is not the address"),
+        ("CACHE_URL", "secret", "CACHE_URL is not the address"),
+        ("CACHE_URL", "redis://:secret@host/one", "CACHE_URL is not the address"),
+        ("DATA_DIR", "/dev/null", "The directory /dev/null/metrics cannot be made"),
+        ("METRICS_DIR", "/dev/null", "The directory /dev/null cannot be made"),
+    ],
+)
+def test_command__names_a_setting_that_makes_no_sense(
+    variable: str, value: str, said: str
+) -> None:
+    ended = manage("check", **{variable: value})
+
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert line.startswith(said)
+    assert "secret" not in line
+
+
 @pytest.mark.parametrize("words", [("check",), ("list_namespaces",)])
 def test_command__says_in_one_line_which_setting_is_wrong(
     words: tuple[str, ...],

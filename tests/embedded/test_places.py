@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -11,10 +12,18 @@ from threading import Barrier
 
 import dj_database_url
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 
 from counters_project.embedded import EmbeddedError, database_url, secret_key
 from counters_project.embedded.places import socket_dir
+from counters_project.env import running_service
+from counters_project.place import (
+    CannotStartError,
+    Place,
+    check_port,
+    read_place,
+)
 
 
 @pytest.mark.parametrize("name", ["plain", "with space", "a,b", "über", "x" * 120])
@@ -56,6 +65,46 @@ def test_socket_dir__planted_by_another_is_refused(tmp_path: Path) -> None:
             database_url(long)
     finally:
         planted.unlink()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CACHE_URL", "memcache://host"),
+        ("WEB_WORKERS", "0"),
+        ("WEB_THREADS", "none"),
+        ("WORKER_CONCURRENCY", "-1"),
+    ],
+)
+def test_place__names_a_wrong_setting_before_any_server_starts(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(ImproperlyConfigured, match=variable):
+        read_place()
+
+
+def test_place__host_that_is_no_address_is_named(tmp_path: Path) -> None:
+    place = Place(data_dir=tmp_path, host="nothing.invalid", port=8000)
+
+    with pytest.raises(CannotStartError, match=r"HOST='nothing\.invalid'"):
+        check_port(place)
+
+
+def test_run_record__that_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run.json").write_text("{}")
+
+    # Root reads everything, so the system's answer to another user is played here.
+    def denied(path: Path) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", denied)
+
+    with pytest.raises(ImproperlyConfigured, match=r"run\.json cannot be read"):
+        running_service(tmp_path)
 
 
 def test_secret_key__made_once_by_many_at_once(tmp_path: Path) -> None:

@@ -171,6 +171,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "number": lambda name: env.number(name, 1.0),
     "flag": lambda name: env.flag(name, False),
     "url": lambda name: env.url(name, "redis://localhost"),
+    "cache_url": lambda name: env.cache_url(name, "redis://localhost"),
     "names": lambda name: env.names(name, "a,b"),
 }
 
