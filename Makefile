@@ -6,9 +6,11 @@ ARGS ?=
 HARNESS ?=
 VENV := .venv
 # Layers of tests that start programs, browsers or whole projects.
-SLOW_LAYERS := acceptance browser demo examples faults fuzz harness upgrades
+SLOW_LAYERS := acceptance browser demo examples faults fuzz harness host_projects \
+	interleavings upgrades
 # What no version of a server makes a difference to: pages, parsers, files, the client.
-ONCE := benchmarks browser client demo examples fuzz ops security test_docs.py
+ONCE := benchmarks browser client demo examples fuzz host_projects ops security test_docs.py \
+	test_guide.py test_makefile.py
 # Test files that run side by side, each process with servers of its own. Many tests wait for
 # programs; more than two, and those that break brokers would hold each other up.
 SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
