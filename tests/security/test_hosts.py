@@ -96,5 +96,5 @@ def test_make_run__refuses_what_is_no_host_name_at_once(tmp_path: Path) -> None:
     )
 
     assert started.returncode == 2
-    assert "ALLOWED_HOSTS has 'localhost:8000'" in started.stdout + started.stderr
+    assert "ALLOWED_HOSTS contains 'localhost:8000'" in started.stdout + started.stderr
     assert not (tmp_path / "data").exists()
