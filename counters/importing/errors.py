@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 
-# What Python raises where a file, or what is packed in it, ends too early or is damaged.
+# What Python raises if a file, or its packed contents, ends too early or is damaged.
 DAMAGED = (EOFError, OSError, zlib.error, zipfile.BadZipFile)
 
 

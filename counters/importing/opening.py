@@ -43,7 +43,7 @@ class Input:
         return self.raw.tell() if self.size is not None else 0
 
     def peek(self) -> bytes:
-        """Return some of the next bytes without reading on; raise InputBroken."""
+        """Return some of the next bytes without moving on; raise InputBroken."""
         try:
             return self.stream.peek(64)
         except DAMAGED as error:

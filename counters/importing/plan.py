@@ -61,12 +61,12 @@ class Plan:
         for number, counter in enumerate(self.counters):
             if counter in self.counters[:number]:
                 raise CannotImport(
-                    f"--counter {counter!r} is given twice, and each row would count twice;"
-                    " give it once."
+                    f"--counter {counter!r} is given twice, so each row would count twice. Give"
+                    " it once."
                 )
         if self.source == "":
             raise CannotImport(
-                "--source is empty; give a name, or leave it out for the file's own."
+                "--source is empty. Give a name, or leave it out to use the file's name."
             )
         if self.batch_rows < 1:
             raise CannotImport("--batch-rows must be 1 or more.")

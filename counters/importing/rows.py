@@ -187,7 +187,7 @@ def _refuse_constant(text: str) -> None:
 
 
 def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object; raise ValueError for a key that is given twice, as the API does."""
+    """Return an object; raise ValueError for a key that is given twice, like the API."""
     found = dict(pairs)
     if len(found) != len(pairs):
         keys = [key for key, _ in pairs]
