@@ -1,4 +1,4 @@
-"""The snippets of docs/django.md that need no project of their own do what it says."""
+"""The snippets of docs/django.md that need no separate project do what the page says."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_guide__counts(article: Any) -> None:
     run("article.views.add()  # 1", order=SimpleNamespace(pk=17), **given)
     run("article.views.add()  # 1", order=SimpleNamespace(pk=17), **given)
 
-    # 5 once, for the order's key is its token.
+    # 5 once, because the order's key is its token.
     assert article.views.read(accuracy="accurate").count == 5 + 2 * 3
 
 

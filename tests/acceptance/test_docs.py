@@ -1,9 +1,9 @@
-"""README, quickstart and how-tos do what they say: their commands and snippets are run.
+"""README, quickstart and how-tos are right: their commands and snippets are run.
 
-A page is run from top to bottom, as its reader would, in a folder that looks like the
-checkout beside a running service. In a `console` block the lines after a command are what
-it prints (`...` stands for anything); a command without any may print what it likes. A
-`python` block runs in a Python shell of its own.
+A page is run from top to bottom, as its reader would run it, in a folder that looks like the
+checkout of a running service. In a `console` block the lines after a command are what it
+prints (`...` stands for anything); a command without such lines may print anything. Each
+`python` block runs in a new Python shell.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PAGES = [
     "docs/quickstart.md",
     *(str(page.relative_to(BASE_DIR)) for page in HOW_TOS),
 ]
-# What a snippet's reader has already: an order that was saved, a service's address.
+# What the reader of a snippet already has: a saved order, a service's address.
 GIVEN = """
 import sys
 sys.path.insert(0, "client")
@@ -40,14 +40,14 @@ lines = [Thing(product_id=1, quantity=2), Thing(product_id=2, quantity=1)]
 order = Thing(pk=17, save=lambda: None)
 views = visits = [Thing(path="home", id=str(uuid4())), Thing(path="news", id=str(uuid4()))]
 """
-# These lines belong to a Django project of the reader's; the guide's test runs them there.
+# These lines belong into the reader's own Django project; the guide's test runs them there.
 IN_A_PROJECT = "class Article(models.Model)"
 END = "the command has ended"
 
 
 @dataclass(frozen=True)
 class Step:
-    """A command, and what the page says that it prints ("" where it does not say)."""
+    """A command, and the output that the page shows ("" where it shows none)."""
 
     command: str
     printed: str
@@ -127,7 +127,7 @@ def _pattern(printed: str) -> str:
 
 
 def _checkout(folder: Path, service: Service) -> Path:
-    """Make a folder with what a checkout has, where the page may write files."""
+    """Make a folder that looks like a checkout, in which the page may write files."""
     for name in ("client", "docs", "examples", "manage.py", "ops", "pyproject.toml"):
         (folder / name).symlink_to(BASE_DIR / name)
     (folder / ".local").symlink_to(service.data_dir)
@@ -136,7 +136,7 @@ def _checkout(folder: Path, service: Service) -> Path:
 
 
 def _forget_counts(service: Service) -> None:
-    """Delete the counters, namespaces and users that the page before made."""
+    """Delete the counters, namespaces and users that the previous page made."""
     _run(
         f"{sys.executable} manage.py shell --no-imports <<'PYTHON'\n{FORGET}\nPYTHON",
         BASE_DIR,

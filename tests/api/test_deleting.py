@@ -499,7 +499,7 @@ def test_add_and_get__of_a_counter_that_is_deleted_before_the_read_answers_0(
 def test_add_and_get__of_a_namespace_that_is_deleted_before_the_read_is_404(
     committed_api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The add went with it: nothing was counted, and the answer says so."""
+    """The add is deleted with its namespace: nothing is counted, and the answer says so."""
 
     def add_and_delete(event: CheckedEvent) -> Recorded:
         added = recording.add_checked(event)

@@ -1,4 +1,4 @@
-"""Counter names in the API: what looks the same is one name."""
+"""Counter names in the API: names that look the same are one name."""
 
 from __future__ import annotations
 

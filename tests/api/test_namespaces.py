@@ -124,7 +124,7 @@ def test_namespace__names_the_setting_that_is_wrong(
 def test_namespace__keeps_its_series_as_coarse_as_they_became(
     api: Api, namespace: Namespace
 ) -> None:
-    """Made finer, a day's sum would stand in its first minute."""
+    """With finer buckets, a day's sum would stand in its first minute."""
     for size in ("hour", "day"):
         answer(patch(api, {"bucket_size": size}))
     for size in ("hour", "minute"):

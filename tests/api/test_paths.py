@@ -1,4 +1,4 @@
-"""Paths that are not there: hints for programs, pages for people."""
+"""Paths that do not exist: hints for programs, pages for people."""
 
 from __future__ import annotations
 

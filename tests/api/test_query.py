@@ -1,4 +1,4 @@
-"""Query parameters: each call takes those that it describes, once each, and no others."""
+"""Query parameters: each call takes only those that it describes, and each only once."""
 
 from __future__ import annotations
 

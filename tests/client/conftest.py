@@ -25,7 +25,7 @@ class ApplicationTransport(httpx.WSGITransport):
         self._raw = ""
         # Outcomes of the next requests: lost on the way back, or there.
         self.lose_answers = 0
-        # As a proxy that changes what it passes on.
+        # Like a proxy that changes the calls.
         self.merge_slashes = False
         self.requests: list[httpx.Request] = []
 

@@ -1,4 +1,4 @@
-"""What a caller gives is checked before anything is sent, and no message tells a secret."""
+"""Arguments are checked before anything is sent, and no message contains a secret."""
 
 from __future__ import annotations
 

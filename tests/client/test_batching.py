@@ -1,4 +1,4 @@
-"""Batchers, with threads and with tasks, on a service that does what a test wants."""
+"""Batchers with threads and with tasks, on a service that a test controls."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WAIT_SECONDS = 10.0
 
 
 class Service:
-    """Counts each token once, and refuses what it is told to."""
+    """Counts each token once, and refuses the events that a test names."""
 
     def __init__(self) -> None:
         self.counted: dict[str, int] = {}
@@ -82,7 +82,7 @@ def problem(status: int, code: str, **facts: Any) -> httpx.Response:
 
 
 class Driver(Protocol):
-    """A batcher of either kind, used as if it were an ordinary one."""
+    """A batcher of either kind, with the interface of the synchronous one."""
 
     batcher: Batcher | AsyncBatcher
 
@@ -169,7 +169,7 @@ Make = Callable[..., Driver]
 
 @pytest.fixture(params=[WithThreads, WithTasks])
 def make(request: pytest.FixtureRequest, service: Service) -> Iterator[Make]:
-    """Makes batchers that send when they are told to, and not after a time."""
+    """Makes batchers that send on `flush` only, not after a time."""
     made: list[Any] = []
 
     def make_one(**options: Any) -> Driver:
@@ -398,7 +398,7 @@ def test_add__does_not_wait_while_others_are_sent(
     batcher.add("ns", "a")
     assert service.called.wait(WAIT_SECONDS)
 
-    # With the lock held it would end in a time-out of the service.
+    # If the lock were held, the service's call would time out.
     batcher.add("ns", "b")
     assert [event.name for event in batcher.waiting] == ["a", "b"]
     assert service.counted == {}

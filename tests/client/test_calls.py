@@ -172,7 +172,7 @@ def test_client__names_what_is_not_there(client: Client) -> None:
 def test_client__sends_no_counter_name_in_a_path(
     committing_client: Client, transport: ApplicationTransport
 ) -> None:
-    """A proxy that decodes or merges slashes would turn it into another counter's."""
+    """A proxy that decodes or merges slashes would change the call to another counter."""
     name = "a//b"
     committing_client.add("test", name)
     committing_client.add_and_get("test", name)

@@ -1,4 +1,4 @@
-"""What DATABASE_URL asks of PostgreSQL goes with what the service asks itself."""
+"""The options in DATABASE_URL are kept, together with those of the service."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_partitions__are_past_retention_where_no_namespace_keeps_them(
         )
 
     assert state() == "past retention"
-    # Another namespace's events are past their retention, these are not.
+    # Another namespace's events are past their retention; these are not.
     Namespace.objects.create(name="short")
     committed_namespace.retention = timedelta(days=36_500)
     committed_namespace.save()

@@ -1,4 +1,4 @@
-"""Commands that the database cannot serve: one line that says so, and exit code 1."""
+"""Commands that the database cannot serve end with one line and exit code 1."""
 
 from __future__ import annotations
 

@@ -207,7 +207,7 @@ def test_add_many__is_as_adding_one_by_one(
     now = datetime.now(UTC)
     # A token belongs to a counter, so the three do not see each other.
     single, whole, imported = names = [f"{uuid4()}" for _ in range(3)]
-    # Else each first add in this transaction would open a connection to create its counter.
+    # Otherwise each first add in this transaction would open a connection to create its counter.
     Counter.objects.bulk_create(
         Counter(namespace=namespace, name=name) for name in names
     )
@@ -260,7 +260,7 @@ def _one_by_one(events: Sequence[CheckedEvent]) -> tuple[list[Recorded], set[int
 
 
 def _set_aside(events: Sequence[CheckedEvent]) -> set[int]:
-    """Add as an import does: without what is refused. Return the indexes of that."""
+    """Add as an import does, without the refused events; return their indexes."""
     left = list(enumerate(events))
     refused: set[int] = set()
     while True:

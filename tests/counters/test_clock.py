@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 SECOND = timedelta(seconds=1)
-# Within it every test here has run.
+# Every test here runs within this time.
 SOON = timedelta(minutes=3)
 
 
@@ -31,7 +31,7 @@ def wrong_by(
     monkeypatch: pytest.MonkeyPatch,
     committed_namespace: Namespace,
 ) -> timedelta:
-    """This host's clock is 31 days from the database's."""
+    """This host's clock differs from the database's by 31 days."""
     difference = timedelta(days=request.param)
 
     class Wrong(datetime):
@@ -85,7 +85,7 @@ def test_clear__has_the_databases_time(wrong_by: timedelta) -> None:
 def test_accept_window__begins_and_ends_by_the_databases_clock(
     wrong_by: timedelta, offset: timedelta
 ) -> None:
-    """Else a host that is behind would accept again what retention has dropped."""
+    """Otherwise a host that is behind would accept events that retention has dropped."""
     namespace = namespaces.get("test")
     real = datetime.now(UTC)
     for edge, inside in (
@@ -101,7 +101,7 @@ def test_accept_window__begins_and_ends_by_the_databases_clock(
 
 
 def test_claims__expire_by_the_databases_clock(wrong_by: timedelta) -> None:
-    """Dropped too early, the token would count again."""
+    """If the claim were dropped too early, the token would count again."""
     recording.add(namespace="test", name="hits", token="order 17")
 
     assert claims.drop_expired() == 0
@@ -112,7 +112,7 @@ def test_claims__expire_by_the_databases_clock(wrong_by: timedelta) -> None:
 def test_claims__that_are_being_renewed_are_passed_and_stay(
     committed_namespace: Namespace, threads: Threads
 ) -> None:
-    """Its use is not committed yet. Dropped with the others, the token would count again."""
+    """Its use is not committed yet. If it were dropped, the token would count again."""
     for token in ("order 17", "order 18"):
         recording.add(namespace="test", name="hits", token=token)
     past = datetime.now(UTC) - timedelta(days=3)

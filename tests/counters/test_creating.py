@@ -1,4 +1,4 @@
-"""The first add of a counter inside a transaction creates the counter apart from it."""
+"""A counter's first add inside a transaction creates the counter outside of it."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def test_first_adds__at_once_in_transactions_take_one_connection_of_their_pool_e
 
     def first_add(number: int) -> None:
         with transaction.atomic():
-            # As a request with ATOMIC_REQUESTS: it holds its connection from now on.
+            # Like a request with ATOMIC_REQUESTS: it holds its connection from now on.
             Namespace.objects.count()
             together.wait()
             recording.add(namespace="test", name=name.format(number))
-            # No commit lets another one go on: whoever waited would break the barrier.
+            # No commit releases another thread: a thread that waits breaks the barrier.
             together.wait()
 
     list(threads.map(first_add, range(THREADS)))
@@ -116,7 +116,7 @@ def test_first_add__creates_in_the_schema_of_its_caller(
 def test_first_add__leaves_nothing_set_in_its_creating_session(
     committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Behind PgBouncer somebody else has that session next."""
+    """Behind PgBouncer another client gets that session next."""
     names = ("lock_timeout", "search_path", "role", "transaction_isolation")
     show = "SELECT " + ", ".join(f"current_setting('{name}')" for name in names)
     left = []

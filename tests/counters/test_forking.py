@@ -1,4 +1,4 @@
-"""What a forked child shares with its parent: no connection, no thread, no held lock."""
+"""A forked child shares no connection, no thread and no held lock with its parent."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def fork(child):
     process.start()
     return process.pid
 """
-# As a server written in C forks that runs none of Python's hooks; a request comes then.
+# Like a server written in C that forks without Python's hooks; then a request comes.
 UNNOTICED = """
 import ctypes
 def fork(child):

@@ -104,7 +104,7 @@ def test_cursor__is_good_after_an_error(committed_namespace: Namespace) -> None:
 
 
 def test_cursor__is_not_kept_by_a_backend_that_is_not_djangos_own(db: None) -> None:
-    """Such a one may do something for each cursor: set a tenant's schema, for example."""
+    """Another backend may act on each new cursor, for example set a tenant's schema."""
     made = []
 
     class Tenants(DatabaseWrapper):

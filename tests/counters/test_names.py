@@ -1,4 +1,4 @@
-"""Counter names that look the same are one name, or refused, on every way in."""
+"""Counter names that look the same are one name or are refused, in every interface."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_name__is_kept_in_one_form() -> None:
         ("a\u034fb", "U+034F COMBINING GRAPHEME JOINER, is invisible"),
         ("a\u00a0b", "U+00A0 NO-BREAK SPACE, is not the ordinary space"),
         ("a\u3000b", "U+3000 IDEOGRAPHIC SPACE, is not the ordinary space"),
-        # Where they shape nothing.
+        # In places where they change nothing visible.
         ("a\u200db", "U+200D ZERO WIDTH JOINER, is invisible"),
         ("a\u200cb", "U+200C ZERO WIDTH NON-JOINER, is invisible"),
         ("1\ufe0f", "U+FE0F VARIATION SELECTOR-16, is invisible"),

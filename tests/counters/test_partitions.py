@@ -60,7 +60,7 @@ def stray(committed_namespace: Namespace) -> Iterator[Partition]:
 def test_make__sees_what_changes_while_it_copies(
     stray: Partition, threads: Threads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody waits for the copy: one comes, one is repeated, one goes, one is reanchored."""
+    """Nobody waits for the copy: rows are added, repeated, deleted and re-anchored meanwhile."""
 
     def meanwhile() -> None:
         add_stray("new")
@@ -115,10 +115,10 @@ def delete_old() -> int:
 def test_statement__that_is_planned_while_strays_move_sees_them(
     stray: Partition, threads: Threads, use: Callable[[], int], answer: int
 ) -> None:
-    """This is why the whole event table is locked while rows leave the default partition.
+    """Shows why the whole event table is locked while rows leave the default partition.
 
-    Both are one statement and hold no lock before it. With the default partition locked alone,
-    they would list the partitions, wait there, and find the events in none of them.
+    Both uses are one statement and hold no lock before it. If only the default partition were
+    locked, they would list the partitions, wait there, and find the events in none of them.
     """
     with transaction.atomic():
         partitions._make_one(connection, stray)

@@ -365,7 +365,7 @@ def test_add__takes_a_uuidv7_of_any_year_with_a_generation_time(
 def test_add__takes_the_time_of_a_uuidv7_that_agrees_with_the_generation_time(
     namespace: Namespace, off: timedelta
 ) -> None:
-    """So a repeat may leave the time out, and the two may round it differently."""
+    """So a retry may leave the time out, and the two times may be rounded differently."""
     made_at = datetime.now(UTC).replace(microsecond=123_000) - timedelta(minutes=10)
     token = tokens.new(made_at).text
 

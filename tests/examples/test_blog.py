@@ -134,7 +134,7 @@ def test_wheel__holds_the_two_apps_and_all_their_files(wheel: Path) -> None:
 
 
 def test_wheel__is_described_by_the_guide(wheel: Path) -> None:
-    """Somebody who installs the apps has no `make run`."""
+    """A project that installs the apps has no `make run`."""
     archive = zipfile.ZipFile(wheel)
     [metadata] = [name for name in archive.namelist() if name.endswith("/METADATA")]
 

@@ -23,7 +23,7 @@ def use_everything() -> None:
     recording.add(namespace="demo", name="load")
 
 
-# In a thread too: whoever forks cannot reach the connections of that one.
+# In a thread too: the process that forks cannot reach that thread's connections.
 thread = threading.Thread(target=use_everything)
 thread.start()
 thread.join()

@@ -1,4 +1,4 @@
-"""A web server that loads the application before it forks serves as any other does."""
+"""A web server that loads the application before it forks serves like any other."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pair.Urls]:
     "application",
     [
         "counters_project.wsgi:application",
-        # Whatever a project does before the fork, its children go on.
+        # Whatever a project does before the fork, its children work.
         "tests.faults.opened_at_load:application",
     ],
 )

@@ -36,7 +36,7 @@ def test_publisher__goes_on_with_the_next_broker(
     valkey: OwnValkey, monkeypatch: pytest.MonkeyPatch, several: type
 ) -> None:
     empty(valkey.url)
-    # It would come before the setting.
+    # The variable would override the setting.
     monkeypatch.delenv("CELERY_BROKER_URL")
     monkeypatch.setattr(
         current_app.conf, "broker_url", several([NOBODY, NOBODY, valkey.url])
@@ -66,7 +66,7 @@ def test_worker__of_a_project_that_accepts_pickle_folds(
 ) -> None:
     empty(valkey.url)
     extra = {"DJANGO_SETTINGS_MODULE": "tests.faults.pickle_settings"}
-    # Celery does not unpickle as root unless it is told to.
+    # Without this Celery does not unpickle as root.
     extra |= {"C_FORCE_ROOT": "1"}
 
     with programs.worker(valkey.url, tmp_path / "worker.log", **extra):

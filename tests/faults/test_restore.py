@@ -85,14 +85,14 @@ def dump_and_restore(old: Cluster, new: Cluster, directory: Path) -> None:
 
 
 def with_database(cluster: Cluster, name: str) -> Cluster:
-    """Return the cluster with another, empty database of its."""
+    """Return the cluster with another, empty database."""
     cluster.run(f"CREATE DATABASE {name}")
     url = cluster.urls.database_url.replace("/counters?", f"/{name}?")
     return Cluster(replace(cluster.urls, database_url=url))
 
 
 def copy_data(source: Cluster, target: Cluster, *options: str) -> None:
-    """Copy by pg_dump and psql, which goes on after rows that are there already."""
+    """Copy by pg_dump and psql, which continues after rows that already exist."""
     programs = postgres._programs_dir()
     dump = subprocess.run(
         [programs / "pg_dump", *options, "-d", source.urls.database_url],

@@ -1,4 +1,4 @@
-"""Reads on a standby: they do not say more than it has replayed."""
+"""Reads on a standby claim no more than the standby has replayed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def primary(tmp_path: Path) -> Iterator[OwnPostgres]:
 
 @pytest.fixture
 def standby(primary: OwnPostgres, tmp_path: Path) -> Iterator[OwnPostgres]:
-    """A copy that follows the primary."""
+    """A standby that follows the primary."""
     server = OwnPostgres(tmp_path / "standby")
     cluster, account = cluster_dir(server.data_dir), find_account()
     shutil.rmtree(cluster)

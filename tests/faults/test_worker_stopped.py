@@ -1,4 +1,4 @@
-"""A process that is stopped in the middle of a transaction of ours: SIGSTOP, a paused host."""
+"""A process is stopped in the middle of a transaction: SIGSTOP, a paused host."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_fold__stopped_half_way_holds_its_counters_for_a_bounded_time(
             programs.wait_until(backends_waiting_for_a_lock, "no fold began")
             os.killpg(worker.pid, signal.SIGSTOP)
         try:
-            # Its statement ends now, and nobody commits.
+            # Its statement ends now, and no process commits.
             assert fold([counter_id]).held == {counter_id}
             programs.wait_until(
                 lambda: fold([counter_id]).events_of,
@@ -51,7 +51,7 @@ def test_fold__stopped_half_way_holds_its_counters_for_a_bounded_time(
         finally:
             os.killpg(worker.pid, signal.SIGCONT)
         assert Rollup.objects.get().total == 12
-        # It lost its connection meanwhile, and goes on with another.
+        # It lost its connection meanwhile, and continues with another one.
         recording.add(namespace="test", name="hits", delta=30)
         trigger.request([counter_id])
         programs.wait_until(
@@ -79,7 +79,7 @@ def _everything(counter_id: int) -> dict[str, Callable[[], object]]:
 def test_transaction__of_ours_ends_when_its_process_falls_silent(
     committed_namespace: Namespace, name: str
 ) -> None:
-    """The twin of the above for each of them: the time-out is set once it holds a lock."""
+    """The deterministic twin, for each transaction: it has the time-out when it holds a lock."""
     counter_id = recording.add(namespace="test", name="hits").counter_id
     fold([counter_id])
     recording.add(namespace="test", name="hits")

@@ -1,7 +1,7 @@
-"""The guide's project (examples/blog) as its users have it: with settings of their own.
+"""The guide's project (examples/blog) with other settings, as its users have them.
 
-The apps are linked into a folder of their own, so nothing else of this repository can be
-imported. `HOST_PYTHON` names another Python, which has what the guide installs.
+The apps are linked into a separate folder, so nothing else of this repository can be imported.
+`HOST_PYTHON` names another Python that has the packages which the guide installs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TIMEOUT_SECONDS = 100
 
 
 class Host:
-    """A project on disk, with two empty databases of its own."""
+    """A project on disk, with two empty databases."""
 
     def __init__(self, home: Path, environment: dict[str, str]) -> None:
         self.home = home
@@ -56,7 +56,7 @@ class Host:
         return done.stdout + done.stderr
 
     def refused(self, *words: str) -> str:
-        """Run a command that must fail; return what it said, which is no traceback."""
+        """Run a command that must fail; return its message, which must not be a traceback."""
         done = self.run("manage.py", *words)
         assert done.returncode != 0, f"manage.py {words}\n{done.stdout}"
         assert "Traceback" not in done.stderr, done.stderr
@@ -68,7 +68,7 @@ class Host:
 
 @pytest.fixture
 def make_host(servers: Servers, tmp_path: Path) -> Iterator[Callable[[str], Host]]:
-    """Return a function that makes a project of the guide's with more settings."""
+    """Return a function that makes the guide's project with more settings."""
     admin = conninfo.make_conninfo(servers.database_url, dbname="postgres")
     server = conninfo.conninfo_to_dict(servers.database_url)
     apps = tmp_path / "apps"

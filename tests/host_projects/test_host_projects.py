@@ -1,7 +1,7 @@
-"""The guide, followed in projects that differ from it: each command works in each.
+"""Each command of the guide works in projects that differ from the guide's.
 
-One project has several differences that do not touch each other, because each costs
-some seconds.
+One project combines several independent differences, because each project costs some
+seconds.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ INSTALLED_APPS = ["knox", *(app for app in INSTALLED_APPS if app != "knox"), "pe
 AUTH_USER_MODEL = "people.Person"
 DATA_UPLOAD_MAX_MEMORY_SIZE = None
 """
-# Neither `username` nor a search in the admin, keys that are no numbers, and no groups.
+# No `username`, no search in the admin, keys that are not numbers, and no groups.
 PEOPLE = {
     "people/__init__.py": "",
     "people/models.py": """
@@ -142,7 +142,7 @@ class Command(BaseCommand):
         print("of another app")
 """
 NEIGHBOURS = {
-    # As django-import-export has it.
+    # Like django-import-export.
     "import_export/__init__.py": "",
     "import_export/management/commands/export.py": COMMAND,
     "badges/__init__.py": "",
@@ -175,7 +175,7 @@ for path in ("/ops", "/ops/now"):
     assert "pending counters" in page.content.decode(), path
 """
 
-# Ours have a short one, which makes them fail and start again.
+# The counters' own migrations have a short one; they fail and start again.
 LATER_MIGRATION = """
 from django.db import migrations
 
@@ -243,7 +243,7 @@ def test_host__with_several_databases_a_pool_and_knox_behind_us(
     assert "OK" in host.manage("test", "--noinput")
     [page] = serve(host, tmp_path / "server.log", "/articles/1/")
     assert "1 views, this one among them" in page
-    # What /ops shows: the server has reported itself, whatever its wsgi module is.
+    # /ops shows that the server has reported itself, whatever its wsgi module is.
     reported = "from rollups.models import Process; print([p.role for p in Process.objects.all()])"
     assert "['web']" in host.python(reported)
 
@@ -304,7 +304,7 @@ class MyAdmin(admin.ModelAdmin):
 
 
 def test_host__with_knox_behind_us_has_our_page_of_tokens(make_host: MakeHost) -> None:
-    """Knox's own shows digests, and puts a new token into a cookie."""
+    """Knox's own page shows digests, and puts a new token into a cookie."""
     assert "counters.admin.tokens" in make_host(KNOX_LAST).python(WHOSE_PAGE)
 
 
@@ -328,7 +328,7 @@ def test_host__with_the_names_of_others_and_without_admin_or_migrations(
 
 
 def test_host__with_pytest_and_nomigrations(make_host: MakeHost) -> None:
-    """As `TEST = {"MIGRATE": False}` for Django's own runner, above."""
+    """Like `TEST = {"MIGRATE": False}` with Django's own runner, above."""
     host = make_host("")
     host.write({"pytest.ini": "[pytest]\npython_files = tests.py\n"})
 

@@ -1,13 +1,13 @@
-"""Runs operations in every order of their statements, against a real PostgreSQL.
+"""Run operations in every order of their statements, against a real PostgreSQL.
 
-Each operation runs the product's own functions on a thread and a connection of its own. Before
-each statement, and before each COMMIT and ROLLBACK, it waits until the explorer lets it go on,
-and one operation goes on at a time. A statement that PostgreSQL says is blocked by another
-operation lets the others go on; no clock decides that. This is stateless model checking: each
-order is run from a fresh state, then from the choices that it left open.
+Each operation runs the product's own functions on its own thread and connection. Before each
+statement, COMMIT and ROLLBACK it waits for the explorer, which runs one operation at a time.
+While PostgreSQL says that an operation's statement is blocked by another operation, the
+explorer runs the others; no clock decides. This is stateless model checking: each order is run
+from a fresh state; the choices that it did not take are run later.
 
-The bound is the number of preemptions: switches away from an operation that could have gone on
-(Musuvathi and Qadeer, "Iterative context bounding", PLDI 2007). Most faults need two.
+The bound is the number of preemptions: switches away from an operation that could have
+continued (Musuvathi and Qadeer, "Iterative context bounding", PLDI 2007). Most faults need two.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ _here = threading.local()
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which operation went on, and which could have."""
+    """Which operation ran, and which could have run."""
 
     chosen: int
-    # Those that waited for their turn; the one that went on before comes first.
+    # Those that waited for their turn; the one that ran before comes first.
     possible: tuple[int, ...]
     is_preemptible: bool
 
@@ -77,7 +77,7 @@ class Operation:
     error: BaseException | None = None
     state: str = "running"
     step: str = ""
-    # Of the connection that it uses at the moment.
+    # The connection that it uses at the moment.
     pid: int | None = None
 
 
@@ -88,7 +88,7 @@ class Order:
     operations: list[Operation]
     choices: list[Choice] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
-    # Whether it went as it was asked to: else a replay made other choices possible.
+    # Whether it followed the wanted choices; otherwise a replay had other choices.
     diverged: bool = False
 
     @property
@@ -97,11 +97,11 @@ class Order:
 
 
 class Stuck(Exception):
-    """No operation goes on, and PostgreSQL does not end one of them."""
+    """No operation can continue, and PostgreSQL does not end one of them."""
 
 
 class Explorer:
-    """Runs orders on threads and connections that it keeps from one to the next."""
+    """Runs orders on threads and connections that it keeps for the next order."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Explorer:
         isolation: str = "read committed",
         replaced: Mapping[str, str] | None = None,
     ) -> None:
-        """`replaced` changes the text of statements, to see what the explorer finds then."""
+        """Take `replaced`, which changes the text of statements to remove a guarantee."""
         self.keeps_plans = keeps_plans
         self.isolation = isolation
         self._threads: list[ThreadPoolExecutor] = []
@@ -126,7 +126,7 @@ class Explorer:
             thread.shutdown()
 
     def run_order(self, operations: list[Operation], chosen: Sequence[int]) -> Order:
-        """Run the operations as `chosen` says; then each goes on for as long as it can."""
+        """Run the operations by `chosen`; after that each runs for as long as it can."""
         order = Order(operations)
         self._start_threads(len(operations))
         futures = [
@@ -212,8 +212,8 @@ class Explorer:
                     stuck = _in_state(order, "blocked")
                     if _in_state(order, "waiting") or not stuck:
                         break
-                    # All wait for each other. One that waits for a moment only gives up;
-                    # without one PostgreSQL ends one of them, as a deadlock.
+                    # All wait for each other. An operation with a short wait gives up; if there
+                    # is none, PostgreSQL ends one of them as a deadlock.
                     self._give_up(order, stuck)
             if time.monotonic() > deadline:
                 states = [f"{one.name}: {one.state}" for one in order.operations]
@@ -223,7 +223,7 @@ class Explorer:
                 one.ended = len(order.choices)
 
     def _blocked(self, order: Order, busy: list[Operation]) -> set[int]:
-        """Return those that wait for a lock which another operation holds or waits for."""
+        """Return the operations that wait for a lock which another one holds or waits for."""
         index_of = {one.pid: one.index for one in busy if one.pid}
         if not index_of:
             return set()
@@ -295,7 +295,7 @@ def _gate(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
     if explorer is None:
         return
     driver: Any = connection.connection
-    # A statement that is planned anew can have a plan that is older than its snapshot.
+    # A statement that is planned again can have a plan that is older than its snapshot.
     driver.prepare_threshold = 1 if explorer.keeps_plans else None
     driver.execute("SET plan_cache_mode = force_generic_plan")
     driver.execute("SET synchronous_commit = off")
@@ -336,7 +336,7 @@ def _waiting(connection: BaseDatabaseWrapper, end: str) -> Callable[[], None]:
 
 
 def describe(statement: str) -> str:
-    """Return the name of a statement's file, or the beginning of one that has none."""
+    """Return the name of a statement's file, or the statement's beginning without a file."""
     found = _names().get(statement)
     return found or " ".join(statement.split())[:70]
 
@@ -358,10 +358,10 @@ def _in_state(order: Order, *states: str) -> list[Operation]:
 def explore(
     run: Callable[[Sequence[int]], Order], *, preemptions: int | None = None
 ) -> Iterator[Order]:
-    """Yield every order with at most so many preemptions (None: every order) once.
+    """Yield each order with at most this many preemptions (None: every order) once.
 
-    `run` makes a fresh state and runs the choices it is given. Those come first that differ
-    least from running one operation after the other, for they are the easiest to read.
+    `run` makes a fresh state and runs the given choices. Orders that differ least from running
+    one operation after the other come first, because they are the easiest to read.
     """
     untried: deque[list[int]] = deque([[]])
     while untried:

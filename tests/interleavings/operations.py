@@ -46,23 +46,23 @@ _BITS_EACH = 4
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """An event that somebody was told is counted."""
+    """An event that was acknowledged."""
 
-    # None: it was there before.
+    # None: it existed before.
     by: Operation | None
     name: str
     delta: int
-    # What a repeat gives; without a token none is tried.
+    # What a duplicate answers; without a token none is tried.
     token: str | None = None
     generation_time: datetime | None = None
 
 
 @dataclass(slots=True)
 class World:
-    """What the operations of one order were answered."""
+    """The answers that the operations of one order got."""
 
     acknowledged: list[Acknowledged] = field(default_factory=list)
-    # Who read which counter, and what it was.
+    # Which operation read which counter, and its count.
     reads: list[tuple[Operation, str, int]] = field(default_factory=list)
     deletions: list[Operation] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -99,7 +99,7 @@ Work = Callable[[World, Operation], None]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """An operation by name, and what it needs to be there: strays, old."""
+    """An operation by name, and the state that it needs: strays, old."""
 
     work: Work
     needs: frozenset[str]
@@ -133,7 +133,7 @@ def add(world: World, me: Operation) -> None:
 
 @operation()
 def add_text(world: World, me: Operation) -> None:
-    """With a token that carries no time, so with a claim."""
+    """Add with a token that carries no time, so with a claim."""
     token = f"mine {me.index} {uuid4()}"
     recorded = recording.add(
         namespace="test", name="hits", delta=delta_of(me), token=token
@@ -143,7 +143,7 @@ def add_text(world: World, me: Operation) -> None:
 
 @operation()
 def add_new_day(world: World, me: Operation) -> None:
-    """An event of a day that has no partition yet."""
+    """Add an event of a day that has no partition yet."""
     recorded = recording.add(
         namespace="test",
         name="hits",
@@ -156,7 +156,7 @@ def add_new_day(world: World, me: Operation) -> None:
 
 @operation()
 def add_shared(world: World, me: Operation) -> None:
-    """With a token that others use as well: a UUIDv7."""
+    """Add with a token that other operations use too: a UUIDv7."""
     recorded = recording.add(
         namespace="test", name="hits", delta=SHARED, token=world.shared_v7
     )
@@ -172,7 +172,7 @@ def add_shared_text(world: World, me: Operation) -> None:
 
 
 def in_block(block: Callable[[], T]) -> T:
-    """Run a block as callers are told to: again where it ends in one of these errors."""
+    """Run a block as callers must: again if it ends in one of these errors."""
     while True:
         try:
             with transaction.atomic():
@@ -186,7 +186,7 @@ def in_block(block: Callable[[], T]) -> T:
 
 @operation()
 def add_in_block(world: World, me: Operation) -> None:
-    """Two counters in one transaction, and a savepoint that rolls back."""
+    """Add to two counters in one transaction, with a savepoint that rolls back."""
 
     def block() -> tuple[Recorded, Recorded]:
         hits = recording.add(namespace="test", name="hits", delta=delta_of(me))
@@ -226,7 +226,7 @@ def add_new_day_in_block(world: World, me: Operation) -> None:
 
 @operation()
 def add_first(world: World, me: Operation) -> None:
-    """To a counter that nobody has added to."""
+    """Add to a counter that nobody has added to."""
     recorded = recording.add(namespace="test", name="first", delta=delta_of(me))
     world.acknowledge(me, "first", delta_of(me), recorded)
 
@@ -241,7 +241,7 @@ def add_first_in_block(world: World, me: Operation) -> None:
 
 @operation()
 def batch(world: World, me: Operation) -> None:
-    """Two counters, two days, and the tokens that others use as well."""
+    """Add a batch to two counters and days, with tokens that other operations use too."""
     events = [
         NewEvent("test", "fresh", delta_of(me)),
         NewEvent("test", "hits", delta_of(me, 1), str(uuid4()), NEW_DAY + NOON),
@@ -263,7 +263,7 @@ def batch_text(world: World, me: Operation) -> None:
 
 @operation("old")
 def import_old(world: World, me: Operation) -> None:
-    """A batch of a day whose partition may be closed meanwhile."""
+    """Add a batch to a day whose partition may be closed meanwhile."""
     event = NewEvent("test", "hits", delta_of(me), str(uuid4()), OLD_DAY + NOON)
     [recorded] = recording.add_many([event], any_age=True)
     world.acknowledge(me, "hits", delta_of(me), recorded)
@@ -282,13 +282,13 @@ def fold(world: World, me: Operation) -> None:
 
 @operation("parts")
 def fold_part(world: World, me: Operation) -> None:
-    """The oldest events only; see `parts` below."""
+    """Fold the oldest events only; see `parts` below."""
     fold_counters(_base_ids)
 
 
 @operation()
 def sweep(world: World, me: Operation) -> None:
-    """A sweep, and the fold that its message leads to."""
+    """Sweep, and run the fold of its message."""
     swept = sweeping.sweep()
     if swept is not None and swept.overdue:
         fold_counters(swept.overdue)
@@ -303,7 +303,7 @@ def read(world: World, me: Operation) -> None:
 
 @operation()
 def verify(world: World, me: Operation) -> None:
-    """It finds nothing at any moment."""
+    """Audit; it must find nothing at any moment."""
     for found in auditing.audit():
         world.problems += [f"verify found {one}" for one in found if not one.is_right]
 
@@ -337,13 +337,13 @@ def clear(world: World, me: Operation) -> None:
 
 @operation()
 def clear_fresh(world: World, me: Operation) -> None:
-    """Of a counter that was never folded."""
+    """Clear a counter that was never folded."""
     _clear(world, me, "fresh", None)
 
 
 @operation()
 def clear_shared(world: World, me: Operation) -> None:
-    """With a token that others use as well."""
+    """Clear with a token that other operations use too."""
     _clear(world, me, "hits", world.shared_text)
 
 
@@ -365,7 +365,7 @@ def make(world: World, me: Operation) -> None:
 
 @operation("strays", is_patient=False)
 def move(world: World, me: Operation) -> None:
-    """The same, with rows that leave the default partition for it."""
+    """Make the partition, and move rows into it from the default partition."""
     _make()
 
 
@@ -398,8 +398,8 @@ def reindex(world: World, me: Operation) -> None:
 def hold(world: World, me: Operation) -> None:
     """Make others stall within a statement: between its planning and its snapshot.
 
-    For a statement about events the planner lists the partitions, then locks one after the
-    other with its indexes. This holds an index of the first one.
+    For a statement on events the planner lists the partitions, and then locks each of them with
+    its indexes. This operation holds an index of the first one.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"REINDEX INDEX {_first_partition()}_pkey")
@@ -432,7 +432,7 @@ WHERE relkind = 'r' AND relname ~ '^counters_event_(closed_)?[0-9]' AND relname 
 
 @contextmanager
 def few_partitions() -> Iterator[None]:
-    """Keep the partitions of three days only: each makes each plan dearer."""
+    """Keep the partitions of three days only, because each makes every plan slower."""
     _drop_other_partitions()
     try:
         yield
@@ -443,7 +443,7 @@ def few_partitions() -> Iterator[None]:
 
 @contextmanager
 def suited_settings(needs: frozenset[str]) -> Iterator[None]:
-    """Let nothing depend on how long something takes, and small things count as large."""
+    """Remove every dependence on time, and make small amounts count as large."""
     with (
         override_settings(
             ROLLUPS_TRIGGER="off",
@@ -453,7 +453,7 @@ def suited_settings(needs: frozenset[str]) -> Iterator[None]:
             ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS=-1 if "parts" in needs else 3600,
         ),
         patch("rollups.folding._LEAST_EVENTS", 1),
-        # No clock: the explorer makes them give up where nobody could go on.
+        # No clock: the explorer makes them give up where no operation could continue.
         patch("counters.patience.PATIENCE", "0"),
         patch("counters.patience.ATTEMPTS", 1),
         patch("counters.compacting.SETTLED_AFTER", timedelta(0)),

@@ -1,4 +1,4 @@
-"""Explores a scenario, some operations by name, and says how to run an order again."""
+"""Explore a scenario (operations by name), and report how to run an order again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Explored:
 
     orders: int = 0
     seconds: float = 0
-    # Orders that did not go as they were asked to, however often they were run again.
+    # Orders that did not follow their choices, however often they were run again.
     diverged: int = 0
     # A report of each bad order.
     faults: list[str] = field(default_factory=list)
@@ -60,9 +60,9 @@ def explore_scenario(
 ) -> Explored:
     """Run the orders of the operations that `scenario` names, until one is bad.
 
-    With `kept` before them, each has run before on its connection, which keeps its plans.
-    With `repeatable` REPEATABLE READ is the default of each connection.
-    `replaced` takes a guarantee out: texts of statements, and what stands there instead.
+    After `kept`, each operation has run before on its connection, which keeps its plans.
+    After `repeatable`, REPEATABLE READ is the default of each connection.
+    `replaced` removes a guarantee: it maps texts of statements to other texts.
     """
     done = Explored()
     began = time.monotonic()
@@ -86,7 +86,7 @@ def explore_scenario(
 
 
 def replay(order: str) -> str | None:
-    """Run one order, such as `fold make: 0 0 1 1`; return a report where it is bad."""
+    """Run one order, such as `fold make: 0 0 1 1`; return a report if it is bad."""
     scenario, _, chosen = order.partition(":")
     with _runner(scenario, None) as run:
         played, found = run([int(one) for one in chosen.split()])

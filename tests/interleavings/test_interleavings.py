@@ -58,7 +58,7 @@ SHORT: dict[str, int | None] = {
     "verify add_in_block": 1,
     "add_first add_first_in_block": 1,
 }
-# Of two that only look, or that only one statement of which could be held, nothing is learned.
+# Pairs of which both only read, or have only one statement to hold, teach nothing.
 _ALONE = {"read", "verify", "hold"}
 TRIPLES = [
     "fold make add_new_day",
@@ -138,14 +138,14 @@ def test_replay__of_an_order() -> None:
     assert fault is None, fault
 
 
-# --- What the explorer finds where a guarantee is taken out -------------------------------------
+# --- What the explorer finds if a guarantee is removed -------------------------------------------
 
 NOTHING_OPEN = {
     "FROM pg_snapshot_xip(folding.watermark) AS was_open (xid)": (
         "FROM (SELECT '3'::xid8 WHERE false) AS was_open (xid)"
     )
 }
-# Scenario, preemptions, and what stands in the place of which text of the statements.
+# Scenario, preemptions, and the texts of statements with their replacements.
 TAKEN_OUT: dict[str, tuple[str, int, dict[str, str]]] = {
     "the partitions are held before a fold is planned": (
         "fold make add_new_day hold",
@@ -210,7 +210,7 @@ def test_explorer__finds_what_goes_wrong_unless(
 
 
 def test_explorer__runs_every_order_once() -> None:
-    """Of one step and of five: one before each of the five, or after all."""
+    """Operations of one step and of five: the one runs before each of the five, or last."""
     explored = explore_scenario("add fold")
 
     assert explored.orders == 6

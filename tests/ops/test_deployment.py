@@ -103,7 +103,7 @@ def test_settings__that_files_set_are_read_by_the_service() -> None:
     assert named <= known, named - known
 
 
-# What a platform decides: addresses, sizes and paths of its own.
+# What each platform decides: addresses, sizes and paths.
 OF_THE_PLATFORM = {
     "web": {"--bind", "--workers", "--worker-tmp-dir"},
     "worker": {"--hostname", "--concurrency"},
@@ -187,7 +187,7 @@ def test_commands__of_the_documents_have_the_options_of_make_run(
 
 
 def test_compose_file__takes_any_password() -> None:
-    """In a URL some characters of it would have to be encoded."""
+    """In a URL some characters of a password would need encoding."""
     text = (OPS / "container/compose.yaml").read_text()
     service = yaml.safe_load(text)["x-service"]["environment"]
 

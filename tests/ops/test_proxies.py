@@ -182,7 +182,7 @@ def answers(port: int) -> bool:
 
 Proxy = Callable[[Path, int, str], Any]
 PROXIES: dict[str, Proxy] = {"nginx": nginx, "Caddy": caddy, "Apache": apache}
-# As many have it: nginx decodes the path, Apache refuses it or decodes `%25`.
+# Common configurations: nginx decodes the path, Apache refuses it or decodes `%25`.
 CARELESS: list[tuple[str, str, str]] = [
     ("nginx", "127.0.0.1:8000;", "127.0.0.1:8000/;"),
     ("Apache", "AllowEncodedSlashes NoDecode", ""),
@@ -263,7 +263,7 @@ def test_calls_by_name__do_not_depend_on_the_proxys_lines(
     lines = lines_of(title)
     assert good in lines
     with through(title, server, tmp_path, lines.replace(good, careless)) as client:
-        # What the lines on the page are for.
+        # The lines on the page are for these names.
         assert add_by_path(client) != sorted(NAMES)
         Counter.objects.all().delete()
         use_by_name(client)

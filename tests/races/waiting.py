@@ -14,8 +14,8 @@ def wait_until_somebody_waits_for_a_lock(
 ) -> None:
     """Return once PostgreSQL says that so many connections are blocked.
 
-    `kind` is a `locktype` of pg_locks, `table` the name of what they wait for; None:
-    whichever.
+    `kind` is a `locktype` of pg_locks, `table` the name of the table that they wait for; None is
+    any.
     """
     deadline = datetime.now(UTC).timestamp() + TIMEOUT_SECONDS
     with connection.cursor() as cursor:

@@ -83,7 +83,7 @@ EVENTUAL = {name: read for name, read in READS.items() if "accurate" not in name
 def test_as_of__is_before_a_pending_add_though_the_clock_was_set_back(
     committed_namespace: Namespace, counter_id: int, read: Read, caught_up: bool
 ) -> None:
-    """The counter was folded before; the clock may have come back to that time or not."""
+    """The counter was folded earlier; the clock may have reached that time again or not."""
     committed_at = add_and_commit()
     if caught_up:
         Rollup.objects.update(watermark_at=committed_at + timedelta(microseconds=1))

@@ -374,7 +374,7 @@ def test_text__of_an_object_that_is_not_saved_is_empty() -> None:
 def test_page__shows_a_dash_where_the_database_fails(
     team: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In the caller's transaction, which the rest of the page still needs."""
+    """A count fails in the caller's transaction, which the rest of the page still needs."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE rollups_rollup RENAME TO gone")

@@ -1,7 +1,7 @@
 """Rows of another cluster in a database whose anchor names this one, and the way back.
 
-A dump of the data alone does that, and logical replication. A real one is in
-tests/faults/test_restore.py.
+A dump of the data alone, or logical replication, brings such rows. tests/faults/test_restore.py
+has a real dump.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def burn_ids(number: int) -> None:
 
 @pytest.fixture
 def hits(committed_namespace: Namespace) -> int:
-    """A counter with 5 folded, by a watermark of another cluster that is a little ahead."""
+    """A counter with 5 folded, and another cluster's watermark that is a little ahead."""
     counter_id = recording.add(namespace="test", name="hits", delta=5).counter_id
     fold([counter_id])
     run(
@@ -69,7 +69,7 @@ def hits(committed_namespace: Namespace) -> int:
 def test_foreign_watermark__is_refused_by_everything_from_then_on(
     hits: int, use: Callable[[int], object], burnt: int
 ) -> None:
-    """Once the ids have passed it, nothing but its cluster's name tells it from ours."""
+    """After the ids have passed it, only its cluster distinguishes it from our watermarks."""
     burn_ids(burnt)
 
     with pytest.raises(NotAnchored):

@@ -1,4 +1,4 @@
-"""Where the role's default is one snapshot a transaction, our own transactions differ."""
+"""Our own transactions are READ COMMITTED, even if the role's default level is higher."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_repair__and_audit_go_by_a_snapshot_of_their_own(threads: Threads) -> No
     old = add_old(5)
     fold([old])
     with transaction.atomic():
-        # Moved meanwhile: the audit waits, and must not see the partitions of before.
+        # Moved meanwhile: the audit waits, and must not use the earlier partitions.
         partitions._make_one(connection, OLD_PARTITION)
         audited = threads.submit(auditing.audit_some, [old])
         repaired = threads.submit(auditing.repair, [old])
@@ -147,7 +147,7 @@ def test_repair__and_audit_go_by_a_snapshot_of_their_own(threads: Threads) -> No
 
 
 def test_first_add__in_a_callers_block_fails_so_that_it_is_repeated() -> None:
-    """The counter is made apart, and this block's snapshot is older."""
+    """Another connection creates the counter, and this block's snapshot is older."""
 
     def first_add() -> None:
         with transaction.atomic():
@@ -176,7 +176,7 @@ def test_own_transaction__leaves_the_callers_own_as_they_were() -> None:
 
 
 def test_add__of_a_token_that_is_just_used_is_a_duplicate(threads: Threads) -> None:
-    """Outside of a block it sees the first use the second time."""
+    """Outside of a block the second try sees the first use."""
     add_old(6)
     with own_transaction():
         add_old(5)

@@ -243,7 +243,7 @@ def test_every_metric__is_in_the_dashboard_or_an_alert() -> None:
 
 
 def test_database_counters__are_not_added_up_over_web_processes() -> None:
-    """Every web process tells the same: a sum would be as many times too much."""
+    """Every web process answers the same numbers, so a sum would be too large."""
     files = (ROOT / "ops" / "grafana-dashboard.json").read_text()
     files += (ROOT / "ops" / "prometheus-alerts.yml").read_text()
 

@@ -72,7 +72,7 @@ def while_planned(
         holder.set_autocommit(False)
         with holder.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {first} IN ACCESS EXCLUSIVE MODE")
-        # A connection of its own: its first plans are made now, and only for it.
+        # A new connection: its first plans are made now.
         running = threads.submit(work)
         wait_until_somebody_waits_for_a_lock(table=first)
         meanwhile()
@@ -142,8 +142,8 @@ def test_audit__sees_no_difference_where_an_event_came_into_a_new_partition(
 ) -> None:
     def add_and_fold() -> None:
         add_into_a_new_partition()
-        # As a fold does that was planned later. A real one would wait at the lock that holds
-        # the audit up.
+        # Like a fold that was planned later. A real fold would wait at the lock that holds up
+        # the audit.
         is_attached = connection.introspection.table_names()
         table = (
             NEW_PARTITION.name

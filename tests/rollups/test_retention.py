@@ -156,7 +156,7 @@ def test_close__waits_for_the_retention_of_the_whole_partition(
 
 
 def test_close__waits_until_every_process_knows_a_narrowed_window() -> None:
-    """One that does not yet takes a repeat: its token must be there still."""
+    """A process with the old window takes a retry, so the token must still be kept."""
     at = MONDAY + timedelta(hours=5)
     Namespace.objects.update(accept_past=KEPT, retention=KEPT)
     add("a", 5, at)
@@ -250,7 +250,7 @@ def test_close__keeps_the_events_of_a_counter_without_a_rollup() -> None:
 
 
 def test_close__is_refused_on_another_cluster() -> None:
-    """Its ids would pass for covered, and what is not folded would be dropped."""
+    """Its ids would look covered, and events that are not folded would be dropped."""
     add("a", 1, MONDAY)
     fold_all()
     with connection.cursor() as cursor:
@@ -306,7 +306,7 @@ def test_close__looks_at_a_kept_partition_by_an_index_and_under_no_lock() -> Non
             " SELECT %s, gen_random_uuid(), %s, 1 FROM generate_series(1, 20000)",
             [many, MONDAY],
         )
-    # Its last row, which a reading of the whole would find last.
+    # The partition's last row, which a scan of the whole would find last.
     add("kept", 1, MONDAY, namespace="archive")
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE counters_event_20010101")
@@ -456,7 +456,7 @@ def test_close__a_dry_run_changes_nothing() -> None:
     add("a", 5, MONDAY)
     fold_all()
 
-    # It looks only: no add waits for it.
+    # A dry run: no add waits for it.
     with open_transaction("LOCK TABLE counters_event_20010101 IN ROW EXCLUSIVE MODE"):
         [outcome] = retention.close_due(now=LET_GO, dry_run=True)
 
@@ -511,7 +511,7 @@ LATE = (
 def test_close__undoes_all_when_an_event_came_since_its_look(
     events: int, counter: str
 ) -> None:
-    """It is looked for under the lock: dropped with the partition, it would be lost."""
+    """The closing looks for it under the lock; dropped with the partition, it would be lost."""
     for name in ("a", "c"):
         add(name, 5, MONDAY + DAY)
     for delta in range(events):
@@ -588,7 +588,7 @@ def test_close__lets_no_event_in_between_its_last_look_and_the_end() -> None:
 
 
 def test_close__holds_up_no_add_while_it_reads_and_writes() -> None:
-    """Only the moment from the lock to the end is under a lock that an add minds."""
+    """Only from the lock to the end does a lock conflict with an add."""
     add("a", 5, MONDAY)
     fold_all()
     reading_and_writing = ("WITH held", "UPDATE rollups_bucket", "INSERT INTO")

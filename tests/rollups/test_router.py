@@ -1,4 +1,4 @@
-"""A host's database router may send reads to a replica. Ours decide something: they stay."""
+"""A project's router may send reads to a replica; reads that decide something stay."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rollups.reading_many import CounterName, get_many
 
 
 class ReadsFromAReplica:
-    """There is none in this project, so a read that is sent there fails."""
+    """This project has no replica, so a read that is sent there fails."""
 
     def db_for_read(self, model: Any, **hints: Any) -> str:
         return "replica"

@@ -1,4 +1,4 @@
-"""A setting that makes no sense stops every process at its start, with a sentence."""
+"""A setting out of its range stops every process at its start, with an error."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("COUNTERS_PARTITION_DAYS_AHEAD", 0, "from 1 to 365"),
     ("COUNTERS_API_RATE_PER_MINUTE", -1, "is not a whole number"),
 ]
-# As each kind of process begins.
+# How each kind of process starts.
 PROCESSES = {
     "web": "import counters_project.wsgi",
     "worker": "from counters_project import celery_app as app;"
@@ -79,7 +79,7 @@ def test_setting__that_makes_no_sense_is_refused(
 
 @pytest.mark.parametrize("bound", [2, 3], ids=["least", "most"])
 def test_environment__may_say_whatever_the_settings_take(bound: int) -> None:
-    """Each variable is read by type, and judged by the one table of ranges."""
+    """Each variable is read by its type and checked by the one table of ranges."""
     names = {"ROLLUPS_METRICS_PORT": "METRICS_PORT"}
     wanted = {setting[0]: setting[bound] for setting in conf.RANGES}
     given = {names.get(name, name): f"{value}" for name, value in wanted.items()}

@@ -1,4 +1,4 @@
-"""Which hosts the web server answers for, and what it says of others."""
+"""The hosts that the web server answers for, and its answer for others."""
 
 from __future__ import annotations
 

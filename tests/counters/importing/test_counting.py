@@ -130,7 +130,7 @@ def test_import__warns_of_a_log_that_was_rotated(run: Run, write: Write) -> None
 
 
 def test_import__tells_of_duplicates_behind_new_rows(run: Run, write: Write) -> None:
-    """Another host's file of the same name: what is equal by chance is not counted."""
+    """In another host's file of the same name, rows that are equal by chance do not count."""
     run(write(*ROWS))
     other = ["2025-03-01T10:00:00Z,b,1", ROWS[1], "2025-03-01T10:00:00Z,b,3", ROWS[3]]
 

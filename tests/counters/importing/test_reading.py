@@ -80,12 +80,12 @@ def test_import__reads_a_named_pipe_like_stdin(
     monkeypatch: pytest.MonkeyPatch,
     rows: int,
 ) -> None:
-    """It must be opened once: what is read of it is gone."""
+    """A pipe must be opened once, because the data read from it are gone."""
     monkeypatch.chdir(tmp_path)
     pipe = tmp_path / "pipe.csv"
     os.mkfifo(pipe)
     text = HEADER + "2025-03-01T10:00:00Z,a,1\n" * rows + "bad,a,1\n"
-    # A daemon: it would wait for ever for a reader that does not come.
+    # A daemon, because it would never end if no reader comes.
     threading.Thread(target=pipe.write_text, args=[text], daemon=True).start()
     ran = run(pipe)
 

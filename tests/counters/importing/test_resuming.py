@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Presses Ctrl-C after so many batches: the last one is written, but not committed."""
+    """Presses Ctrl-C after some batches: the last one is written, but not committed."""
 
     def plan(after_batches: int) -> None:
         write_batch = writing.write
@@ -97,7 +97,7 @@ def test_import__goes_on_exactly_where_events_end(
     monkeypatch: pytest.MonkeyPatch,
     when: str,
 ) -> None:
-    """Retention may have dropped the events meanwhile: no row is known as a duplicate."""
+    """Retention may have dropped the events meanwhile, so no row would be a duplicate."""
     file = write(*[f"2025-03-01T10:00:00Z,a,{n}" for n in range(50)])
     if when == "after it":
         monkeypatch.setattr(running, "Progress", _killed_after(3))
@@ -116,7 +116,7 @@ def test_import__goes_on_exactly_where_events_end(
 
 
 class KilledError(BaseException):
-    """As if the process ended."""
+    """Stands for the end of the process."""
 
 
 def _killed_after(batches: int) -> Any:
