@@ -98,9 +98,9 @@ def _is_arabic(character: str) -> bool:
 def _without(character: str, index: int) -> str:
     named = unicodedata.name(character, "")
     code_point = f"U+{ord(character):04X}" + f" {named}" * bool(named)
-    fault = (
-        "is not the ordinary space"
-        if unicodedata.category(character) == "Zs"
-        else "is invisible"
-    )
+    fault = {
+        "Zs": "is not the ordinary space",
+        # In a path, bytes that are not UTF-8 become such halves.
+        "Cs": "is half of a surrogate pair, or a byte that is not UTF-8",
+    }.get(unicodedata.category(character), "is invisible")
     return f"a counter name: its character {index + 1}, {code_point}, {fault}"

@@ -21,6 +21,7 @@ from django.http import (
 from django.urls import NoReverseMatch, is_valid_path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.http import escape_leading_slashes
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -171,6 +172,8 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _not_found(request, other)
 
 
+# Clients with a token have no CSRF token; Django would answer their POST by a page on that.
+@csrf_exempt
 def needless_slash(request: HttpRequest, **_: str) -> HttpResponse:
     """Answer a call with a slash at its end, which would be part of a counter's name."""
     return _not_found(request, request.path.rstrip("/"))

@@ -257,7 +257,8 @@ def test_add__names_a_bad_counter_name(api: Api, name: str) -> None:
 
 
 def test_add__refuses_a_path_that_is_not_utf8(api: Api) -> None:
-    problem(api.post("namespaces/test/counters/%FF/add", {"delta": 1}), 400)
+    refused = problem(api.post("namespaces/test/counters/%FF/add", {"delta": 1}), 400)
+    assert "a byte that is not UTF-8" in refused["detail"]
 
 
 NAMES = [

@@ -31,6 +31,18 @@ def test_path__with_a_needless_slash_is_answered_by_the_right_one(
     assert not Counter.objects.exists()
 
 
+def test_path__with_a_needless_slash_wants_no_csrf_token(api: Api) -> None:
+    client = Client(enforce_csrf_checks=True)
+
+    answered = client.post(
+        "/api/v1/namespaces/test/counters/hits/add/",
+        {"delta": 1},
+        content_type="application/json",
+    )
+
+    assert "Did you mean" in problem(answered, 404, "not-found")["detail"]
+
+
 def test_name__may_end_as_such_a_path_does(api: Api) -> None:
     for name in ("a/add/", "a/series/"):
         api.add(name, {"delta": 3})
