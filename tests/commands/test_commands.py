@@ -255,8 +255,11 @@ def test_namespaces__refuse_with_the_reason(run: Run) -> None:
         run("change_namespace", "nowhere", "--description", "x")
     with pytest.raises(CommandError, match="no duration"):
         run("change_namespace", "test", "--retention", "soon")
+    with pytest.raises(CommandError, match="give what to change") as nothing:
+        run("change_namespace", "test")
 
     assert taken.value.returncode == 1
+    assert nothing.value.returncode == 2
 
 
 @pytest.mark.usefixtures("namespace")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
+from django.core.management.base import CommandError
+
 from counters import configuring, namespaces
 from counters.api.shapes import namespace_body
 from counters.management import namespace_options
@@ -31,7 +33,14 @@ exit codes: 0 changed; 1 refused, with the reason; 2 wrong usage
 
     def handle(self, *args: Any, **options: Any) -> None:
         name = namespaces.get(options["name"]).name
-        changed = configuring.change(name, namespace_options.given(options))
+        changes = namespace_options.given(options)
+        # The name is the argument, and says which one.
+        if changes.keys() <= {"name"}:
+            raise CommandError(
+                "Nothing was changed: give what to change, such as --retention 90d.",
+                returncode=2,
+            )
+        changed = configuring.change(name, changes)
         if options["json"]:
             self.write_json(namespace_body(changed))
         else:
