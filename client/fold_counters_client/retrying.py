@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import httpx
 
+from fold_counters_client.errors import InvalidArgument
+
 # A gateway that got no answer, or a service that could not take the call now.
 RETRIED = frozenset({429, 502, 503, 504})
 # Refused at the door, before anything was done.
@@ -25,6 +27,16 @@ class Retries:
     first_delay_seconds: float = 0.1
     most_delay_seconds: float = 5.0
     budget_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise InvalidArgument(
+                "attempts", f"{self.attempts} is less than 1, the first attempt"
+            )
+        for field in ("first_delay_seconds", "most_delay_seconds", "budget_seconds"):
+            seconds = getattr(self, field)
+            if not seconds >= 0:
+                raise InvalidArgument(field, f"{seconds} is not 0 or more")
 
     def delay(
         self,

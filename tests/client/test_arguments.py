@@ -19,6 +19,7 @@ from fold_counters_client import (
     InvalidArgument,
     NewEvent,
     NoAnswer,
+    Retries,
     UnexpectedAnswer,
 )
 
@@ -232,6 +233,15 @@ def test_answer__of_somebody_else_is_an_error_of_ours(answered: httpx.Response) 
         client.add("ns", "hits", token="mine")
 
     assert no.value.token == "mine"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("attempts", 0), ("budget_seconds", -1), ("most_delay_seconds", float("nan"))],
+)
+def test_retries__that_make_no_sense_are_refused(field: str, value: float) -> None:
+    with pytest.raises(InvalidArgument, match=f"^{field}: "):
+        Retries(**{field: value})  # type: ignore[arg-type]
 
 
 def test_clients__have_the_same_calls() -> None:
