@@ -116,7 +116,7 @@ def _record_run(run: Sequence[Numbered]) -> list[Recorded]:
 
 
 def _record(numbered: Sequence[Numbered]) -> list[Recorded]:
-    """Record events of which none repeats another."""
+    """Record events of which none is a duplicate of another."""
     events = [event for _, event in numbered]
     for _ in range(MOST_TRIES):
         try:

@@ -25,7 +25,7 @@ class CheckedEvent:
 
     @property
     def untimed(self) -> bool:
-        """True where the token fixes no time, so that a repeat must be looked up."""
+        """Tell whether the token fixes no time, so that a duplicate must be looked up."""
         return self.token.event_time is None
 
 

@@ -1,4 +1,4 @@
-"""Answering repeats: which event a token's first use made."""
+"""Answer duplicates: find the event that a token's first use made."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Recorded:
 
 
 def see_repeats(connection: BaseDatabaseWrapper, record: Callable[[], Rows]) -> Rows:
-    """Return what `record` returns; run it once more where a repeat made it fail unseen.
+    """Return what `record` returns; run it once more if an unseen duplicate made it fail.
 
     ON CONFLICT asks the key's own index only. A second one stands beside it while it is
     rebuilt (REINDEX CONCURRENTLY of a past day) or its order is changed (migration 0005). Of

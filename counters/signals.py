@@ -13,7 +13,7 @@ events_committed = Signal(use_caching=True)
 
 # Sent inside the transaction that changes a namespace, with `namespace: Namespace` as it is to
 # be: it is about to accept older events than before. Whoever knows that some of those are gone,
-# so that a repeat could not be told, raises InvalidValue.
+# so that a duplicate could not be recognized, raises InvalidValue.
 window_widening = Signal()
 
 # Sent inside the transaction that deletes counters, with `counter_ids: list[int]`: whoever

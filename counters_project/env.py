@@ -80,12 +80,12 @@ def url(name: str, default: str) -> str:
 
 
 def cache_url(name: str, default: str) -> str:
-    """Return the variable as the address of a Redis or Valkey; errors do not quote it."""
+    """Return the variable as a Redis or Valkey address; errors do not quote it."""
     raw = url(name, default)
-    # Django takes several, a primary and its replicas, with either between them.
+    # Django takes several addresses, a primary and its replicas, separated by either.
     for one in re.split("[;,]", raw):
         scheme, _, path, _, _ = urlsplit(one)
-        # redis-py takes any other path of a URL for database 0.
+        # redis-py treats any other path of a URL as database 0.
         is_database = scheme == "unix" or _DATABASE.fullmatch(path)
         if one and not (scheme in {"redis", "rediss", "unix"} and is_database):
             raise ImproperlyConfigured(

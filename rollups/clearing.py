@@ -34,7 +34,7 @@ class Cleared:
     token: str | None
     event_time: datetime
     duplicate: bool
-    # The count before; None for a repeat, whose first answer said it.
+    # The count before; None for a duplicate, whose first answer had it.
     count_before: int | None
 
 
@@ -45,7 +45,7 @@ def clear(
     token: tokens.GivenToken | None = None,
     generation_time: datetime | None = None,
 ) -> Cleared:
-    """Set the count to 0; a repeat of the token changes nothing.
+    """Set the count to 0; a duplicate changes nothing.
 
     A clear's tokens are apart from those of adds. Waits for a fold of this counter that
     is under way. Raises NamespaceNotFound, CounterNotFound, InvalidValue,

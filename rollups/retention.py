@@ -188,7 +188,7 @@ def check_window(namespace: Namespace, *, now: datetime | None = None) -> None:
             "accept_past_seconds",
             round(namespace.accept_past.total_seconds()),
             f"at most {int((now - until).total_seconds())} today: events until"
-            f" {stamp(until)} were dropped, and a repeat of one could not be told",
+            f" {stamp(until)} were dropped, and a duplicate of one could not be recognized",
         )
 
 

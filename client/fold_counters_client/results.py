@@ -80,7 +80,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """What a clear took off; `count_before` is None for a repeat, or for who may not read."""
+    """What a clear took off; `count_before` is None for a duplicate, or without read access."""
 
     token: str | None
     event_time: datetime

@@ -18,7 +18,7 @@ FIELDS = frozenset({"delta", "token", "generation_time"})
 
 
 class AddView(CountersView):
-    """Add a delta to a counter. A repeat of a token gets the first answer again."""
+    """Add a delta to a counter. A duplicate gets the first answer again."""
 
     @described.add
     def post(

@@ -68,7 +68,7 @@ RECORDED: dict[str, Json] = {
         **text(f"Yours, or the one that the server made. {NOT_FOR_BEST_EFFORT}"),
         "nullable": True,
     },
-    "event_time": instant("The event's time; of a repeat, the first event's."),
+    "event_time": instant("The event's time; for a duplicate, the first event's."),
     "duplicate": yes_or_no("True where the token was counted before."),
     "promise": text("In best-effort namespaces only: what is not promised."),
 }

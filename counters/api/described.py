@@ -113,7 +113,7 @@ add = operation(
     body=ref("NewEvent"),
     body_examples=NEW_EVENTS,
     answer=ref("Recorded"),
-    answer_examples={"Added": ADDED, "A repeat": {**ADDED, "duplicate": True}},
+    answer_examples={"Added": ADDED, "A duplicate": {**ADDED, "duplicate": True}},
     errors=[BAD_NAME, *BAD_EVENT],
 )
 NEW_EVENTS_BY_NAME = {

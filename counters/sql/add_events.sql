@@ -2,7 +2,7 @@
 -- Parameters: arrays of one length, an element an event: namespace_ids bigint[],
 --   names text[], tokens uuid[], event_times timestamptz[], deltas bigint[],
 --   accept_pasts interval[] (NULL where the token fixes the event time; else the event
---   time is now, and the token is good for this long). No element repeats another's event.
+--   time is now, and the token is good for this long). No element is a duplicate of another.
 -- Returns: one row an event, in order: counter_id (NULL: that counter does not exist yet,
 --   and nothing of the batch is written), is_new.
 -- Raises: CN409, from counters_check_repeat, where a token was used with another delta.
@@ -77,7 +77,7 @@ event AS (
     SELECT counter_id, token, event_time, delta FROM claim
   ) AS appended
   ORDER BY counter_id, token, event_time
-  -- Never updates: the check is true for a repeat and raises for a conflict, also where
+  -- Never updates: the check is true for a duplicate and raises for a conflict, also where
   -- the first use was committed after this statement began.
   ON CONFLICT (counter_id, token, event_time) DO UPDATE SET delta = counters_event.delta
   WHERE NOT counters_check_repeat(

@@ -1,4 +1,4 @@
--- The first event of each token on its counter, for the answers to repeats.
+-- Finds the first event of each token on its counter, for the answers to duplicates.
 -- Parameters: arrays of one length: counter_ids bigint[], tokens uuid[],
 --   sinces timestamptz[], untils timestamptz[] (equal where the event time is known),
 --   used_ats timestamptz[] (NULL where the token fixes the event time; else the time of

@@ -11,10 +11,10 @@ from pathlib import Path
 from docs.site.tables import table
 
 SOURCES = Path(__file__).resolve().parent.parent.parent / "counters_project"
-READERS = {"text", "integer", "number", "flag", "names", "hosts", "url"}
+READERS = {"text", "integer", "number", "flag", "names", "hosts", "url", "cache_url"}
 INTRODUCTION = """# Settings
 
-All are environment variables. A value that makes no sense stops the start, with a sentence
+All are environment variables. A value out of its range stops the start, with an error
 that names it. Durations are in the unit that the name ends in.
 [Operations](../operations.md#settings) says which belong together.
 

@@ -19,7 +19,7 @@ FIELDS = frozenset({"token", "generation_time"})
 
 
 class ClearView(CountersView):
-    """Set a counter to 0; a repeat of a token clears nothing."""
+    """Set a counter to 0; a duplicate clears nothing."""
 
     @described.clear
     def post(

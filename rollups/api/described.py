@@ -60,7 +60,7 @@ def _named(examples: dict[str, Json]) -> dict[str, Json]:
 
 ADDED_AND_READ: dict[str, Json] = {
     "Added": ADDED,
-    "A repeat": {**ADDED, "duplicate": True},
+    "A duplicate": {**ADDED, "duplicate": True},
     "With get=accurate": {**ADDED, **ACCURATE},
     "In a best-effort namespace": writes.PROMISE,
 }
@@ -202,7 +202,7 @@ CLEAR = (
 NEW_CLEARS: dict[str, Json] = {"Clear": {}, "Safe to retry": {"token": TOKEN}}
 CLEARED: dict[str, Json] = {
     "Cleared": {**ADDED, "count_before": 336_776},
-    "A repeat": {**ADDED, "duplicate": True, "count_before": None},
+    "A duplicate": {**ADDED, "duplicate": True, "count_before": None},
 }
 BAD_CLEAR = [
     writes.BAD_NAME,

@@ -46,7 +46,7 @@ class FoundBody(CountBody):
 class ClearedBody(TypedDict):
     """The answer to a clear.
 
-    `count_before` is null for a repeat, and for who may write but not read.
+    `count_before` is null for a duplicate, and for users who may write but not read.
     """
 
     token: str | None

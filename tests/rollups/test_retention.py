@@ -695,7 +695,7 @@ def test_window__is_not_widened_to_what_was_dropped() -> None:
     assert refused.value.field == "accept_past_seconds"
     assert "2001-01-02T00:00:00" in refused.value.message
     widen(DAYS_SINCE_MONDAY - 1)
-    with pytest.raises(ValidationError, match="could not be told"):
+    with pytest.raises(ValidationError, match="could not be recognized"):
         Namespace(
             pk=Namespace.objects.get().pk, name="test", accept_past=10_000 * DAY
         ).clean()

@@ -31,7 +31,7 @@ examples:
   manage.py add_count demo page/home --get accurate
       add 1, then print the count, which has this add
 
-exit codes: 0 added or a repeat; 1 refused, with the reason; 2 wrong usage
+exit codes: 0 added or a duplicate; 1 refused, with the reason; 2 wrong usage
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:

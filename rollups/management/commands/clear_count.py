@@ -25,7 +25,7 @@ examples:
   manage.py clear_count demo page/home --token month-2026-05
       clears once, however often the command is run within the accept window
 
-exit codes: 0 cleared or a repeat; 1 refused, with the reason; 2 wrong usage
+exit codes: 0 cleared or a duplicate; 1 refused, with the reason; 2 wrong usage
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
