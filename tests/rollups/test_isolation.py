@@ -113,7 +113,7 @@ def test_close__keeps_what_came_since_its_look() -> None:
     finally:
         other.close()
 
-    assert outcome.kept_because == "events came into it just now; try again"
+    assert outcome.kept_because == "events were added to it just now; try again"
     assert Event.objects.count() == 2
 
 

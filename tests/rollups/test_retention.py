@@ -526,7 +526,7 @@ def test_close__undoes_all_when_an_event_came_since_its_look(
 
     with before_each_statement(add_late):
         assert close() == {
-            "counters_event_20010101": "events came into it just now; try again"
+            "counters_event_20010101": "events were added to it just now; try again"
         }
 
     assert Event.objects.count() == events + 3
@@ -556,7 +556,7 @@ def test_close__undoes_all_when_a_late_event_was_even_folded_since_its_look() ->
 
     with before_each_statement(add_late):
         assert close() == {
-            "counters_event_20010101": "events came into it just now; try again"
+            "counters_event_20010101": "events were added to it just now; try again"
         }
 
     assert folded
