@@ -15,10 +15,10 @@ from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from django.db import connection
+from django.db import OperationalError, connection
 from psycopg.types.json import Jsonb
 
-from counters import forking
+from counters import forking, outages
 from counters.errors import NotAnchored
 from counters.statements import affect
 from rollups import anchoring, metrics, publisher
@@ -77,10 +77,22 @@ class Reporter:
             )
         self._reported = numbers
 
+    def _report_twice(self) -> None:
+        """Report; if the connection fails, once more on a new one.
+
+        Celery closes Django's pool in each new child and, without CELERY_DB_REUSE_MAX, after
+        each task, whatever other threads of the process do with it.
+        """
+        try:
+            self.report()
+        except OperationalError:
+            connection.close()
+            self.report()
+
     def _run(self) -> None:
         while True:
             try:
-                self.report()
+                self._report_twice()
                 self._has_failed = False
                 # Also where no worker runs: writes continue, and some process must notice.
                 with suppress(NotAnchored):
@@ -88,7 +100,8 @@ class Reporter:
             # Whatever happens to the database, this process has better things to do.
             except Exception as error:
                 level = logging.DEBUG if self._has_failed else logging.WARNING
-                logger.log(level, "This process cannot report its presence: %r", error)
+                said = outages.explain(error) or repr(error)
+                logger.log(level, "This process cannot report its presence: %s", said)
                 self._has_failed = True
             finally:
                 # Not kept for the next time: it would double the service's connections.

@@ -1,0 +1,61 @@
+"""What a process says when it cannot report that it lives."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from django.db import OperationalError, ProgrammingError
+from psycopg import errors
+
+from rollups import presence
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Failing(presence.Reporter):
+    """Fails at its first report, and ends its thread after the next one."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__("worker")
+        self._errors = [error]
+        self.reported = threading.Event()
+
+    def report(self) -> None:
+        if self._errors:
+            raise self._errors.pop()
+        self.reported.set()
+        self._ending.set()
+
+
+def run(reporter: Failing) -> None:
+    before = set(threading.enumerate())
+    reporter.start()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=60)
+    assert reporter.reported.is_set()
+
+
+@pytest.fixture(autouse=True)
+def _without_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence, "EVERY_SECONDS", 0)
+
+
+def test_presence__reports_again_where_the_pool_was_closed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run(Failing(OperationalError("the pool 'pool-3' is closed")))
+
+    assert caplog.records == []
+
+
+def test_presence__says_that_migrations_are_missing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    error = ProgrammingError("no table")
+    error.__cause__ = errors.UndefinedTable('relation "rollups_process" does not exist')
+
+    run(Failing(error))
+
+    [record] = caplog.records
+    assert "run `manage.py migrate`" in record.getMessage()
