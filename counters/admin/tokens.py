@@ -130,6 +130,13 @@ class TokenAdmin(AdminBase):
             token.token_key,
         )
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list under its own title."""
+        more = {"title": "API tokens"} | (extra_context or {})
+        return super().changelist_view(request, more)
+
     def add_view(
         self,
         request: HttpRequest,

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from knox.models import AuthToken
 from playwright.sync_api import Page, expect
 
-from counters import recording
+from counters import recording, token_keeping
 from counters.models import Namespace
 from rollups import folding
 from rollups.models import Process, Sample
@@ -198,6 +198,19 @@ def test_operations_page__refreshes_itself(operator: Page) -> None:
     expect(page.locator("details[open]")).to_have_count(1)
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("status")).to_have_text("Paused.")
+
+
+def test_operator__reads_the_list_of_tokens_on_a_phone(operator: Page) -> None:
+    token_keeping.create(user="boss")
+    page = operator
+    page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+
+    page.goto("/admin/knox/authtoken/")
+
+    expect(page.get_by_role("heading", name="API tokens")).to_be_visible()
+    expect(page).to_have_title("API tokens | Fold counters")
+    # The table scrolls in its box; the page does not.
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
 
 
 @pytest.mark.usefixtures("counted")
