@@ -31,7 +31,7 @@ class Retries:
     def __post_init__(self) -> None:
         if self.attempts < 1:
             raise InvalidArgument(
-                "attempts", f"{self.attempts} is less than 1, the first attempt"
+                "attempts", f"{self.attempts} is less than 1; the first attempt counts"
             )
         for field in ("first_delay_seconds", "most_delay_seconds", "budget_seconds"):
             seconds = getattr(self, field)

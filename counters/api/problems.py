@@ -172,7 +172,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _not_found(request, other)
 
 
-# Clients with a token have no CSRF token; Django would answer their POST by a page on that.
+# Clients with an API token have no CSRF token; Django would answer their POST with its CSRF page.
 @csrf_exempt
 def needless_slash(request: HttpRequest, **_: str) -> HttpResponse:
     """Answer a call with a slash at its end, which would be part of a counter's name."""

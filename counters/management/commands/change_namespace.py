@@ -34,10 +34,10 @@ exit codes: 0 changed; 1 refused, with the reason; 2 wrong usage
     def handle(self, *args: Any, **options: Any) -> None:
         name = namespaces.get(options["name"]).name
         changes = namespace_options.given(options)
-        # The name is the argument, and says which one.
+        # The name is the positional argument, not a change.
         if changes.keys() <= {"name"}:
             raise CommandError(
-                "Nothing was changed: give what to change, such as --retention 90d.",
+                "There is nothing to change. Give a setting, such as --retention 90d.",
                 returncode=2,
             )
         changed = configuring.change(name, changes)
