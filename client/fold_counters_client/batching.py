@@ -192,7 +192,8 @@ class Gathered:
         self.refused.append(refused)
         if self._on_refused is None:
             logger.warning(
-                "An event of counter %r in namespace %r was refused and does not count: %s",
+                "An event of counter %r in namespace %r was refused and does not count; the"
+                " other events are sent without it. The service said: %s",
                 event.name,
                 event.namespace,
                 error,

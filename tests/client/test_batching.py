@@ -232,7 +232,10 @@ def test_batcher__logs_what_nobody_takes_care_of(
         driver.flush()
 
     [record] = [one for one in caplog.records if one.levelno == logging.WARNING]
-    assert "'bad' in namespace 'ns' was refused and does not count" in record.message
+    assert (
+        "'bad' in namespace 'ns' was refused and does not count; the other events are sent"
+        in record.message
+    )
 
 
 def test_batcher__goes_on_where_the_report_fails(make: Make, service: Service) -> None:
