@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shlex
 import sys
 from argparse import RawDescriptionHelpFormatter
 from typing import Any
@@ -55,8 +56,8 @@ class Command(ExplainedCommand):
                 outcome = self._import(plan, source)
         except NamespaceNotFound as error:
             raise CommandError(
-                f"{error.message} Make it first, in the admin or with"
-                f" POST /api/v1/namespaces {json.dumps({'name': given['namespace']})}",
+                f"{error.message} Make it first:"
+                f" manage.py create_namespace {shlex.quote(given['namespace'])}",
                 returncode=WRONG_OPTIONS,
             ) from error
         except CannotImport as error:

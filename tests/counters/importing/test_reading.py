@@ -157,7 +157,9 @@ def test_import__wrong_options_are_named(
 
 
 def test_import__unknown_namespace_says_how_to_make_it(run: Run, write: Write) -> None:
-    with pytest.raises(CommandError, match="POST /api/v1/namespaces") as refused:
+    with pytest.raises(
+        CommandError, match=r"manage\.py create_namespace nope"
+    ) as refused:
         run(write(), "--namespace", "nope")
 
     assert refused.value.returncode == 2
