@@ -101,7 +101,7 @@ class Reporter:
             except Exception as error:
                 level = logging.DEBUG if self._has_failed else logging.WARNING
                 said = outages.explain(error) or repr(error)
-                logger.log(level, "This process cannot report its presence: %s", said)
+                logger.log(level, "This process cannot report its heartbeat: %s", said)
                 self._has_failed = True
             finally:
                 # Not kept for the next time: it would double the service's connections.

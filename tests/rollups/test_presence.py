@@ -1,4 +1,4 @@
-"""What a process says when it cannot report that it lives."""
+"""The log of a process that cannot report its heartbeat."""
 
 from __future__ import annotations
 
