@@ -14,7 +14,7 @@ from django.db import connections
 from counters import access, namespaces
 from counters.api import authentication
 from counters.models import Counter, LastWrite, Namespace
-from rollups import circulation, publisher
+from rollups import circulation, presence, publisher
 from rollups.models import Rollup
 from tests.servers import SERVERS
 
@@ -47,6 +47,12 @@ def _nothing_remembered() -> None:
     access.forget_all()
     authentication.forget_all()
     publisher.breaker.reset()
+
+
+@pytest.fixture(autouse=True)
+def _no_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that a test runs in this process would go on reporting itself in later tests."""
+    monkeypatch.setattr(presence, "start", lambda role: None)
 
 
 @pytest.fixture

@@ -138,7 +138,7 @@ def test_counters__of_different_namespaces_and_names_are_different(
     loose: Namespace,
 ) -> None:
     Namespace.objects.create(name="other", counter_type="best-effort")
-    names = ["a", "A", "a ", "é", "x" * 200, "x" * 199 + "y", "a:b\u00a0c"]
+    names = ["a", "A", "a b", "é", "x" * 200, "x" * 199 + "y", "a:b c"]
     for number, name in enumerate(names, start=1):
         recording.add(namespace="test", name=name, delta=number)
         recording.add(namespace="other", name=name, delta=-number)

@@ -24,6 +24,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
+@pytest.mark.django_db
 def test_migrate__makes_partitions(made: list[str]) -> None:
     receivers.make_partitions(using="default", apps=apps)
 

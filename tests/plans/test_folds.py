@@ -132,6 +132,7 @@ def test_sweep__reads_a_rollup_for_each_that_is_pending_and_no_more(
 ) -> None:
     given: dict[str, dict[str, Any]] = {
         "select_pending": {"grace": NOTHING, "most": 500},
+        "measure_status": {"alive": timedelta(seconds=30)},
         "find_pending": {"namespace_id": None, "prefix": "", "most": 50},
         "take_sample": {"gap": NOTHING, "keep": timedelta(days=1)},
     }

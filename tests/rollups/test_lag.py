@@ -11,6 +11,7 @@ from django.db import connection
 from counters import recording
 from counters.models import Namespace
 from counters.statements import affect, fetch
+from rollups import status
 from rollups.folding import fold
 from rollups.models import Sample
 
@@ -57,9 +58,7 @@ SAYS: dict[str, Callable[[int], timedelta]] = {
     "measure_lag_spread": lambda _: timedelta(
         seconds=fetch(connection, "rollups", "measure_lag_spread")[0][3]
     ),
-    "measure_status": lambda _: timedelta(
-        seconds=fetch(connection, "rollups", "measure_status")[0][1]
-    ),
+    "measure_status": lambda _: timedelta(seconds=status.measure().lag_seconds),
     "measure_counter_lags": lambda counter_id: fetch(
         connection, "rollups", "measure_counter_lags", counter_ids=[counter_id]
     )[0][1],
