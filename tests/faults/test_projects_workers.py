@@ -78,7 +78,7 @@ def test_worker__of_a_project_that_accepts_pickle_folds(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["-Q", "default,mail"], "start it with -Q default,mail,rollups"),
+        (["-Q", "default,mail"], "start this one with -Q default,mail,rollups"),
         (["-X", "rollups"], "or without rollups in -X"),
     ],
 )
