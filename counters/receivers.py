@@ -62,10 +62,8 @@ def make_tables_by_migrations(using: str) -> None:
         )
     with connection.schema_editor() as editor:
         for model in models:
-            # CASCADE also drops the foreign keys between them, in any order.
-            editor.execute(
-                f"DROP TABLE {editor.quote_name(model._meta.db_table)} CASCADE"
-            )
+            # By CASCADE, so the foreign keys between them do not forbid any order.
+            editor.delete_model(model)
     others = {
         app.label: None
         for app in apps.get_app_configs()

@@ -255,7 +255,7 @@ def test_namespaces__refuse_with_the_reason(run: Run) -> None:
         run("change_namespace", "nowhere", "--description", "x")
     with pytest.raises(CommandError, match="no duration"):
         run("change_namespace", "test", "--retention", "soon")
-    with pytest.raises(CommandError, match="give what to change") as nothing:
+    with pytest.raises(CommandError, match="There is nothing to change") as nothing:
         run("change_namespace", "test")
 
     assert taken.value.returncode == 1
