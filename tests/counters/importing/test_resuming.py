@@ -162,7 +162,7 @@ def test_import__no_resume_begins_anew(
     assert (ran.summary["rows"], ran.summary["duplicates"]) == (30, 10)
 
 
-def test_import__begins_anew_in_another_namespace(
+def test_import__starts_over_in_another_namespace(
     run: Run,
     write: Write,
     interrupt: Callable[[int], None],
