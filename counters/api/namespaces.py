@@ -20,6 +20,8 @@ from counters.api.views import CountersView
 from counters.errors import AccessDenied, InvalidValue
 from counters.models import NAMESPACE_PATTERN
 
+# So that a value made up by the caller is refused: a cursor is this and a namespace's name.
+CURSOR_PREFIX = "after:"
 # Well below the usual time-outs of proxies and clients.
 DELETES_WITHIN = timedelta(seconds=10)
 
@@ -39,7 +41,9 @@ class NamespacesView(CountersView):
         page = found[:limit]
         link = None
         if further:
-            parameters = urlencode({"limit": limit, "cursor": page[-1].name})
+            parameters = urlencode(
+                {"limit": limit, "cursor": CURSOR_PREFIX + page[-1].name}
+            )
             link = request.build_absolute_uri(f"{request.path}?{parameters}")
         return Response(
             {"results": [namespace_body(one) for one in page], "next": link}
@@ -95,6 +99,7 @@ def _read_limit(value: str | None) -> int | None:
 
 def _read_cursor(value: str) -> str:
     """Return the namespace's name after which a page begins."""
-    if not re.fullmatch(NAMESPACE_PATTERN, value):
+    name = value.removeprefix(CURSOR_PREFIX)
+    if name == value or not re.fullmatch(NAMESPACE_PATTERN, name):
         raise InvalidValue("cursor", value, "a cursor; take it from `next`")
-    return value
+    return name
