@@ -8,6 +8,7 @@ from fold_counters_client.client import Client
 from fold_counters_client.errors import (
     AccessDenied,
     BatcherFull,
+    ClientClosed,
     CountersError,
     InvalidArgument,
     NoAnswer,
@@ -44,6 +45,7 @@ __all__ = [
     "Bucket",
     "Cleared",
     "Client",
+    "ClientClosed",
     "CountersError",
     "InvalidArgument",
     "Namespace",

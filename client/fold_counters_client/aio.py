@@ -14,7 +14,7 @@ from fold_counters_client import arguments, calls
 from fold_counters_client.arguments import GivenToken
 from fold_counters_client.batching import AsyncBatcher, OnRefused
 from fold_counters_client.calls import BATCH_EVENTS, Call
-from fold_counters_client.errors import CountersError
+from fold_counters_client.errors import ClientClosed, CountersError
 from fold_counters_client.exchange import Exchange
 from fold_counters_client.results import (
     Accuracy,
@@ -270,6 +270,8 @@ class AsyncClient:
         await self.close()
 
     async def _send(self, call: Call[T]) -> T:
+        if self._http.is_closed:
+            raise ClientClosed
         exchange = Exchange(call, self._retries)
         while True:
             outcome: httpx.Response | httpx.TransportError

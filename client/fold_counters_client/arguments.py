@@ -5,6 +5,7 @@ No message quotes an API token, or a URL that may hold a password.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -13,6 +14,7 @@ from fold_counters_client.errors import InvalidArgument
 
 DELTA_MIN, DELTA_MAX = -(2**63), 2**63 - 1
 TOKEN_LENGTH = 255
+NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 # What identifies an event of a counter, such as the key of an order.
 GivenToken = str | int | UUID
@@ -81,9 +83,24 @@ def text(field: str, value: object, *, longest: int | None = None) -> str:
     return value
 
 
+def namespace(value: object) -> str:
+    """Return a namespace's name, which a path can hold as it is; raise InvalidArgument."""
+    name = text("namespace", value)
+    if not NAMESPACE.fullmatch(name):
+        raise InvalidArgument(
+            "namespace",
+            f"{_quoted(name)} is not the name of a namespace, which has letters, digits, `.`,"
+            " `_` and `-`. Give the namespace first, then the counter's name",
+        )
+    return name
+
+
 def delta(value: object) -> int:
     """Return what to add; raise InvalidArgument."""
     wanted = f"a whole number from {DELTA_MIN} to {DELTA_MAX}"
+    if isinstance(value, float) and value.is_integer() and abs(value) <= DELTA_MAX:
+        # Not taken: a float may have lost digits before it came here.
+        raise InvalidArgument("delta", f"{value} is a float; give the int {int(value)}")
     if not isinstance(value, int) or isinstance(value, bool):
         raise InvalidArgument("delta", f"{_quoted(value)} is not {wanted}")
     if not DELTA_MIN <= value <= DELTA_MAX:
@@ -101,6 +118,10 @@ def idempotency_token(value: object) -> str:
                 "token", f"a number has at most {TOKEN_LENGTH - 1} digits here"
             )
         return str(int(value))
+    if not isinstance(value, str):
+        raise InvalidArgument(
+            "token", f"{_quoted(value)} is not text, a whole number or a UUID"
+        )
     return text("token", value, longest=TOKEN_LENGTH)
 
 

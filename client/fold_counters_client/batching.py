@@ -188,7 +188,7 @@ class Gathered:
             event, _ = self._waiting[index]
             del self._waiting[index]
         self.refused_events += 1
-        refused = Refused(event, error)
+        refused = Refused(event, _about_one(event, error))
         self.refused.append(refused)
         if self._on_refused is None:
             logger.warning(
@@ -196,7 +196,7 @@ class Gathered:
                 " other events are sent without it. The service said: %s",
                 event.name,
                 event.namespace,
-                error,
+                refused.error,
             )
             return
         try:
@@ -217,6 +217,19 @@ def _index_of(error: CountersError, step: Step) -> int | None:
     if isinstance(index, int) and 0 <= index < len(step.events):
         return index
     return 0 if len(step.events) == 1 else None
+
+
+def _about_one(event: NewEvent, error: CountersError) -> CountersError:
+    """Return the error of a batch as an error of this event, without its place there."""
+    if not isinstance(error, Problem):
+        return error
+    facts = {**error.facts}
+    detail = error.detail.removeprefix(f"events[{facts.pop('index', None)}]: ")
+    # The other events are sent again.
+    detail = detail.removesuffix(" Nothing of the batch was added.")
+    of_event = type(error)(error.status, error.code, detail, facts)
+    of_event.token = str(event.token)
+    return of_event
 
 
 def _is_for_good(error: CountersError) -> bool:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Generic, TypeVar
-from urllib.parse import quote
 
 from fold_counters_client import answers, arguments, results
 from fold_counters_client.arguments import GivenToken
@@ -239,14 +238,7 @@ def named(name: str) -> dict[str, str]:
 
 
 def in_namespace(name: str) -> str:
-    return f"namespaces/{in_path(arguments.text('namespace', name))}"
-
-
-def in_path(name: str) -> str:
-    """Return a name percent-encoded; a dot that a URL library would resolve, too."""
-    if name in {".", ".."}:
-        return name.replace(".", "%2E")
-    return quote(name, safe="")
+    return f"namespaces/{arguments.namespace(name)}"
 
 
 def _pieces(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -28,6 +28,15 @@ class InvalidArgument(CountersError, ValueError):
         self.field = field
 
 
+class ClientClosed(CountersError):
+    """The client was closed before this call. Nothing was sent."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This client is closed; make the call inside its `with` block."
+        )
+
+
 class UnexpectedAnswer(CountersError):
     """An answer that does not come from the service, or is about another counter."""
 

@@ -28,7 +28,7 @@ class NewEvent:
     generation_time: datetime | None = None
 
     def __post_init__(self) -> None:
-        arguments.text("namespace", self.namespace)
+        arguments.namespace(self.namespace)
         arguments.text("name", self.name)
         arguments.delta(self.delta)
         # Keep the text that is sent; the class is frozen for its users.

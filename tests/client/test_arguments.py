@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import traceback
@@ -15,6 +16,7 @@ import pytest
 from fold_counters_client import (
     AsyncClient,
     Client,
+    ClientClosed,
     CountersError,
     InvalidArgument,
     NewEvent,
@@ -134,6 +136,8 @@ BAD_CALLS: dict[str, Callable[[Client], object]] = {
     "name to delete": lambda client: client.delete_counter("ns", "\ud800"),
     "namespace empty": lambda client: client.add("", "hits"),
     "namespace surrogate": lambda client: client.get("\ud800", "hits"),
+    "namespace of get": lambda client: client.get("page/home", "demo"),
+    "namespace of an event": lambda client: NewEvent("page/home", "demo"),
     "namespace to delete": lambda client: client.delete_namespace(""),
     "namespace number": lambda client: client.namespace(3),  # type: ignore[arg-type]
     "namespace to list": lambda client: list(client.list("")),
@@ -187,6 +191,41 @@ def test_call__refuses_at_once_what_no_service_takes(call: str) -> None:
         pytest.raises(InvalidArgument, match=rf"^{field}: "),
     ):
         BAD_CALLS[call](client)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("delta float", "delta: 1.0 is a float; give the int 1."),
+        ("token float", "token: 1.5 is not text, a whole number or a UUID."),
+        (
+            "namespace of get",
+            "namespace: 'page/home' is not the name of a namespace, which has letters, digits,"
+            " `.`, `_` and `-`. Give the namespace first, then the counter's name.",
+        ),
+    ],
+)
+def test_call__says_what_would_be_right(call: str, said: str) -> None:
+    with Client("http://host", "s") as client, pytest.raises(InvalidArgument) as error:
+        BAD_CALLS[call](client)
+
+    assert str(error.value) == said
+
+
+def test_call__of_a_closed_client_is_an_error_of_ours() -> None:
+    client = Client("http://host", "s")
+    client.close()
+
+    with pytest.raises(ClientClosed, match="This client is closed"):
+        client.add("ns", "hits")
+
+    async def call_closed() -> None:
+        client = AsyncClient("http://host", "s")
+        await client.close()
+        await client.add("ns", "hits")
+
+    with pytest.raises(ClientClosed, match="This client is closed"):
+        asyncio.run(call_closed())
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,12 @@ def test_batcher__adds_to_best_effort_namespaces(client: Client) -> None:
 
     assert client.get("cache", "hits").count == 2
     assert client.get("test", "hits", accuracy="accurate").count == 1
-    assert [one.event.namespace for one in batch.refused] == ["nowhere"]
+    [refused] = batch.refused
+    assert refused.event.namespace == "nowhere"
+    # Without its place in the batch: the others were sent without it.
+    assert str(refused.error).startswith("There is no namespace 'nowhere'")
+    assert "batch" not in str(refused.error)
+    assert refused.error.token == refused.event.token
     client.delete_counter("cache", "hits")
 
 
