@@ -2,8 +2,11 @@
 
 Any token may come with a generation time, which is the event's time. A UUIDv7 (RFC 9562)
 that comes without one carries the time at which it was made; that is the event's time. A
-token without a time is valid for the whole accept window: the time of its first event counts
-for every duplicate.
+token without a time is valid for the whole accept window. The answers to its duplicates hold
+the time of its first event.
+
+A UUID is the same token in lower and upper case. Without its dashes it is another token: 32
+hex digits may be any hash, and one hash in 64 would pass for a UUIDv7.
 """
 
 from __future__ import annotations

@@ -535,6 +535,18 @@ def test_add__takes_numbers_and_uuids_as_tokens(
     assert repeat.duplicate
 
 
+def test_token__of_hex_digits_is_a_uuid_with_dashes_only(namespace: Namespace) -> None:
+    """A hash has 32 hex digits too, and some would pass for a UUIDv7 of a time far away."""
+    uuid = tokens.new().text
+
+    added = [
+        recording.add(namespace="test", name="hits", token=token)
+        for token in (uuid, uuid.upper(), uuid.replace("-", ""), "f" * 12 + "7fff" * 5)
+    ]
+
+    assert [one.duplicate for one in added] == [False, True, False, False]
+
+
 def test_add__sees_a_changed_namespace_at_once_in_this_process(
     namespace: Namespace,
 ) -> None:
