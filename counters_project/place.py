@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from counters_project import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+_ALL_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 class CannotStartError(Exception):
@@ -31,7 +31,7 @@ class Place:
 
     @property
     def reachable_host(self) -> str:
-        return _EVERY_ADDRESS.get(self.host, self.host)
+        return _ALL_ADDRESSES.get(self.host, self.host)
 
     @property
     def host_in_url(self) -> str:
@@ -49,7 +49,7 @@ class Place:
 def read_place() -> Place:
     """Read PORT (8000), HOST (127.0.0.1) and DATA_DIR (.local) from the environment."""
     # PORT: where `make run` serves.
-    # HOST: the address on which it does; 0.0.0.0 is every one.
+    # HOST: the address to listen on; 0.0.0.0 means all addresses.
     port = env.integer("PORT", 8000, at_least=1)
     if port > 65535:
         raise ImproperlyConfigured(f"PORT={port} is too large; the most is 65535.")
@@ -71,7 +71,7 @@ def check_port(place: Place) -> None:
     except (OSError, UnicodeError) as error:
         raise CannotStartError(
             f"HOST={place.host!r} is not an address of this machine: {error}. Set it to"
-            " 127.0.0.1, or to 0.0.0.0 for every address."
+            " 127.0.0.1, or to 0.0.0.0 to listen on all addresses."
         ) from error
     with socket.socket(family, kind) as probe:
         # As the web server does: connections that still close do not count.

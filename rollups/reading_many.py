@@ -53,7 +53,7 @@ def get_many(
 
 
 def get_or_zero(*, namespace: str, name: str, accuracy: str | None = None) -> Reading:
-    """Read a counter as `reading.get` does; 0 if there is no counter of that name."""
+    """Read a counter as `reading.get` does, but return the count 0 if it does not exist."""
     chosen = choose_accuracy(namespaces.get(namespace), accuracy)
     [found] = get_many(
         [CounterName(namespace, name)],

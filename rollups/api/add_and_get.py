@@ -29,8 +29,8 @@ class AddAndGetView(AddView):
         if accuracy == "accurate" and not anchoring.is_anchored():
             raise NotAnchored
         counted, added = self.add(request, namespace, name)
-        # The count is 0 if the counter has been deleted since: a 404 would say that nothing was
-        # added. If the namespace has been deleted, it is a 404, as for every later call.
+        # If the counter has been deleted since, the count is 0: a 404 would say that nothing was
+        # added. If the namespace has been deleted, the answer is a 404, as for all later calls.
         read = get_or_zero(namespace=namespace, name=counted, accuracy=accuracy)
         return Response({**added, **count_body(read)})
 

@@ -5,16 +5,16 @@
 -- Returns one row: is_changed boolean.
 --
 -- Why nothing else can have changed, and why this is exact:
--- * The lock waits for every transaction that has added to the partition, and holds up later
---   ones. This statement's snapshot is newer than the lock, so it sees all events.
+-- * The lock is granted when all transactions that added to the partition have ended, and blocks
+--   later ones. This statement's snapshot is newer than the lock, so it sees all events.
 -- * An event carries the id of its own transaction. If the inspection did not see the event, its
 --   transaction was committed after the inspection's snapshot, which does not cover the id. If
 --   the inspection saw the event, its snapshot covers the id.
 -- * Watermarks never move back, so a folded event stays folded. The buckets change only with a
 --   fold of an event that the inspection did not see, or with a repair, which keeps right sums.
--- * Deleted counters take their events and buckets along. An attached partition is another one.
---   A namespace whose retention becomes longer meanwhile is too late, as if it had changed after
---   the closing.
+-- * A deletion removes a counter's events together with its buckets. A partition that is attached
+--   meanwhile is not this one. A longer retention that is set meanwhile comes too late, as one that
+--   is set after the closing does.
 --
 -- Adds into this partition wait meanwhile. Index: counters_event_unfolded; two look-ups for each
 --   counter, or, if there are many counters, one pass that compares a number in each row.
