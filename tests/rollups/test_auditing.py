@@ -7,13 +7,16 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.db import transaction
 from django.db.models import F
 
 from counters import recording
-from counters.models import LastWrite, Namespace
+from counters.models import Event, LastWrite, Namespace
 from rollups import auditing
 from rollups.folding import fold
 from rollups.models import Bucket, Rollup
+from tests.conftest import Threads
+from tests.races.waiting import TIMEOUT_SECONDS
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -77,6 +80,12 @@ def beside_its_last_write(counter_id: int) -> None:
     )
 
 
+def with_a_covered_last_write_only(counter_id: int) -> None:
+    """A fold removes it, and never reads the span of time that it names."""
+    covered = Event.objects.filter(counter_id=counter_id).order_by("xid").values("xid")
+    LastWrite.objects.filter(counter_id=counter_id).update(xid=covered[:1])
+
+
 def hours_off(counter_id: int) -> None:
     buckets = Bucket.objects.filter(counter_id=counter_id)
     buckets.update(bucket_at=F("bucket_at") - timedelta(hours=3))
@@ -88,6 +97,7 @@ def hours_off(counter_id: int) -> None:
         without_last_write,
         without_rollup_and_last_write,
         beside_its_last_write,
+        with_a_covered_last_write_only,
         hours_off,
     ],
 )
@@ -123,6 +133,28 @@ def test_audit__finds_an_event_that_a_fold_has_passed(
     auditing.repair([c3])
 
     assert Rollup.objects.get(pk=c3).total == 1_106
+    assert differing() == []
+
+
+def test_audit__finds_an_event_that_was_not_committed_at_the_last_fold(
+    committed_namespace: Namespace, threads: Threads
+) -> None:
+    def add_and_fold() -> int:
+        added = recording.add(namespace="test", name="c3", delta=1)
+        fold([added.counter_id])
+        return added.counter_id
+
+    with transaction.atomic():
+        recording.add(namespace="test", name="c3", delta=10)
+        c3 = threads.submit(add_and_fold).result(TIMEOUT_SECONDS)
+    assert differing() == []
+    without_last_write(c3)
+    assert differing() == ["c3"]
+
+    auditing.repair([c3])
+
+    fold([c3])
+    assert Rollup.objects.get(pk=c3).total == 11
     assert differing() == []
 
 
