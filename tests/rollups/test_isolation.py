@@ -13,7 +13,7 @@ from psycopg.errors import SerializationFailure
 from counters import configuring, deleting, namespaces, partitions, recording
 from counters.models import LONGEST, Counter, Event, Namespace
 from counters.partitions import Partition
-from counters.transactions import own_transaction
+from counters.transactions import alone, own_transaction
 from rollups import auditing, clearing, reading, retention
 from rollups.folding import fold
 from rollups.models import Rollup
@@ -175,6 +175,18 @@ def test_own_transaction__leaves_the_callers_own_as_they_were() -> None:
             assert ask("SHOW idle_in_transaction_session_timeout") == ("0",)
 
 
+def test_alone__tries_again_under_read_committed() -> None:
+    """The second try must not fail because yet another transaction was quicker."""
+    others_are_always_quicker = """
+    DO $$ BEGIN
+      IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE serialization_failure;
+      END IF;
+    END $$
+    """
+    alone(lambda: ask(others_are_always_quicker))
+
+
 def test_add__of_a_token_that_is_just_used_is_a_duplicate(threads: Threads) -> None:
     """Outside of a block the second try sees the first use."""
     add_old(6)
@@ -192,6 +204,19 @@ def test_add__of_a_token_that_is_just_used_is_a_duplicate(threads: Threads) -> N
 
     assert repeated.result(TIMEOUT_SECONDS).duplicate
     assert Event.objects.count() == 2
+
+
+def test_mixed_batch__creates_a_counter_in_each_of_its_steps() -> None:
+    """One snapshot would see neither; and the batch is tried twice only."""
+    recorded = recording.add_many(
+        [
+            recording.NewEvent("test", "a", 1, "t", OLD_DAY),
+            recording.NewEvent("test", "a", 1, "t"),
+            recording.NewEvent("test", "b"),
+        ]
+    )
+
+    assert [one.duplicate for one in recorded] == [False, True, False]
 
 
 @pytest.mark.parametrize(
