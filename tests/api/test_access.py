@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
 import time_machine
 from django.contrib.auth.models import AnonymousUser, Group, User
+from django.db import transaction
 from django.test import Client
 from knox.models import AuthToken
 
-from counters import access, remembering
+from counters import access, namespaces, remembering
 from counters.api import authentication
 from counters.models import Counter, Event, Grant, Namespace
 from tests.api.conftest import Api, answer, counter, grant, problem
@@ -129,64 +132,74 @@ def test_token__that_is_not_there_is_answered_by_how_to_send_it(
     assert token not in body["detail"]
 
 
-@pytest.mark.parametrize("how", ["none", "an empty grant", "an empty group"])
+@contextmanager
+def cell(name: str) -> Iterator[None]:
+    """Undo what the block wrote, and what it remembered; name it where it fails."""
+    try:
+        with transaction.atomic():
+            yield
+            transaction.set_rollback(True)
+    except Exception as error:
+        error.add_note(f"With {name}")
+        raise
+    namespaces.forget_all()
+    access.forget_all()
+    authentication.forget_all()
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_call__without_a_grant_is_answered_as_if_nothing_were_there(
-    somebody: User,
-    secret: Namespace,
-    api_of: Callable[[User], Api],
-    name: str,
-    how: str,
+    somebody: User, secret: Namespace, api_of: Callable[[User], Api], name: str
 ) -> None:
-    if how == "an empty grant":
-        grant(secret, somebody, "")
-    if how == "an empty group":
-        group = Group.objects.create(name="all")
-        somebody.groups.add(group)
-        Grant.objects.create(namespace=secret, group=group)
     api = api_of(somebody)
+    for how in ("no grant", "an empty grant", "an empty group"):
+        with cell(how):
+            if how == "an empty grant":
+                grant(secret, somebody, "")
+            if how == "an empty group":
+                group = Group.objects.create(name="all")
+                somebody.groups.add(group)
+                Grant.objects.create(namespace=secret, group=group)
 
-    there = problem(call(api, name), 404, "namespace-not-found")
-    Counter.objects.all().delete()
-    Namespace.objects.filter(name="secret").delete()
-    missing = problem(call(api, name), 404, "namespace-not-found")
+            there = problem(call(api, name), 404, "namespace-not-found")
+            Counter.objects.all().delete()
+            Namespace.objects.filter(name="secret").delete()
+            missing = problem(call(api, name), 404, "namespace-not-found")
 
-    assert there == missing
-    assert not Event.objects.exists()
+            assert there == missing
+            assert not Event.objects.exists()
 
 
-@pytest.mark.parametrize("by", ["user", "group", "both"])
-@pytest.mark.parametrize("rights", RIGHTS)
 @pytest.mark.parametrize("name", CALLS)
 def test_call__needs_its_rights(
-    somebody: User,
-    secret: Namespace,
-    api_of: Callable[[User], Api],
-    name: str,
-    rights: str,
-    by: str,
+    somebody: User, secret: Namespace, api_of: Callable[[User], Api], name: str
 ) -> None:
-    by_user = {"user": rights, "group": "", "both": rights.split()[0]}[by]
-    by_group = {"user": "", "group": rights, "both": " ".join(rights.split()[1:])}[by]
-    if by_user:
-        grant(secret, somebody, by_user)
+    """Granted to the user, to a group of the user's, or the first of them to the user."""
+    api = api_of(somebody)
     group = Group.objects.create(name="team")
     somebody.groups.add(group)
-    Grant.objects.create(
-        namespace=secret,
-        group=group,
-        **{f"can_{right}": True for right in by_group.split()},
-    )
-    lacking = [right for right in CALLS[name][0].split() if right not in rights.split()]
+    for rights, by in product(RIGHTS, ["user", "group", "both"]):
+        first, _, others = rights.partition(" ")
+        by_user = {"user": rights, "group": "", "both": first}[by]
+        by_group = {"user": "", "group": rights, "both": others}[by]
+        lacking = [r for r in CALLS[name][0].split() if r not in rights.split()]
+        with cell(f"{rights} by {by}"):
+            if by_user:
+                grant(secret, somebody, by_user)
+            Grant.objects.create(
+                namespace=secret,
+                group=group,
+                **{f"can_{right}": True for right in by_group.split()},
+            )
 
-    response = call(api_of(somebody), name)
+            response = call(api, name)
 
-    if lacking:
-        body = problem(response, 403, "access-denied")
-        assert (body["namespace"], body["right"]) == ("secret", lacking[0])
-        assert not Event.objects.exists()
-    else:
-        assert response.status_code in {200, 204}, response.content
+            if lacking:
+                body = problem(response, 403, "access-denied")
+                assert (body["namespace"], body["right"]) == ("secret", lacking[0])
+                assert not Event.objects.exists()
+            else:
+                assert response.status_code in {200, 204}, response.content
 
 
 @pytest.mark.parametrize("name", CALLS)
