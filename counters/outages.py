@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from django.db import InterfaceError, InternalError, OperationalError, connection
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    connection,
+)
 from psycopg import Error as DriverError
 from psycopg import errors
 from psycopg_pool import PoolTimeout, TooManyRequests
 
 from counters import forking
+
+logger = logging.getLogger(__name__)
 
 # One failure empties the pool; those of requests that failed with it find it done.
 _DRAIN_EVERY_SECONDS = 1.0
@@ -37,11 +48,27 @@ def is_outage(error: BaseException | None) -> bool:
     return isinstance(error, (OperationalError, InterfaceError, PoolTimeout))
 
 
+def lacks_migrations(error: BaseException) -> bool:
+    """Tell whether the error is of a database that `migrate` has not brought up to date."""
+    return isinstance(error.__cause__, _NOT_MIGRATED)
+
+
+@contextmanager
+def log_missing_migrations() -> Iterator[None]:
+    """Log in one line, without a traceback, that the database lacks migrations."""
+    try:
+        yield
+    except DatabaseError as error:
+        if not lacks_migrations(error):
+            raise
+        logger.error("Nothing was done. %s", explain(error))
+
+
 def explain(error: BaseException) -> str | None:
     """Return why the database cannot serve, and what to do; None for other errors."""
     if is_outage(error):
         return f"The database cannot serve this now: {describe(error)}"
-    if isinstance(error.__cause__, _NOT_MIGRATED):
+    if lacks_migrations(error):
         return (
             "The database lacks migrations of this version: run `manage.py migrate`."
             f" ({str(error.__cause__).splitlines()[0]})"

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from django.db import DatabaseError, connection
 
+from counters import outages
 from rollups import failures, metrics
 from rollups.folding import NO_REST, Folded, fold
 
@@ -21,7 +22,8 @@ def fold_each(
     """Fold the counters; where that fails, in halves, down to those that are at fault.
 
     These are set apart. Past `until` (of time.monotonic) nothing more is begun; the sweep
-    finds the rest. Raises only where the database has gone: then no counter is at fault.
+    finds the rest. Raises only where the database has gone or lacks migrations: then no
+    counter is at fault.
     """
     done: list[Folded] = []
     batches = [list(counter_ids)]
@@ -33,7 +35,11 @@ def fold_each(
             done.append(fold(batch, rest=rest))
         except DatabaseError as error:
             # Where it broke within a transaction, Django has made a new one by now.
-            if connection.connection is not used or not connection.is_usable():
+            if (
+                connection.connection is not used
+                or not connection.is_usable()
+                or outages.lacks_migrations(error)
+            ):
                 raise
             if len(batch) == 1:
                 _set_apart(batch[0], error)

@@ -7,6 +7,7 @@ from typing import Any
 
 from celery import shared_task
 
+from counters import outages
 from counters.errors import NotAnchored
 from rollups import circulation, message_check, working
 from rollups.fire_and_forget import FireAndForget
@@ -27,6 +28,7 @@ HARD_LIMIT_SECONDS = 120
     # Whatever the project says of its own: one that a killed worker had is the sweep's.
     acks_late=False,
 )
+@outages.log_missing_migrations()
 def rollup(
     counter_ids: list[int],
     turn: int = 0,

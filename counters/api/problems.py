@@ -88,7 +88,7 @@ def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None
     None for errors that nobody foresaw: Django reports those and answers 500.
     """
     set_rollback()
-    if outages.is_outage(error):
+    if _outage_of(error) is not None:
         _note_outage(error)
     body = problem_of(error)
     if body is None:
@@ -120,8 +120,8 @@ def problem_of(error: Exception) -> dict[str, Any] | None:
             # Django's own text names a setting, not the limit.
             error = BodyTooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", str(error))
-    if outages.is_outage(error):
-        return DATABASE_UNAVAILABLE
+    if (outage := _outage_of(error)) is not None:
+        return outage
     if isinstance(error, exceptions.NotAuthenticated):
         # DRF's own text does not say how to authenticate.
         return problem(
@@ -133,9 +133,15 @@ def problem_of(error: Exception) -> dict[str, Any] | None:
     return None
 
 
+def _outage_of(error: BaseException) -> dict[str, Any] | None:
+    if outages.is_outage(error):
+        return DATABASE_UNAVAILABLE
+    return NOT_MIGRATED if outages.lacks_migrations(error) else None
+
+
 def _note_outage(error: BaseException) -> None:
     # Not acknowledged: a client with a token may send the same add again.
-    logger.error("The database did not serve a request: %s", outages.describe(error))
+    logger.error("A request was not served. %s", outages.explain(error))
     outages.drop_broken_connections(error)
 
 
@@ -159,6 +165,12 @@ DATABASE_UNAVAILABLE = problem(
     "database-unavailable",
     "The database cannot serve this now. Nothing was acknowledged; send the same token"
     " again.",
+)
+NOT_MIGRATED = problem(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "not-migrated",
+    "The service's database lacks migrations: its operator has to run `manage.py migrate`."
+    " Nothing was acknowledged; send the same token again.",
 )
 
 
@@ -203,9 +215,9 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer what a page outside the API, or a middleware, met: Django has logged it."""
     error = sys.exception()
-    if error is not None and outages.is_outage(error):
+    if error is not None and (outage := _outage_of(error)) is not None:
         _note_outage(error)
-        answer = _answer(request, DATABASE_UNAVAILABLE)
+        answer = _answer(request, outage)
         answer["Retry-After"] = RETRY_AFTER_SECONDS
         return answer
     return _answer(

@@ -114,6 +114,20 @@ def test_call__asks_to_try_again(remembered: Api, call: str, outage: str) -> Non
 
 
 @pytest.mark.parametrize("call", CALLS)
+def test_call__of_a_database_without_migrations_names_the_command(
+    remembered: Api, caplog: pytest.LogCaptureFixture, call: str
+) -> None:
+    with failing("42P01"):
+        response = CALLS[call](remembered)
+
+    body = problem(response, 503, "not-migrated")
+    assert "run `manage.py migrate`" in str(body["detail"])
+    assert response["Retry-After"] == "1"
+    assert any("run `manage.py migrate`" in one.message for one in caplog.records)
+    assert not any(one.exc_info for one in caplog.records)
+
+
+@pytest.mark.parametrize("call", CALLS)
 def test_call__without_a_free_connection_asks_to_try_again(
     remembered: Api, call: str
 ) -> None:

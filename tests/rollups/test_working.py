@@ -16,7 +16,7 @@ from pytest_django import Settings
 from counters import recording
 from counters.models import LastWrite
 from counters.statements import load
-from rollups import circulation, failures, sweeping, working
+from rollups import circulation, failures, periodic, sweeping, working
 from rollups.circulation import Circulating
 from rollups.folding import Folded, fold
 from rollups.isolating import fold_each
@@ -391,6 +391,36 @@ def test_lost_connection__is_no_counters_fault(monkeypatch: pytest.MonkeyPatch) 
     assert not Failure.objects.exists()
     assert work([counter_id]) == []
     assert Rollup.objects.get().total == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "missing"),
+    [
+        (rollup, "rollups_bucket"),
+        (periodic.sweep, "rollups_sweep"),
+        (periodic.make_partitions, "counters_claim"),
+        (periodic.close_partitions, "counters_namespace"),
+        (periodic.compact_partitions, "counters_event"),
+    ],
+)
+def test_task__says_in_one_line_that_migrations_are_missing(
+    task: Callable[..., None], missing: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No counter is at fault, and no traceback is logged."""
+    counters = [add("a", 2), add("b", 3)]
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {missing} RENAME TO hidden")
+        try:
+            task(*[counters] if task is rollup else [])
+        finally:
+            cursor.execute(f"ALTER TABLE hidden RENAME TO {missing}")
+
+    [record] = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert f'run `manage.py migrate`. (relation "{missing}" does not exist)' in (
+        record.message
+    )
+    assert record.exc_info is None
+    assert not Failure.objects.exists()
 
 
 def test_failing_counter__is_left_out_until_its_next_try(settings: Settings) -> None:
