@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter as TallyOf
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.cache import cache
 from django.db import connections
 
-from counters import access, namespaces
+from counters import access, clock, namespaces
 from counters.api import authentication
 from counters.models import Counter, LastWrite, Namespace
 from rollups import circulation, presence, publisher
@@ -86,6 +88,29 @@ def triggers(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
 
     monkeypatch.setattr("rollups.trigger.rollup.apply_async", collect)
     return fired
+
+
+@pytest.fixture(params=[31, -31], ids=["ahead", "behind"])
+def wrong_by(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[timedelta]:
+    """How far this host's clock is ahead of the database's. Ask for it before sessions."""
+    difference = timedelta(days=request.param)
+    monkeypatch.setattr(clock, "_ahead", None)
+    with time_machine.travel(datetime.now(UTC) + difference):
+        yield difference
+
+
+@pytest.fixture
+def real_now(wrong_by: timedelta) -> Callable[[], datetime]:
+    """Tell the database's time, without a query."""
+    return lambda: datetime.now(UTC) - wrong_by
+
+
+@pytest.fixture
+def is_now(real_now: Callable[[], datetime]) -> Callable[[datetime], bool]:
+    """Tell whether a time is the database's: every test runs within three minutes."""
+    return lambda at: abs(at - real_now()) < timedelta(minutes=3)
 
 
 @pytest.fixture

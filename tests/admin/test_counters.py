@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from counters import recording
+from counters import recording, tokens
 from counters.models import Namespace
 from rollups import failures, folding, reading
 from rollups.models import Bucket, Closing, Failure, Rollup, Sweep
@@ -265,6 +265,19 @@ def test_clear__needs_the_name_and_clears_once(admin: Client, add: Add) -> None:
     assert [one.change_message for one in LogEntry.objects.all()] == [
         "Cleared: the count was 9."
     ]
+
+
+def test_clear__is_asked_under_a_token_of_the_databases_time(
+    is_now: Callable[[datetime], bool], admin: Client, add: Add
+) -> None:
+    """A token of another time may lie outside the accept window."""
+    page = f"{LIST}{add()}/clear/"
+
+    token = dict(admin.get(page).context["kept"])["token"]
+
+    event_time = tokens.parse(token).event_time
+    assert event_time is not None
+    assert is_now(event_time)
 
 
 def test_name__is_found_and_confirmed_however_it_is_typed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -91,6 +92,15 @@ def test_events__may_use_one_token_on_several_counters(api: Api) -> None:
 
     assert not any(one["duplicate"] for one in results)
     assert Event.objects.count() == 3
+
+
+def test_events__have_the_databases_time(
+    is_now: Callable[[datetime], bool], api: Api
+) -> None:
+    results = answer(send(api, event(), event(token="order 17")))["results"]
+
+    for one in results:
+        assert is_now(datetime.fromisoformat(one["event_time"]))
 
 
 def test_events__keep_their_generation_times(api: Api) -> None:

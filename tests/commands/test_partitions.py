@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 
@@ -78,6 +78,27 @@ def test_partitions__lists_each_with_its_state(committed_namespace: Namespace) -
     assert states[f"counters_event_{today - timedelta(days=2):%Y%m%d}"] == "kept"
     assert list(states)[-1] == "counters_event_default"
     assert f"counters_event_{today:%Y%m%d}\t" in told()
+
+
+def test_partitions__are_listed_by_the_databases_clock(
+    real_now: Callable[[], datetime], committed_namespace: Namespace
+) -> None:
+    today = real_now()
+    committed_namespace.retention = timedelta(days=10)
+    committed_namespace.save()
+    old = today - timedelta(days=13)
+    partitions.make(old, old, now=old)
+    try:
+        rows = {row["name"]: row["state"] for row in json.loads(told("--json"))}
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP TABLE counters_event_{old:%Y%m%d}")
+
+    assert [name for name, state in rows.items() if state == "now"] == [
+        f"counters_event_{today:%Y%m%d}"
+    ]
+    assert rows[f"counters_event_{today - timedelta(days=2):%Y%m%d}"] == "kept"
+    assert rows[f"counters_event_{old:%Y%m%d}"] == "past retention"
 
 
 def test_partitions__are_past_retention_where_no_namespace_keeps_them(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+import time_machine
+from django.db import connection, transaction
 
 from counters import claims, clock, namespaces, partitions, recording, tokens
 from counters.errors import OutsideAcceptWindow
@@ -21,73 +23,80 @@ pytestmark = [
 ]
 
 SECOND = timedelta(seconds=1)
+DAY = timedelta(days=1)
 # Every test here runs within this time.
 SOON = timedelta(minutes=3)
+IsNow = Callable[[datetime], bool]
+RealNow = Callable[[], datetime]
 
 
-@pytest.fixture(params=[31, -31], ids=["ahead", "behind"])
-def wrong_by(
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
-    committed_namespace: Namespace,
-) -> timedelta:
-    """This host's clock differs from the database's by 31 days."""
-    difference = timedelta(days=request.param)
-
-    class Wrong(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return datetime.now(tz) + difference
-
-    for module in (clock, namespaces):
-        monkeypatch.setattr(module, "datetime", Wrong)
-    monkeypatch.setattr(clock, "_ahead", None)
-    namespaces.forget_all()
-    return difference
-
-
-def is_now(at: datetime) -> bool:
-    return abs(at - datetime.now(UTC)) < SOON
-
-
-def test_now__is_the_databases(wrong_by: timedelta) -> None:
+def test_now__is_the_databases(is_now: IsNow, committed_namespace: Namespace) -> None:
     assert is_now(clock.now())
     namespaces.get("test")
     assert is_now(clock.now())
 
 
 def test_now__follows_a_host_whose_clock_is_set(
-    wrong_by: timedelta, monkeypatch: pytest.MonkeyPatch
+    wrong_by: timedelta, is_now: IsNow, committed_namespace: Namespace
 ) -> None:
-    namespaces.get("test")
-    for module in (clock, namespaces):
-        monkeypatch.setattr(module, "datetime", datetime)
-    namespaces.forget_all()
-    namespaces.get("test")
-
     assert is_now(clock.now())
+    with time_machine.travel(datetime.now(UTC) - wrong_by):
+        namespaces.forget_all()
+        namespaces.get("test")
+        now = clock.now()
+
+    assert is_now(now)
 
 
-def test_add__has_the_databases_time(wrong_by: timedelta) -> None:
+@pytest.mark.parametrize("compare", [clock.now, lambda: namespaces.get("test")])
+def test_now__is_not_too_early_after_a_slow_answer(
+    monkeypatch: pytest.MonkeyPatch,
+    committed_namespace: Namespace,
+    compare: Callable[[], object],
+) -> None:
+    """An accept window would begin too early. Too late, by the delay, does no harm."""
+    monkeypatch.setattr(clock, "_ahead", None)
+    with time_machine.travel(datetime.now(UTC)) as host:
+
+        def answer_slowly(execute: Any, *rest: Any) -> Any:
+            answered = execute(*rest)
+            host.shift(60)
+            return answered
+
+        with connection.execute_wrapper(answer_slowly):
+            compare()
+        ahead = clock.now() - clock.database_now()
+
+    assert ahead > 59 * SECOND
+
+
+def test_add__has_the_databases_time(
+    is_now: IsNow, committed_namespace: Namespace
+) -> None:
     for token in (None, "order 17"):
         added = recording.add(namespace="test", name="hits", token=token)
         assert is_now(added.event_time)
-    [many] = recording.add_many([recording.NewEvent("test", "hits")])
-    assert is_now(many.event_time)
+    for token in (None, "order 18"):
+        [many] = recording.add_many([recording.NewEvent("test", "hits", token=token)])
+        assert is_now(many.event_time)
 
 
-def test_clear__has_the_databases_time(wrong_by: timedelta) -> None:
+def test_clear__has_the_databases_time(
+    is_now: IsNow, committed_namespace: Namespace
+) -> None:
     recording.add(namespace="test", name="hits")
-    assert is_now(clearing.clear(namespace="test", name="hits").event_time)
+    for token in (None, "order 17"):
+        cleared = clearing.clear(namespace="test", name="hits", token=token)
+        assert is_now(cleared.event_time)
 
 
 @pytest.mark.parametrize("offset", [-SOON, SOON], ids=["after", "before"])
 def test_accept_window__begins_and_ends_by_the_databases_clock(
-    wrong_by: timedelta, offset: timedelta
+    real_now: RealNow, committed_namespace: Namespace, offset: timedelta
 ) -> None:
     """Otherwise a host that is behind would accept events that retention has dropped."""
     namespace = namespaces.get("test")
-    real = datetime.now(UTC)
+    real = real_now()
     for edge, inside in (
         (real - namespace.accept_past, offset > timedelta(0)),
         (real + namespace.accept_future, offset < timedelta(0)),
@@ -100,12 +109,14 @@ def test_accept_window__begins_and_ends_by_the_databases_clock(
                 recording.add(namespace="test", name="hits", token=token)
 
 
-def test_claims__expire_by_the_databases_clock(wrong_by: timedelta) -> None:
+def test_claims__expire_by_the_databases_clock(
+    real_now: RealNow, committed_namespace: Namespace
+) -> None:
     """If the claim were dropped too early, the token would count again."""
     recording.add(namespace="test", name="hits", token="order 17")
 
     assert claims.drop_expired() == 0
-    Claim.objects.update(expires_at=datetime.now(UTC) - SECOND)
+    Claim.objects.update(expires_at=real_now() - SECOND)
     assert claims.drop_expired() == 1
 
 
@@ -127,7 +138,7 @@ def test_claims__that_are_being_renewed_are_passed_and_stay(
 
 
 def test_partitions__are_made_ahead_by_the_databases_clock(
-    wrong_by: timedelta, monkeypatch: pytest.MonkeyPatch
+    real_now: RealNow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[datetime] = []
 
@@ -139,4 +150,24 @@ def test_partitions__are_made_ahead_by_the_databases_clock(
 
     partitions.make_ahead()
 
-    assert is_now(asked[0] + timedelta(days=2))
+    assert abs(asked[0] + 2 * DAY - real_now()) < SOON
+
+
+def test_partitions__are_of_a_day_or_a_month_by_the_databases_clock(
+    wrong_by: timedelta, real_now: RealNow
+) -> None:
+    """A month that ended just after, or just before, months become whole partitions."""
+    end = real_now() - partitions.WHOLE_MONTHS_AFTER + max(wrong_by, timedelta(0))
+    last_day = end.replace(day=1) - DAY
+    # Another test may have left a partition of that time.
+    names = {f"counters_event_{last_day:%Y%m}", f"counters_event_{last_day:%Y%m%d}"}
+    drop = "".join(f"DROP TABLE IF EXISTS {name};" for name in names)
+    with connection.cursor() as cursor:
+        cursor.execute(drop)
+
+    made = partitions.make(last_day, last_day)
+
+    with connection.cursor() as cursor:
+        cursor.execute(drop)
+    form = "%Y%m%d" if wrong_by > timedelta(0) else "%Y%m"
+    assert [one.name for one in made] == [f"counters_event_{last_day:{form}}"]

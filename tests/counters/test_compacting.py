@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import OperationalError, connection, connections
@@ -86,6 +86,19 @@ def test_compact_due__takes_a_quarter_off_both_indexes(airy: None) -> None:
 
 def test_due__waits_for_the_end_of_the_day_and_an_hour(airy: None) -> None:
     assert compacting.due(now=NEXT_DAY + timedelta(minutes=59)) == []
+
+
+@pytest.mark.parametrize("is_settled", [False, True])
+def test_due__goes_by_the_databases_clock(
+    real_now: Callable[[], datetime],
+    airy: None,
+    monkeypatch: pytest.MonkeyPatch,
+    is_settled: bool,
+) -> None:
+    early = timedelta(minutes=-3 if is_settled else 3)
+    monkeypatch.setattr(compacting, "SETTLED_AFTER", real_now() - NEXT_DAY + early)
+
+    assert bool(compacting.due()) is is_settled
 
 
 def test_due__leaves_what_is_small(airy: None, monkeypatch: pytest.MonkeyPatch) -> None:

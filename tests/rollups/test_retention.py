@@ -187,25 +187,32 @@ def test_close__waits_for_nobody_where_nothing_may_go() -> None:
 
 
 def test_close__goes_by_the_clock_of_the_database(
-    monkeypatch: pytest.MonkeyPatch,
+    real_now: Callable[[], datetime], committed_namespace: Namespace
 ) -> None:
     """A host whose clock runs ahead drops nothing that others still accept."""
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    add("a", 1, today - timedelta(days=1))
-    fold_all()
-    in_a_year = datetime.now(UTC) + timedelta(days=365)
+    committed_namespace.retention = 10 * DAY
+    committed_namespace.save()
+    midnight = real_now().replace(hour=0, minute=0, second=0, microsecond=0)
+    young, old = midnight - 9 * DAY, midnight - 13 * DAY
+    made = [*partitions.make(young, young), *partitions.make(old, old)]
+    try:
+        add("a", 1, young)
+        add("a", 1, old)
+        fold_all()
+        due = {one.name for one in retention.due()}
+        closed = close_now()
+        Closing.objects.create(since=MONDAY, until=young, counters=0, events=0, total=0)
+        dropped = retention.drop_closed()
+    finally:
+        with connection.cursor() as cursor:
+            for one in made:
+                cursor.execute(f"DROP TABLE IF EXISTS {one.name}")
 
-    class Ahead(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return in_a_year
-
-    for module in (retention, partitions):
-        monkeypatch.setattr(module, "datetime", Ahead, raising=False)
-
-    assert f"counters_event_{today - timedelta(days=1):%Y%m%d}" not in close_now()
-    Closing.objects.create(since=MONDAY, until=today, counters=0, events=0, total=0)
-    assert retention.drop_closed() == []
+    for found in (due, closed):
+        assert f"counters_event_{old:%Y%m%d}" in found
+        assert f"counters_event_{young:%Y%m%d}" not in found
+    assert closed[f"counters_event_{old:%Y%m%d}"] is None
+    assert dropped == []
 
 
 def close_now() -> dict[str, str | None]:
@@ -699,6 +706,23 @@ def test_window__is_not_widened_to_what_was_dropped() -> None:
         Namespace(
             pk=Namespace.objects.get().pk, name="test", accept_past=10_000 * DAY
         ).clean()
+
+
+def test_window__is_compared_with_what_was_dropped_by_the_databases_clock(
+    real_now: Callable[[], datetime], committed_namespace: Namespace
+) -> None:
+    """With this host's clock, a window would seem to begin after what was dropped."""
+    old = real_now() - 40 * DAY
+    add("a", 5, old)
+    fold_all()
+    Bucket.objects.update(closed_events=1, closed_delta=5)
+    Closing.objects.create(
+        since=old - DAY, until=old + DAY, counters=1, events=1, total=5
+    )
+
+    with pytest.raises(InvalidValue, match="were dropped"):
+        widen(42)
+    assert widen(38).accept_past == 38 * DAY
 
 
 def test_window__of_a_namespace_without_dropped_events_is_widened() -> None:

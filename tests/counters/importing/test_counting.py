@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -216,6 +217,22 @@ def test_import__without_time_counts_now_and_warns(
     assert Event.objects.get().event_time >= before
     assert "counts once only within" in ran.err
     assert again.summary["duplicates"] == 1
+
+
+def test_import__goes_by_the_databases_clock(
+    real_now: Callable[[], datetime], run: Run, write: Write, counts: Counts
+) -> None:
+    now, day = real_now(), timedelta(days=1)
+    times = {"old": now - 31 * day, "kept": now - 29 * day, "ahead": now + day}
+    file = write(*[f"{at.isoformat()},{name},1" for name, at in times.items()])
+
+    ran = run(file)
+    run(write("x,undated,1"), mapping=("--counter", "{name}"))
+
+    assert counts() == {"old": 1, "kept": 1, "undated": 1}
+    assert ran.summary["older_than_retention"] == 1
+    undated = Event.objects.latest("event_time")
+    assert abs(undated.event_time - now) < timedelta(minutes=3)
 
 
 def test_import__at_fixes_one_time(run: Run, write: Write, counts: Counts) -> None:
