@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -286,6 +287,18 @@ def test_rights__of_an_anonymous_user_are_none(secret: Namespace) -> None:
 
     assert access.rights_in(AnonymousUser(), secret) == access.Rights()
     assert not access.visible_to(AnonymousUser()).exists()
+
+
+def test_rights__of_a_bare_user_model_are_those_of_its_grants(
+    somebody: User, secret: Namespace
+) -> None:
+    """Without PermissionsMixin a model has no groups, no superusers and no permissions."""
+    bare: Any = SimpleNamespace(pk=somebody.pk)
+    grant(secret, somebody, "read")
+
+    assert access.rights_in(bare, secret) == access.Rights(read=True)
+    assert secret in access.visible_to(bare)
+    assert not access.may_create_namespaces(bare)
 
 
 def test_grant__given_or_taken_counts_at_once_in_this_process(

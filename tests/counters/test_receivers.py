@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.db.migrations.state import ProjectState
 
 from counters import receivers
+from counters.models import Namespace
 
 
 @pytest.fixture
@@ -58,3 +60,14 @@ def test_migrate__of_sqlite_makes_none(
     receivers.make_partitions(using="default", apps=apps)
 
     assert made == []
+
+
+@pytest.mark.django_db
+def test_migrate__replaces_no_table_that_has_rows(namespace: Namespace) -> None:
+    """Tables that Django made from the models are replaced, but not what is in them."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute("ALTER TABLE counters_event RENAME TO made_by_migrations")
+        cursor.execute("CREATE TABLE counters_event (LIKE made_by_migrations)")
+
+    with pytest.raises(ImproperlyConfigured, match="contain rows"):
+        receivers.make_tables_by_migrations("default")
