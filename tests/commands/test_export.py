@@ -177,7 +177,7 @@ def test_export__refuses_what_makes_no_sense(
     assert NamespaceNotFound.code == "namespace-not-found"
 
 
-FORMULAS = ["=1+1", "@SUM(A1)", "+1", "-1+1"]
+FORMULAS = ["=1+1", "@SUM(A1)", "+1", "-1+1", "\uff1d1+1"]
 
 
 def test_export__for_spreadsheets_holds_no_formula(
