@@ -48,8 +48,7 @@ def as_written(source: str, encoding: str) -> str:
 
     A file's name may have characters that the encoding lacks, or bytes that are not text.
     """
-    text = source.encode(errors="surrogateescape").decode(errors="backslashreplace")
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    return source.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def doubt(plan: Plan, source: str) -> str | None:

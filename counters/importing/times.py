@@ -85,7 +85,7 @@ def _iso(text: str) -> datetime:
 
 def _strptime(text: str, pattern: str) -> datetime:
     at = datetime.strptime(text, pattern)  # noqa: DTZ007 - the caller adds the zone
-    if at.tzinfo is not None or "%Z" not in pattern.replace("%%", ""):
+    if at.tzinfo is not None or "%Z" not in pattern:
         return at
     # strptime reads a zone's name but does not keep it.
     name = time.strptime(text, pattern).tm_zone or ""

@@ -39,7 +39,7 @@ def test_publisher__goes_on_with_the_next_broker(
     # The variable would override the setting.
     monkeypatch.delenv("CELERY_BROKER_URL")
     monkeypatch.setattr(
-        current_app.conf, "broker_url", several([NOBODY, NOBODY, valkey.url])
+        current_app.conf, "broker_url", several([NOBODY, valkey.url, NOBODY])
     )
     broker = Broker()
 

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from celery.signals import worker_ready
 from django.db import OperationalError
 from django.test import Client
 from prometheus_client.metrics import MetricWrapperBase
@@ -303,6 +304,20 @@ def test_worker__serves_the_numbers_of_its_machine(metrics_dir: Path) -> None:
     told = urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
     assert 'rollups_messages_received_total{source="sweep"} 1.0' in told
     assert "rollups_lag_seconds" not in told
+
+
+def test_worker__serves_them_at_its_start_where_a_port_is_set(
+    metrics_dir: Path, settings: Settings
+) -> None:
+    class Worker:
+        pool = None
+
+    settings.ROLLUPS_METRICS_PORT = free_port()
+
+    worker_ready.send(sender=Worker)
+
+    url = f"http://127.0.0.1:{settings.ROLLUPS_METRICS_PORT}/metrics"
+    assert urlopen(url, timeout=10).status == 200
 
 
 def test_worker__whose_port_is_taken_says_so_and_goes_on(

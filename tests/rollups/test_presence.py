@@ -49,11 +49,15 @@ def test_presence__reports_again_where_the_pool_was_closed(
     assert caplog.records == []
 
 
+@pytest.mark.parametrize(
+    "missing",
+    [errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction],
+)
 def test_presence__says_that_migrations_are_missing(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, missing: type[errors.Error]
 ) -> None:
-    error = ProgrammingError("no table")
-    error.__cause__ = errors.UndefinedTable('relation "rollups_process" does not exist')
+    error = ProgrammingError("it does not exist")
+    error.__cause__ = missing("it does not exist")
 
     run(Failing(error))
 

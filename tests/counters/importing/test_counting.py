@@ -6,13 +6,15 @@ import io
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from counters import partitions
-from counters.models import Event
+from counters import batches, partitions
+from counters.models import Event, Namespace
 from tests.counters.importing.conftest import (
     HEADER,
+    TIMED,
     Counts,
     Run,
     Write,
@@ -130,12 +132,15 @@ def test_import__warns_of_a_log_that_was_rotated(run: Run, write: Write) -> None
     assert "'access.log.1'" in ran.err
 
 
-def test_import__tells_of_duplicates_behind_new_rows(run: Run, write: Write) -> None:
+@pytest.mark.parametrize("batch_rows", ["1", "2", "5000"])
+def test_import__tells_of_duplicates_behind_new_rows(
+    run: Run, write: Write, batch_rows: str
+) -> None:
     """In another host's file of the same name, rows that are equal by chance do not count."""
     run(write(*ROWS))
     other = ["2025-03-01T10:00:00Z,b,1", ROWS[1], "2025-03-01T10:00:00Z,b,3", ROWS[3]]
 
-    merged = run(write(*other))
+    merged = run(write(*other), "--batch-rows", batch_rows)
     in_batches = run(write(*ROWS[:2], *other), "--batch-rows", "2")
     grown = run(write(*ROWS, "2025-03-01T10:00:00Z,c,1"))
     by_key = run(write("2025-03-01T10:00:00Z,d,1", *ROWS[:1] * 2), "--key", "at,name")
@@ -144,6 +149,40 @@ def test_import__tells_of_duplicates_behind_new_rows(run: Run, write: Write) -> 
     assert in_batches.summary["late_duplicates"] == 0
     assert grown.summary["late_duplicates"] == 0
     assert by_key.summary["late_duplicates"] == 0
+
+
+def test_import__tells_of_them_in_a_batch_with_a_conflict(
+    run: Run, write: Write
+) -> None:
+    rows = [f"2025-03-01T10:00:00Z,{name},1" for name in "bcd"]
+    old = ["2025-03-01T10:00:00Z,a,1", "2025-03-01T10:00:00Z,a,2", *rows]
+    run(write(*old), mapping=(*TIMED[:2], "--counter", "{name}"))
+
+    ran = run(write("2025-03-01T10:00:00Z,new,1", *old[1:]))
+
+    # Line 3 was counted with delta 1, and would now be 2.
+    assert (ran.summary["added"], ran.summary["rejected_rows"]) == (1, 1)
+    assert ran.summary["late_duplicates"] == 3
+
+
+def test_import__records_a_batch_again_that_met_an_unseen_duplicate(
+    run: Run, write: Write, counts: Counts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two indexes stand beside each other while one is rebuilt: see counters.repeats."""
+    add_all, failures = batches.add_all, ["one"]
+
+    def fail_once(events: Any) -> Any:
+        if failures:
+            failures.clear()
+            Namespace.objects.create(name="test")
+        return add_all(events)
+
+    monkeypatch.setattr(batches, "add_all", fail_once)
+
+    ran = run(write(*ROWS))
+
+    assert (ran.code, ran.summary["added"], counts()) == (0, 4, {"a": 6})
+    assert not failures
 
 
 def test_import__key_lets_rows_move(run: Run, write: Write, counts: Counts) -> None:

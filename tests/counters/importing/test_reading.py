@@ -13,6 +13,8 @@ import pytest
 from django.core.management import CommandError
 
 from counters import namespaces
+from counters.importing.opening import opened
+from counters.importing.plan import Plan
 from counters.models import CounterType, Namespace
 from tests.counters.importing.conftest import (
     HEADER,
@@ -95,6 +97,15 @@ def test_import__reads_a_named_pipe_like_stdin(
         "stdin.rejects",
     )
     assert lines_rejected(Path("stdin"))[1].startswith(f"stdin:{rows + 2},")
+
+
+def test_pipe__has_no_size_and_no_place_to_compare_with_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    threading.Thread(target=pipe.write_text, args=[HEADER], daemon=True).start()
+
+    with opened(Plan(file=str(pipe), namespace="test", counters=("c",))) as source:
+        assert (source.size, source.bytes_read()) == (None, 0)
 
 
 def test_import__broken_gz_says_how_far_it_came(

@@ -132,17 +132,20 @@ def test_import__stray_quote_swallows_no_line(
 
 
 def test_import__quotes_can_be_off(run: Run, write: Write, counts: Counts) -> None:
-    file = write(*STRAY, "en Bar x", header="project title views\n")
+    file = write(*STRAY, 'en" Bar x', header="project title views\n")
+    # Not even the quotes that begin the source's name and end the project mean anything.
+    options = (*BY_BLANKS, "--no-quotes", "--source", '"wiki')
 
-    ran = run(file, *BY_BLANKS, "--no-quotes", mapping=VIEWS)
+    ran = run(file, *options, mapping=VIEWS)
     rejects = Path(f"{file}.rejects")
-    again = run(rejects, *BY_BLANKS, "--no-quotes", mapping=VIEWS)
+    again = run(rejects, *options, mapping=VIEWS)
     rejects.write_text(rejects.read_text().replace("Bar x", "Bar 3"))
-    corrected = run(rejects, *BY_BLANKS, "--no-quotes", mapping=VIEWS)
+    corrected = run(rejects, *options, mapping=VIEWS)
 
     assert (ran.summary["added"], ran.summary["rejected_rows"]) == (5, 1)
     assert (again.summary["rows"], again.summary["rejected_rows"]) == (1, 1)
-    assert Path(f"{rejects}.rejects.old").read_text().count("_row") == 1
+    rejected_twice = Path(f"{rejects}.rejects.old").read_text()
+    assert rejected_twice.replace("x", "3") == rejects.read_text().replace("x", "3")
     assert corrected.summary["added"] == 1
     assert counts() == {
         '"Heroes"': 5,
@@ -200,6 +203,18 @@ def test_import__name_that_the_encoding_lacks_holds_up_no_row(
     assert (corrected.code, corrected.summary["added"]) == (0, 1)
     at_home = run(write("2025-03-01T10:00:00Z,a,1", name=name), *options)
     assert at_home.summary["duplicates"] == 1
+
+
+def test_import__reason_may_quote_what_the_encoding_lacks(
+    run: Run, write: Write, tmp_path: Path
+) -> None:
+    file = write(f"2025-03-01T10:00:00Z,{'n' * 201},1")
+    mapping = ("--time", "at", "--counter", "ma\u0142y/{name}")
+
+    ran = run(file, "--encoding", "latin-1", mapping=mapping)
+
+    assert (ran.code, ran.summary["rejected_rows"]) == (1, 1)
+    assert b"ma\\u0142y/" in Path(f"{file}.rejects").read_bytes()
 
 
 def test_import__rejects_bytes_that_are_no_text(
