@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import psycopg
@@ -42,13 +43,13 @@ def web(
 @contextmanager
 def idle_connection(web: OwnWeb) -> Iterator[socket.socket]:
     """A connection that has had its answer, and is kept for the next request."""
-    with socket.create_connection(("127.0.0.1", web.port), PATIENCE_SECONDS) as idle:
-        idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        answer = b""
-        while b'"ok"}' not in answer:
-            answer += idle.recv(4096)
-        assert b"keep-alive" in answer
-        yield idle
+    kept = HTTPConnection("127.0.0.1", web.port, timeout=PATIENCE_SECONDS)
+    with closing(kept):
+        kept.request("GET", "/healthz")
+        answer = kept.getresponse()
+        answer.read()
+        assert not answer.will_close
+        yield kept.sock
 
 
 def test_web__that_is_to_end_answers_the_add_that_it_is_at(
