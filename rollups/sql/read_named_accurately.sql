@@ -4,6 +4,7 @@
 --   and those of the reader's own transaction.
 -- Raises: as read_accurate.sql.
 -- Indexes: as read_accurate.sql, once for each name.
+-- The names are in a SELECT: see fold_events.sql.
 SELECT wanted.position - 1,
        counter.id,
        coalesce(rollup.total, 0) + coalesce(unfolded.delta, 0),
@@ -12,7 +13,7 @@ SELECT wanted.position - 1,
             ELSE least(coalesce(counter.created_at, to_timestamp(0)), now()) END,
        waiting.written_at IS NOT NULL,
        greatest(rollup.last_write_at, waiting.written_at)
-FROM unnest(%(namespace_ids)s::bigint[], %(names)s::text[])
+FROM unnest((SELECT %(namespace_ids)s::bigint[]), (SELECT %(names)s::text[]))
   WITH ORDINALITY AS wanted (namespace_id, name, position)
 LEFT JOIN counters_counter AS counter
   ON counter.namespace_id = wanted.namespace_id AND counter.name = wanted.name

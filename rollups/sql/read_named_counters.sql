@@ -3,6 +3,7 @@
 -- Returns: one row a name: position (from 0), counter_id (null: there is none yet; its count
 --   is 0), count, as_of, pending, last_write_at (as read_eventual.sql).
 -- Indexes: counters_counter_namespace_name; the primary keys of rollup and last write.
+-- The names are in a SELECT: see fold_events.sql.
 SELECT wanted.position - 1,
        counter.id,
        coalesce(rollup.total, 0),
@@ -12,7 +13,7 @@ SELECT wanted.position - 1,
             ELSE least(coalesce(counter.created_at, to_timestamp(0)), waiting.first_written_at, now()) END,
        waiting.written_at IS NOT NULL,
        greatest(rollup.last_write_at, waiting.written_at)
-FROM unnest(%(namespace_ids)s::bigint[], %(names)s::text[])
+FROM unnest((SELECT %(namespace_ids)s::bigint[]), (SELECT %(names)s::text[]))
   WITH ORDINALITY AS wanted (namespace_id, name, position)
 LEFT JOIN counters_counter AS counter
   ON counter.namespace_id = wanted.namespace_id AND counter.name = wanted.name

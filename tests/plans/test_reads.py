@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 
 from counters.models import Counter
+from counters.statements import fetch
 from tests.plans.explaining import explain_file
 from tests.plans.seeding import TO_FOLD, Seeded
 
@@ -112,6 +114,29 @@ def test_read_named_accurately__reads_what_is_pending_from_the_index_alone(
     assert many.rows_read("counters_event") == TO_FOLD
     assert many.rows_read("counters_counter") == PAGE + 1
     assert many.buffers < 1.5 * few.buffers
+
+
+def test_read_named__of_one_name_is_planned_once(seeded: Seeded) -> None:
+    """PostgreSQL plans a prepared statement five times before it may keep a plan."""
+    statements = ["read_named_counters", "read_named_accurately"]
+    for statement in statements:
+        for _ in range(20):
+            fetch(
+                connection,
+                "rollups",
+                statement,
+                namespace_ids=[seeded.namespace_id],
+                names=["kept/few"],
+            )
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT max(custom_plans), count(*) FROM pg_prepared_statements"
+            " WHERE statement LIKE '%FROM unnest(%text[]%'"
+        )
+        planned, found = cursor.fetchone()
+    assert found >= len(statements)
+    assert planned <= 5
 
 
 def test_read_total__reads_the_buckets_of_its_counter(
