@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import Error
 
-from counters import outages
+from counters.db import errors
 
 
 def main(words: list[str]) -> None:
@@ -20,7 +20,7 @@ def main(words: list[str]) -> None:
         execute_from_command_line(words)
     except (Error, ImproperlyConfigured) as error:
         is_setting = isinstance(error, ImproperlyConfigured)
-        sentence = str(error) if is_setting else outages.explain(error)
+        sentence = str(error) if is_setting else errors.explain(error)
         if sentence is None or "--traceback" in words:
             raise
         sys.exit(sentence)

@@ -104,8 +104,8 @@ def create_counters(counters: int) -> None:
 def api_token() -> str:
     """Make an API token that may write in `bench`."""
     users: Any = import_module("django.contrib.auth").get_user_model().objects
-    granting: Any = import_module("counters.granting")
-    token_keeping: Any = import_module("counters.token_keeping")
+    granting: Any = import_module("counters.namespaces.grants")
+    token_keeping: Any = import_module("counters.namespaces.api_tokens")
     users.get_or_create(username="bench")
     granting.grant(namespace="bench", to="bench", rights=["read", "write"])
     _, token = token_keeping.create(user="bench")
@@ -140,7 +140,7 @@ class Measured:
 
 def adds(measured: Measured, *, threads: int, seconds: float, counters: int) -> None:
     """Add from several threads for a time, each as fast as it can."""
-    recording: Any = import_module("counters.recording")
+    recording: Any = import_module("counters.recording.record")
     connections: Any = import_module("django.db").connections
     until = time.perf_counter() + seconds
     lock = threading.Lock()

@@ -18,7 +18,7 @@ from django.db.backends.postgresql.psycopg_any import IsolationLevel
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from counters import routers
-from counters.api.paths import CounterNameInPath
+from counters.rest.paths import CounterNameInPath
 from counters.routers import CountersRouter
 
 LEAST_POSTGRESQL = 15
@@ -245,5 +245,5 @@ def _views(patterns: Collection[URLPattern | URLResolver]) -> Iterator[bool]:
         else:
             view = getattr(each.callback, "view_class", None)
             yield getattr(view, "__module__", "").startswith(
-                ("counters.api.", "rollups.api.")
+                ("counters.rest.", "rollups.rest.")
             )

@@ -10,8 +10,8 @@ from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models, transaction
 from django.db.models.functions import Now
 
+from counters.db.fields import CurrentTransactionId, Xid8Field
 from counters.errors import InvalidValue
-from counters.fields import CurrentTransactionId, Xid8Field
 from counters.signals import window_widening
 
 NAMESPACE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"

@@ -13,15 +13,17 @@ from django.db.models.signals import post_delete, post_migrate, post_save
 from django.dispatch import receiver
 from django.test.utils import override_settings
 
-from counters import access, namespaces, partitions, routers
+from counters import routers
 from counters.models import Grant, Namespace
+from counters.namespaces import access, lookup
+from counters.partitions import create
 
 
 @receiver([post_save, post_delete], sender=Namespace)
 @receiver([post_save, post_delete], sender=Grant)
 def forget_what_changed(**_: Any) -> None:
     """In this process at once; in the others within a few seconds."""
-    namespaces.forget_all()
+    lookup.forget_all()
     access.forget_all()
 
 
@@ -30,7 +32,7 @@ def make_partitions(*, using: str, apps: Any = apps, **_: Any) -> None:
     """Leave no freshly migrated database without partitions for its first events."""
     if is_migrated(using, apps):
         make_tables_by_migrations(using)
-        partitions.make_ahead(using=using)
+        create.make_ahead(using=using)
 
 
 def make_tables_by_migrations(using: str) -> None:

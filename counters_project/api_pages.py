@@ -9,9 +9,9 @@ from drf_spectacular.renderers import OpenApiJsonRenderer2, OpenApiYamlRenderer2
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from counters.api import bodies as write_bodies
-from rollups.api import bodies as read_bodies
-from rollups.api.described import HEALTH
+from counters.rest import schemas as write_bodies
+from rollups.rest import schemas as read_bodies
+from rollups.rest.descriptions import HEALTH
 
 
 @extend_schema(exclude=True)
@@ -37,7 +37,7 @@ class DocsView(SpectacularSwaggerSplitView):
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How a client sends its API token."""
 
-    target_class = "counters.api.authentication.ApiTokenAuthentication"
+    target_class = "counters.rest.authentication.ApiTokenAuthentication"
     name = "token"
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:

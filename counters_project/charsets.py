@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.http import parse_header_parameters
 
-from counters.api.parsers import is_no_text
-from counters.api.problems import MEDIA_TYPE, problem
+from counters.rest.parsers import is_no_text
+from counters.rest.problems import MEDIA_TYPE, problem
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication

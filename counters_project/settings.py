@@ -14,10 +14,10 @@ from urllib.parse import parse_qs, urlsplit
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
-from counters import bounded
+from counters.db import timeouts
 from counters_project import api_description, embedded, env, production
-from rollups.queues import rollup_queue
-from rollups.schedule import beat_schedule
+from rollups.trigger.queues import rollup_queue
+from rollups.worker.schedule import beat_schedule
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -74,7 +74,7 @@ MIDDLEWARE = [
     # Before the middleware that looks at the Host header, after what adds headers to each answer.
     "counters_project.probes.Probes",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "counters.api.paths.CounterNameInPath",
+    "counters.rest.paths.CounterNameInPath",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -222,7 +222,7 @@ if ROLE == "web":
         # Psycopg's own try for five minutes, at growing distances, would leave a database
         # that is back unused for two of them; the next request tries anew.
         "reconnect_timeout": 2,
-        "connection_class": bounded.connection_class(
+        "connection_class": timeouts.connection_class(
             answer_within_seconds=SILENT_AFTER_SECONDS
         ),
     }
@@ -320,7 +320,7 @@ CELERY_BROKER_URL = env.url(
 CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_WORKER_CONSUMER = "rollups.guarded_consumer:GuardedConsumer"
+CELERY_WORKER_CONSUMER = "rollups.worker.consumer:GuardedConsumer"
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = ROLLUPS_QUEUE
@@ -342,7 +342,7 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # A Redis that becomes a replica, or is full, answers with errors that would end a worker.
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 # These are for worker and beat, who may wait for the broker, but not for ever on one that
-# went silent. Triggers have a connection of their own: see rollups/publishing.py.
+# went silent. Triggers have a connection of their own: see rollups/trigger/broker.py.
 CELERY_BROKER_CONNECTION_TIMEOUT = 4
 CELERY_BROKER_HEARTBEAT = 10
 if CELERY_BROKER_URL.startswith(("amqp", "pyamqp")):
@@ -360,7 +360,7 @@ else:
 CELERY_BEAT_SCHEDULE = beat_schedule(
     queue=ROLLUPS_QUEUE, sweep_period_seconds=ROLLUPS_SWEEP_PERIOD_SECONDS
 )
-CELERY_BEAT_SCHEDULER = "rollups.steady_beat:SteadyScheduler"
+CELERY_BEAT_SCHEDULER = "rollups.worker.beat:SteadyScheduler"
 # Beat keeps its clock here; it only says when each entry ran last.
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 
@@ -371,7 +371,7 @@ COUNTERS_API_RATE_PER_MINUTE = env.integer("API_RATE_PER_MINUTE", 0)
 # The counters' own views say themselves what they need; these are for all others.
 REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "EXCEPTION_HANDLER": "counters.api.problems.answer_problem",
+    "EXCEPTION_HANDLER": "counters.rest.problems.answer_problem",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
 SPECTACULAR_SETTINGS = {
@@ -385,7 +385,7 @@ SPECTACULAR_SETTINGS = {
     "TAGS": api_description.TAGS,
     "SORT_OPERATION_PARAMETERS": False,
     # Sessions need nothing that a person could fill in; the introduction tells of them.
-    "AUTHENTICATION_WHITELIST": ["counters.api.authentication.ApiTokenAuthentication"],
+    "AUTHENTICATION_WHITELIST": ["counters.rest.authentication.ApiTokenAuthentication"],
 }
 REST_KNOX = {"AUTO_REFRESH": False, "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Token"}
 

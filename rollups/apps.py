@@ -27,7 +27,7 @@ class RollupsConfig(AppConfig):
         import_module("rollups.receivers")
         import_module("rollups.checks")
         import_module("rollups.project_checks")
-        # Celery finds tasks.py by itself; these need a name to be found by.
-        import_module("rollups.periodic")
+        import_module("rollups.worker.tasks")
+        import_module("rollups.worker.periodic")
         # Imports models, which are there by now.
-        import_module("rollups.declared").connect_deletions()
+        import_module("rollups.registry").connect_deletions()

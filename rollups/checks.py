@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as Caution
 
 from rollups import conf
-from rollups.queues import broker_urls
+from rollups.trigger.queues import broker_urls
 
 _BROKERS = {"redis", "rediss", "amqp", "amqps", "pyamqp"}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Now
 
+from counters.db.fields import SnapshotField
 from counters.errors import counted
-from counters.fields import SnapshotField
 from counters.models import Counter
 
 # The snapshot before every transaction: a rollup that has folded nothing yet.
@@ -143,7 +143,7 @@ class Closing(models.Model):
 class Anchor(models.Model):
     """The database cluster whose transaction ids the watermarks and events speak of.
 
-    One row. It goes with a dump, the cluster does not: see rollups.anchoring. Unmanaged, so
+    One row. It goes with a dump, the cluster does not: see rollups.folding.cluster_identity. Unmanaged, so
     that no flush of the tables takes it away.
     """
 
@@ -168,7 +168,7 @@ class Sample(models.Model):
     lag_max_seconds = models.FloatField()
     # Rows inserted into the event table since PostgreSQL's statistics began.
     inserted = models.BigIntegerField()
-    # The sums over all processes that ever reported: see rollups.presence.
+    # The sums over all processes that ever reported: see rollups.monitor.heartbeat.
     numbers = models.JSONField()
 
     def __str__(self) -> str:
@@ -179,7 +179,7 @@ class Process(models.Model):
     """A process of this service, on whatever machine, and what it has counted so far."""
 
     id = models.UUIDField(primary_key=True)
-    # web, worker, beat, or a role of rollups.presence; "ended" is the one row that sums up all
+    # web, worker, beat, or a role of rollups.monitor.heartbeat; "ended" is the one row that sums up all
     # removed rows.
     role = models.CharField(max_length=16)
     host = models.CharField(max_length=255)

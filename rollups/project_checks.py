@@ -11,11 +11,11 @@ from celery.loaders.default import Loader as LoaderOfNoApp
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 
-from counters.configuring import NAME_WANTED
 from counters.models import CounterType
-from counters.namespaces import NAMESPACE
+from counters.namespaces.lookup import NAMESPACE
+from counters.namespaces.settings import NAME_WANTED
 from rollups import conf
-from rollups.declared import declared
+from rollups.registry import declared
 
 SWEEP = "rollups.sweep"
 
@@ -47,7 +47,7 @@ def check_celery(**_: Any) -> list[CheckMessage]:
             "The beat schedule has no sweep: a counter whose trigger is lost stays behind"
             " until it is written or read again, and no partitions are made ahead.",
             hint="CELERY_BEAT_SCHEDULE = {**beat_schedule(), ...}, from"
-            " rollups.schedule. Without beat run `manage.py rollup --watch`, and hourly"
+            " rollups.worker.schedule. Without beat run `manage.py rollup --watch`, and hourly"
             " `manage.py partitions --make --close --compact`.",
             id="rollups.W007",
         )

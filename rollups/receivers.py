@@ -29,9 +29,12 @@ from kombu.serialization import prepare_accept_content
 
 from counters.models import Namespace
 from counters.signals import counters_deleting, events_committed, window_widening
-from rollups import conf, declared, exposition, presence, publisher, retention, trigger
+from rollups import conf, registry
+from rollups.folding import retention
 from rollups.models import Bucket, Failure, Rollup
-from rollups.queues import QueueDiffers, declare, enrol, is_read
+from rollups.monitor import heartbeat, prometheus
+from rollups.trigger import publisher, request
+from rollups.trigger.queues import QueueDiffers, declare, enrol, is_read
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +44,7 @@ JSON = "application/json"
 @receiver(events_committed)
 def fire_trigger(*, counter_ids: frozenset[int], events: int = 0, **_: Any) -> None:
     publisher.get().count_adds(events)
-    trigger.request(counter_ids)
+    request.request(counter_ids)
 
 
 @task_prerun.connect
@@ -98,7 +101,7 @@ def refuse_another_queue(**_: Any) -> None:
 @worker_ready.connect
 def serve_metrics(**_: Any) -> None:
     if port := conf.metrics_port():
-        exposition.serve(port)
+        prometheus.serve(port)
 
 
 @receiver(request_started, sender=WSGIHandler)
@@ -109,12 +112,12 @@ def report_web(**_: Any) -> None:
     Not at load time: a server may load the application before it forks, and a thread with a
     database connection does not survive a fork.
     """
-    presence.start("web")
+    heartbeat.start("web")
 
 
 @worker_process_init.connect
 def report_worker(**_: Any) -> None:
-    presence.start("worker" if is_read(current_app) else presence.OTHER_WORKER)
+    heartbeat.start("worker" if is_read(current_app) else heartbeat.OTHER_WORKER)
 
 
 @worker_ready.connect
@@ -126,7 +129,7 @@ def report_worker_without_children(*, sender: Any, **_: Any) -> None:
 
 @beat_init.connect
 def report_beat(**_: Any) -> None:
-    presence.start("beat")
+    heartbeat.start("beat")
 
 
 @worker_process_shutdown.connect
@@ -142,7 +145,7 @@ def create_declared_namespaces(
     """So that a counter in a model needs nothing but `migrate`, in tests as well."""
     if using != DEFAULT_DB_ALIAS:
         return
-    for name in declared.create_namespaces(using=using, apps=apps):
+    for name in registry.create_namespaces(using=using, apps=apps):
         if verbosity >= 1:
             print(f"  Created the namespace {name} for the counters of your models.")  # noqa: T201
 

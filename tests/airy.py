@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from django.db import connection
 
-from counters import partitions
+from counters.partitions import create
 
 DAY = datetime(2013, 2, 10, tzinfo=UTC)
 PARTITION = "counters_event_20130210"
@@ -29,7 +29,7 @@ _STEP = 20
 @contextmanager
 def airy_partition(*, analysed: bool = True) -> Iterator[None]:
     """Make the day's partition and fill it; drop it at the end."""
-    partitions.make(DAY, DAY, now=DAY)
+    create.make(DAY, DAY, now=DAY)
     try:
         with connection.cursor() as cursor:
             for first in range(0, EVENTS_EACH, _STEP):

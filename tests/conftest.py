@@ -13,11 +13,14 @@ import time_machine
 from django.core.cache import cache
 from django.db import connections
 
-from counters import access, clock, namespaces
-from counters.api import authentication
+from counters.db import clock
 from counters.models import Counter, LastWrite, Namespace
-from rollups import circulation, presence, publisher
+from counters.namespaces import access, lookup
+from counters.rest import authentication
 from rollups.models import Rollup
+from rollups.monitor import heartbeat
+from rollups.trigger import publisher
+from rollups.worker import debounce
 from tests.servers import SERVERS
 
 
@@ -45,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> None:
     """A namespace that an earlier test made is gone from the database."""
-    namespaces.forget_all()
+    lookup.forget_all()
     access.forget_all()
     authentication.forget_all()
     publisher.breaker.reset()
@@ -54,7 +57,7 @@ def _nothing_remembered() -> None:
 @pytest.fixture(autouse=True)
 def _no_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that a test runs in this process would go on reporting itself in later tests."""
-    monkeypatch.setattr(presence, "start", lambda role: None)
+    monkeypatch.setattr(heartbeat, "start", lambda role: None)
 
 
 @pytest.fixture
@@ -86,7 +89,7 @@ def triggers(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     def collect(*, args: list[list[int]], **_: Any) -> None:
         fired.append(args[0])
 
-    monkeypatch.setattr("rollups.trigger.rollup.apply_async", collect)
+    monkeypatch.setattr("rollups.trigger.request.rollup.apply_async", collect)
     return fired
 
 
@@ -149,7 +152,7 @@ class Threads(ThreadPoolExecutor):
                 return fn(*args, **kwargs)
             finally:
                 connections.close_all()
-                circulation.hang_up()
+                debounce.hang_up()
 
         return super().submit(run)
 

@@ -18,8 +18,8 @@ from django.test.utils import isolate_apps
 from django.urls import resolve
 
 from counters.models import LastWrite, Namespace
-from rollups.attaching import CounterField
-from rollups.folding import fold
+from rollups.fields import CounterField
+from rollups.folding.fold import fold
 
 GUIDE = (Path(__file__).resolve().parent.parent / "docs/django.md").read_text()
 
@@ -106,8 +106,8 @@ def test_guide__counts_in_async_views(article: Any) -> None:
 def test_guide__serves_the_api_and_the_operations_page() -> None:
     urls: Any = ModuleType("tests.guide_urls")
     urls.urlpatterns = [
-        *run("rollups.api.urls")["urlpatterns"],
-        *run("rollups.ops.urls")["urlpatterns"],
+        *run("rollups.rest.urls")["urlpatterns"],
+        *run("rollups.pages.urls")["urlpatterns"],
     ]
 
     served = {

@@ -12,8 +12,8 @@ from django.db import connection, transaction
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from counters.db.statements import load
 from counters.models import Namespace
-from counters.statements import load
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted(ROOT.glob("*/sql/*.sql"))

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from counters import tokens
+from counters.recording import tokens
 
 # Ids are words and not the tokens: they are to be the same in every process of a run.
 timed_and_untimed = pytest.mark.parametrize(

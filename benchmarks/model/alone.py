@@ -84,7 +84,7 @@ def _fold(counter_ids: list[int], size: int, each: int) -> tuple[float, float, f
 
     Many one after the other, so that reading the meters is no part of it.
     """
-    folding: Any = import_module("rollups.folding")
+    folding: Any = import_module("rollups.folding.fold")
     filling.add_events_of_many(counter_ids, each)
     starts = range(0, len(counter_ids), size)
     meter = Meter()
@@ -100,7 +100,7 @@ def _fold(counter_ids: list[int], size: int, each: int) -> tuple[float, float, f
 
 def _message(counter_ids: list[int]) -> tuple[float, float, float, float]:
     """Return what a message takes: broker, worker's main process, who folds, PostgreSQL."""
-    tasks: Any = import_module("rollups.tasks")
+    tasks: Any = import_module("rollups.worker.tasks")
     settings: Any = import_module("django.conf").settings
     with (
         workers.working(1, counter_ids=counter_ids) as worker,
@@ -129,7 +129,7 @@ def _message(counter_ids: list[int]) -> tuple[float, float, float, float]:
 
 def _ask(counter_ids: list[int]) -> float:
     """Return what it takes to ask which of the counters circulate, in CPU seconds."""
-    circulation: Any = import_module("rollups.circulation")
+    circulation: Any = import_module("rollups.worker.debounce")
     circulation.look_up(counter_ids)  # connects
     cpu = time.process_time()
     for _ in range(ASKS):

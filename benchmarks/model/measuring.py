@@ -64,7 +64,7 @@ def _working(processes: int, counter_ids: Sequence[int]) -> Iterator[int | None]
             yield worker
         return
     yield None
-    draining: Any = import_module("rollups.draining")
+    draining: Any = import_module("rollups.folding.drain")
     for _ in draining.drain():
         pass
     filling.execute("VACUUM ANALYZE")

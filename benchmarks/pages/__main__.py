@@ -91,7 +91,7 @@ def main() -> None:
 
 def measure(*, turns: int, only: str = "") -> list[Timed]:
     """Open every page so often, after a first time that stands apart."""
-    busiest: Any = import_module("rollups.busiest")
+    busiest: Any = import_module("rollups.reading.busiest")
     call = _browser()
     ways: dict[str, Callable[[], int]] = {
         title: call(path) for title, path in PAGES.items()

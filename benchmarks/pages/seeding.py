@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from counters import partitions
+from counters.partitions import create
 
 NAMESPACES = 40
 DAYS = 7
@@ -126,7 +126,7 @@ def seed(*, counters: int, events: int, pending: int) -> None:
     `pending` counters, the busiest of them, have events that no fold has covered.
     """
     now = datetime.now(UTC)
-    partitions.make(now - DAYS * timedelta(days=1), now)
+    create.make(now - DAYS * timedelta(days=1), now)
     size = {"counters": counters, "namespaces": NAMESPACES}
     _execute(_NAMESPACES, size)
     _execute(_COUNTERS, size)

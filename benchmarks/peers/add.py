@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks import ground
-from counters import recording
+from counters.recording import record
 
 TITLE = "add (this project)"
 STEP_EVENTS = 1
@@ -15,4 +15,4 @@ def setup(counters: int) -> None:
 
 
 def step(key: int) -> None:
-    recording.add(namespace="bench", name=f"c{key}")
+    record.add(namespace="bench", name=f"c{key}")

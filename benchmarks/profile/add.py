@@ -10,8 +10,8 @@ from django.db import connection
 
 from benchmarks.profile import backends
 from benchmarks.profile.local import profile
-from counters import recording, tokens
 from counters.models import Namespace
+from counters.recording import record, tokens
 
 COUNTERS = 100_000
 MANY = """
@@ -21,7 +21,7 @@ SELECT id, 'c' || i FROM counters_namespace, generate_series(0, %s - 1) AS i
 
 
 def show(seconds: float) -> None:
-    recording.add(namespace="bench", name="hot")
+    record.add(namespace="bench", name="hot")
     profile(
         "An add to one hot counter",
         lambda: _add("hot"),
@@ -52,4 +52,4 @@ def show(seconds: float) -> None:
 
 
 def _add(name: str) -> None:
-    recording.add(namespace="bench", name=name)
+    record.add(namespace="bench", name=name)

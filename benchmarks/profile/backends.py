@@ -10,7 +10,7 @@ from django.db import connection
 from rich.console import Console
 from rich.table import Table
 
-from counters.statements import load
+from counters.db.statements import load
 
 TABLES = """
 SELECT relname, n_tup_ins, n_tup_upd, n_tup_hot_upd, n_tup_del

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from benchmarks.profile import backends, requests
 from benchmarks.profile.remote import profile
-from counters import tokens
 from counters.models import Namespace
+from counters.recording import tokens
 
 
 def show(seconds: float) -> None:

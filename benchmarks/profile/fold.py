@@ -8,8 +8,8 @@ from django.db import connection
 
 from benchmarks.profile import backends
 from benchmarks.profile.local import profile
-from counters import recording
-from rollups import folding
+from counters.recording import record
+from rollups.folding import fold
 
 EVENTS, COUNTERS = 200_000, 500
 APPEND = """
@@ -19,17 +19,17 @@ SELECT %s, gen_random_uuid(), now(), 1 FROM generate_series(1, %s)
 
 
 def show(seconds: float) -> None:
-    hits = recording.add(namespace="bench", name="hits").counter_id
+    hits = record.add(namespace="bench", name="hits").counter_id
     took = [_fold_many(hits) for _ in range(max(3, round(seconds / 2)))]
     print(
         f"a fold of {EVENTS:,} events of one counter: {EVENTS / min(took):,.0f} events/s"
     )
-    batch = [recording.NewEvent("bench", f"c{i}") for i in range(COUNTERS)]
-    counter_ids = [one.counter_id for one in recording.add_many(batch)]
+    batch = [record.NewEvent("bench", f"c{i}") for i in range(COUNTERS)]
+    counter_ids = [one.counter_id for one in record.add_many(batch)]
 
     def step() -> None:
-        recording.add_many(batch)
-        folding.fold(counter_ids)
+        record.add_many(batch)
+        fold.fold(counter_ids)
 
     profile(
         f"A batch of {COUNTERS} counters, and its fold; of each event",
@@ -37,7 +37,7 @@ def show(seconds: float) -> None:
         seconds=seconds,
         events=COUNTERS,
     )
-    recording.add_many(batch)
+    record.add_many(batch)
     backends.show_plan("rollups", "fold_events", {"counter_ids": counter_ids})
     backends.show_tables()
 
@@ -46,7 +46,7 @@ def _fold_many(counter_id: int) -> float:
     with connection.cursor() as cursor:
         cursor.execute(APPEND, [counter_id, EVENTS])
         cursor.execute("VACUUM ANALYZE counters_event")
-    recording.add(namespace="bench", name="hits")
+    record.add(namespace="bench", name="hits")
     began = time.perf_counter()
-    folding.fold([counter_id])
+    fold.fold([counter_id])
     return time.perf_counter() - began

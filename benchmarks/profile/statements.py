@@ -29,9 +29,10 @@ from rich.table import Table
 
 from benchmarks import ground, programs
 from benchmarks.scaling import workers
-from counters import recording
-from counters.statements import load
-from rollups import folding, reading
+from counters.db.statements import load
+from counters.recording import record
+from rollups.folding import fold
+from rollups.reading import read
 
 COUNTERS, WRITERS, MOST_SHOWN = 1_000, 4, 12
 APPS = ("counters", "rollups")
@@ -145,14 +146,14 @@ def _key(statement: str) -> str:
 
 def _show_plans() -> None:
     """Print the plans of an add, a fold and an accurate read as they are kept and run."""
-    hit = recording.add(namespace="bench", name="c0")
+    hit = record.add(namespace="bench", name="c0")
     with _explained() as plans:
         # From the sixth time on a kept plan may be used; the last one is looked at.
         for _ in range(8):
             plans.clear()
-            recording.add(namespace="bench", name="c0")
-            reading.get(namespace="bench", name="c0", accuracy="accurate")
-            folding.fold([hit.counter_id])
+            record.add(namespace="bench", name="c0")
+            read.get(namespace="bench", name="c0", accuracy="accurate")
+            fold.fold([hit.counter_id])
     names = _names()
     for said in plans:
         query, plan = _split(said)

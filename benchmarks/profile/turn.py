@@ -25,8 +25,8 @@ django.setup()
 from django.conf import settings  # noqa: E402
 from django.db import connection  # noqa: E402
 
-from counters import recording  # noqa: E402
-from rollups import reading  # noqa: E402
+from counters.recording import record  # noqa: E402
+from rollups.reading import read  # noqa: E402
 
 MANY, BATCH = 100_000, 1_000
 INSERT = "INSERT INTO bench_log VALUES (1, gen_random_uuid(), now(), 1)"
@@ -38,12 +38,12 @@ SELECT = "SELECT total FROM rollups_rollup WHERE counter_id = %s"
 
 
 def _add_hot() -> Callable[[], object]:
-    return lambda: recording.add(namespace="bench", name="c0")
+    return lambda: record.add(namespace="bench", name="c0")
 
 
 def _add_spread() -> Callable[[], object]:
     number = _numbers()
-    return lambda: recording.add(namespace="bench", name=f"c{next(number)}")
+    return lambda: record.add(namespace="bench", name=f"c{next(number)}")
 
 
 def _add_without_trigger() -> Callable[[], object]:
@@ -52,17 +52,17 @@ def _add_without_trigger() -> Callable[[], object]:
 
 
 def _add_with_token() -> Callable[[], object]:
-    return lambda: recording.add(namespace="bench", name="c0", token=str(uuid4()))
+    return lambda: record.add(namespace="bench", name="c0", token=str(uuid4()))
 
 
 def _add_batch() -> Callable[[], object]:
-    batch = [recording.NewEvent("bench", f"c{i}") for i in range(BATCH)]
-    return lambda: recording.add_many(batch)
+    batch = [record.NewEvent("bench", f"c{i}") for i in range(BATCH)]
+    return lambda: record.add_many(batch)
 
 
 def _read() -> Callable[[], object]:
     number = _numbers()
-    return lambda: reading.get(namespace="bench", name=f"c{next(number)}")
+    return lambda: read.get(namespace="bench", name=f"c{next(number)}")
 
 
 def _bare_insert() -> Callable[[], object]:

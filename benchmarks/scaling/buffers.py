@@ -10,7 +10,7 @@ from typing import Any
 def touched(app: str, statement: str, **parameters: Any) -> int:
     """Run a statement file under EXPLAIN, undo it, and return the pages that it used."""
     database: Any = import_module("django.db")
-    statements: Any = import_module("counters.statements")
+    statements: Any = import_module("counters.db.statements")
     text = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statements.load(app, statement)}"
     with database.transaction.atomic(), database.connection.cursor() as cursor:
         cursor.execute(text, parameters)

@@ -52,8 +52,8 @@ def _connection() -> psycopg.Connection:
 
 def add_counter(name: str) -> int:
     """Make a counter, with a rollup and nothing pending; return its id."""
-    recording: Any = import_module("counters.recording")
-    folding: Any = import_module("rollups.folding")
+    recording: Any = import_module("counters.recording.record")
+    folding: Any = import_module("rollups.folding.fold")
     counter_id = int(recording.add(namespace="bench", name=name).counter_id)
     folding.fold([counter_id])
     return counter_id

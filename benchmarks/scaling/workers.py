@@ -31,7 +31,7 @@ def working(processes: int, *, counter_ids: Sequence[int]) -> Iterator[int]:
 
 def ask(counter_ids: Sequence[int]) -> None:
     """Enqueue the counters, as a trigger does: 500 a message."""
-    trigger: Any = import_module("rollups.trigger")
+    trigger: Any = import_module("rollups.trigger.request")
     trigger.request(counter_ids)
 
 

@@ -12,7 +12,7 @@ from benchmarks.loads import HOT, Load
 from benchmarks.options import Options
 from benchmarks.peers import add, add_many, bare_insert_many
 from benchmarks.results import Result, Table, figure
-from counters import compacting
+from counters.partitions import reindex
 
 TITLE = "Bytes on disk for each event"
 SIZES = """
@@ -93,10 +93,10 @@ def _beyond(empty: tuple[int, int]) -> tuple[int, int]:
 def _compacted(empty: tuple[int, int]) -> tuple[int, int]:
     """Return the sizes once the day is over and its indexes are rebuilt."""
     # A short run's are smaller than what is worth it in a service.
-    compacting.LEAST_BYTES = 0
+    reindex.LEAST_BYTES = 0
     execute("ANALYZE counters_event")
     tomorrow = datetime.now(UTC) + timedelta(days=1, hours=2)
-    for done in compacting.compact_due(now=tomorrow):
+    for done in reindex.compact_due(now=tomorrow):
         if not done.bytes_after:
             raise RuntimeError(f"{done.index.name}: {done.kept_because}")
     return _beyond(empty)

@@ -8,16 +8,16 @@ from benchmarks.ground import execute
 from benchmarks.options import Options
 from benchmarks.results import Result, Table, figure, ratios
 from benchmarks.seeding import add_events, mark_pending
-from counters import recording
-from rollups import folding
+from counters.recording import record
+from rollups.folding import fold
 
 TITLE = "Fold, one counter"
 NEW_EVENTS = 500_000
 
 
 def measure(options: Options) -> Result:
-    counter_id = recording.add(namespace="bench", name="folded").counter_id
-    folding.fold([counter_id])
+    counter_id = record.add(namespace="bench", name="folded").counter_id
+    fold.fold([counter_id])
     made = Result(TITLE, Table(["kept events", "new events", "events/s"]))
     rates = {}
     new = options.pick(full=NEW_EVENTS, quick=NEW_EVENTS // 5)
@@ -25,7 +25,7 @@ def measure(options: Options) -> Result:
         options.say(f"{kept:,} kept events")
         add_events(counter_id, kept)
         mark_pending(counter_id)
-        folding.fold([counter_id])
+        fold.fold([counter_id])
         # What is folded first finds its pages cold.
         rates[kept] = [_rate(counter_id, new) for _ in range(options.rounds + 1)][1:]
         made.table.rows.append([f"{kept:,}", f"{new:,}", str(figure(rates[kept]))])
@@ -41,5 +41,5 @@ def _rate(counter_id: int, events: int) -> float:
     mark_pending(counter_id)
     execute("VACUUM ANALYZE counters_event")
     began = time.perf_counter()
-    folding.fold([counter_id])
+    fold.fold([counter_id])
     return events / (time.perf_counter() - began)

@@ -20,8 +20,9 @@ from benchmarks.peers.bare_insert import bare_cursor
 from benchmarks.plain.models import PlainCounter, create_table
 from benchmarks.results import Result, Table, figure, ratios
 from benchmarks.seeding import add_events, mark_pending
-from counters import recording
-from rollups import folding, reading
+from counters.recording import record
+from rollups.folding import fold
+from rollups.reading import read as reading
 
 TITLE = "Reads of one counter among many"
 READS = 1_000
@@ -60,22 +61,22 @@ def measure(options: Options) -> Result:
         made.figures[f"accurate, many kept ÷ few, {pending:,} pending"] = ratios(
             found[ACCURATE, many], found[ACCURATE, few]
         )
-        folding.fold(ids.values())
+        fold.fold(ids.values())
     return made
 
 
 def _counter(kept: int, options: Options) -> int:
     """Make a counter with so many folded events; return its id."""
     options.say(f"{kept:,} kept events")
-    counter_id = recording.add(namespace="bench", name=f"read {kept}").counter_id
+    counter_id = record.add(namespace="bench", name=f"read {kept}").counter_id
     if counter_id is None:
         raise RuntimeError("the namespace is not of this kind")
     # Now: beside a last write that has waited while millions were appended, a fold would
     # take them in parts.
-    folding.fold([counter_id])
+    fold.fold([counter_id])
     add_events(counter_id, kept)
     mark_pending(counter_id)
-    folding.fold([counter_id])
+    fold.fold([counter_id])
     return counter_id
 
 

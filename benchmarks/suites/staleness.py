@@ -16,7 +16,7 @@ from benchmarks.ground import Measured, adds
 from benchmarks.options import Options
 from benchmarks.programs import Running, worker
 from benchmarks.results import Result, Table, figure
-from counters import recording
+from counters.recording import record
 
 TITLE = "From commit to visible in an eventual read"
 COUNTERS = 100
@@ -130,7 +130,7 @@ class _Run:
             # Each thread has counters of its own, so that a counter's commits are in order.
             turn += THREADS
             name = f"s{turn % COUNTERS // THREADS * THREADS + number}"
-            answer = recording.add(namespace="bench", name=name)
+            answer = record.add(namespace="bench", name=name)
             with self.lock:
                 times = self.committed.setdefault(answer.counter_id, [])
                 times.append(time.perf_counter())

@@ -10,7 +10,7 @@ from django.conf import settings
 from benchmarks.ground import create_counters, execute
 from benchmarks.options import Options
 from benchmarks.results import Result, Table, figure, ratios
-from rollups import sweeping
+from rollups.folding import sweep
 
 TITLE = "Sweep, no counter pending"
 SWEEPS = 50
@@ -36,7 +36,7 @@ def _median_ms() -> float:
     took = []
     for _ in range(SWEEPS):
         began = time.perf_counter()
-        swept = sweeping.sweep()
+        swept = sweep.sweep()
         took.append((time.perf_counter() - began) * 1e3)
         if swept is None:
             raise RuntimeError("another sweep was at work: this one did nothing")

@@ -17,7 +17,8 @@ from django.conf import settings
 from benchmarks.ground import Measured, adds
 from benchmarks.options import Options
 from benchmarks.results import Result, Table, ratios
-from rollups import publisher, publishing, trigger
+from rollups.trigger import broker as publishing
+from rollups.trigger import publisher, request
 from tests.faults import brokers
 
 TITLE = "Adds while the broker is sick, beside healthy ones"
@@ -105,5 +106,5 @@ def _wait_until_well(ours: Any) -> None:
     before = ours.tally.published
     while ours.tally.published == before and time.monotonic() < deadline:
         publisher.breaker.reset()
-        trigger.request([1])
+        request.request([1])
         time.sleep(0.1)

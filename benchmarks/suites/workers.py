@@ -14,7 +14,7 @@ from benchmarks.meters import Cost
 from benchmarks.options import Options
 from benchmarks.programs import Running
 from benchmarks.results import Result, Table, figure, ratios
-from rollups import trigger
+from rollups.trigger import request
 
 TITLE = "A backlog, by number of worker processes"
 COUNTERS = 2_000
@@ -88,7 +88,7 @@ def _drain(each: int, running: Running, cost: Cost) -> float:
     ids = [pk for (pk,) in execute("SELECT id FROM counters_counter ORDER BY random()")]
     with meters.measured(meters.servers() | running.pids, into=cost):
         began = time.perf_counter()
-        trigger.request(ids)
+        request.request(ids)
         while execute(BEHIND) != [(0,)]:
             if time.perf_counter() - began > GIVE_UP_SECONDS:
                 raise RuntimeError(f"not folded within {GIVE_UP_SECONDS} s")

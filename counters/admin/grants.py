@@ -9,8 +9,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from counters.admin.accounts import USER_NAME_BEGINS, SearchedChoicesMixin
-from counters.admin.confirming import ConfirmingMixin
-from counters.admin.paging import BoundedPaginator
+from counters.admin.confirmation import ConfirmingMixin
+from counters.admin.pagination import BoundedPaginator
 from counters.models import Grant, Namespace
 
 # Django's admin classes take their types only in the stubs.

@@ -14,13 +14,13 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from counters.admin.confirming import ConfirmingMixin
+from counters.admin.confirmation import ConfirmingMixin
+from counters.admin.durations import SpanField
 from counters.admin.grants import GrantInline
-from counters.admin.paging import BoundedPaginator
-from counters.admin.spans import SpanField
+from counters.admin.pagination import BoundedPaginator
+from counters.db.statements import fetch
 from counters.errors import span
 from counters.models import CounterType, Namespace
-from counters.statements import fetch
 
 # Django's admin classes take their types only in the stubs.
 if TYPE_CHECKING:

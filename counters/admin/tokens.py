@@ -20,11 +20,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from knox.models import AuthToken
 
-from counters import access, token_keeping
 from counters.admin.accounts import USER_NAME_BEGINS
-from counters.admin.paging import BoundedPaginator
+from counters.admin.pagination import BoundedPaginator
 from counters.errors import AccountNotFound
-from counters.granting import user_named
+from counters.namespaces import access, api_tokens
+from counters.namespaces.grants import user_named
 
 # Django's admin classes take their types only in the stubs.
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class TokenAdmin(AdminBase):
         form = TokenForm(request.POST or None, request=request)
         context = self._context(request, title="Hand out an API token", form=form)
         if request.method == "POST" and form.is_valid():
-            kept, token = token_keeping.create(
+            kept, token = api_tokens.create(
                 user=form.cleaned_data["user"],
                 expires_in=form.cleaned_data["expires"],
             )
@@ -164,7 +164,7 @@ class TokenAdmin(AdminBase):
             raise PermissionDenied
         token = get_object_or_404(AuthToken.objects.select_related("user"), pk=digest)
         if request.method == "POST":
-            kept = token_keeping.revoke(token.token_key)
+            kept = api_tokens.revoke(token.token_key)
             _log(request, DELETION, kept, "Revoked.")
             self.message_user(
                 request,
@@ -196,7 +196,7 @@ class TokenAdmin(AdminBase):
 
 
 def _log(
-    request: HttpRequest, flag: int, token: token_keeping.ApiToken, message: str
+    request: HttpRequest, flag: int, token: api_tokens.ApiToken, message: str
 ) -> None:
     """Note it in the admin's log, by the token's beginning and never by its digest."""
     LogEntry.objects.create(

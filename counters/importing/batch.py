@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from counters.checking import CheckedEvent
+from counters.recording.validation import CheckedEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 
-from counters import partitions
-from counters.checking import CheckedEvent
+from counters.partitions import create
+from counters.recording.validation import CheckedEvent
 
 
 class Coverage:
@@ -22,15 +22,15 @@ class Coverage:
         missing = {event.event_time.date() for event in events} - self._days
         if not missing:
             return
-        there = partitions.existing()
+        there = create.existing()
         for day in sorted(missing):
             at = datetime.combine(day, time.min, UTC)
             if not _is_in(there, at):
-                self.made += len(partitions.make(at, at))
-                there = partitions.existing()
+                self.made += len(create.make(at, at))
+                there = create.existing()
         self._days |= missing
 
 
-def _is_in(there: list[partitions.Partition], at: datetime) -> bool:
+def _is_in(there: list[create.Partition], at: datetime) -> bool:
     index = bisect_right(there, at, key=lambda partition: partition.since)
     return index > 0 and at < there[index - 1].until

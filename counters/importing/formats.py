@@ -8,8 +8,8 @@ from pathlib import Path
 
 from counters.importing import rows
 from counters.importing.errors import CannotImport
+from counters.importing.input import Input
 from counters.importing.lines import Lines
-from counters.importing.opening import Input
 from counters.importing.plan import Plan
 
 SUFFIXES = {".csv": "csv", ".tsv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}

@@ -7,14 +7,19 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from counters import clock, names, tokens
-from counters.checking import CheckedEvent, check_delta, check_generation_time
+from counters.db import clock
 from counters.errors import CountersError, shown, stamp
-from counters.importing import identity, templates, times
+from counters.importing import row_tokens, templates, times
 from counters.importing.errors import BadRow
 from counters.importing.plan import Plan
 from counters.importing.rows import Row
 from counters.models import Namespace
+from counters.recording import names, tokens
+from counters.recording.validation import (
+    CheckedEvent,
+    check_delta,
+    check_generation_time,
+)
 
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,40}")
 
@@ -25,7 +30,7 @@ class Mapping:
     def __init__(self, plan: Plan, namespace: Namespace, source: str) -> None:
         self._namespace = namespace
         self._templates = [templates.parse(text) for text in plan.counters]
-        self._identify = identity.identifier(plan, source)
+        self._identify = row_tokens.identifier(plan, source)
         self._read_delta, delta_columns = _delta_reader(plan.delta)
         self._read_time = _time_reader(plan)
         used = [name for template in self._templates for name in template.columns]
@@ -56,7 +61,7 @@ class Mapping:
             earlier = sum(event.name == name for event in events)
             own = token
             if earlier:
-                own = tokens.parse(identity.again(text, earlier), token.event_time)
+                own = tokens.parse(row_tokens.again(text, earlier), token.event_time)
             events.append(CheckedEvent(self._namespace, name, own, event_time, delta))
         return events
 

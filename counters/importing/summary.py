@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from counters.errors import counted, span
 from counters.importing.plan import Plan
-from counters.importing.running import Outcome
+from counters.importing.run import Outcome
 from counters.models import Namespace
 
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from counters.errors import shown
 from counters.importing.errors import BadRow, CannotImport
-from counters.tokens import EPOCH
+from counters.recording.tokens import EPOCH
 
 # Takes a column's value, returns the instant in UTC or raises BadRow.
 ReadTime = Callable[[object], datetime]

@@ -6,8 +6,8 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
-from counters.configuring import FIELDS
 from counters.models import BucketSize, CounterType
+from counters.namespaces.settings import FIELDS
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 

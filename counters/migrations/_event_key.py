@@ -24,7 +24,7 @@ def build_indexes(apps: Any, schema_editor: Any) -> None:
     Run again after it was broken off, it goes on where it was. Days in their order, so that
     today's index stands beside the key for the shortest time: ON CONFLICT does not look at
     it, and of two first uses of a token at the same moment one may fail on it, where the
-    code is of before or the add is in the caller's transaction block (`counters.repeats`).
+    code is of before or the add is in the caller's transaction block (`counters.recording.duplicates`).
     """
     console = Console(stderr=True)
     if console.is_terminal:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from counters.api.problems import STATUS_OF
 from counters.errors import BatchRefused, CountersError
+from counters.rest.problems import STATUS_OF
 from docs.site.tables import table
 
 INTRODUCTION = """# Errors

@@ -5,8 +5,8 @@ from __future__ import annotations
 from prometheus_client.metrics import MetricWrapperBase
 
 from docs.site.tables import table
-from rollups import metrics
-from rollups.exposition import DATABASE_GAUGES
+from rollups.monitor import metrics
+from rollups.monitor.prometheus import DATABASE_GAUGES
 
 INTRODUCTION = """# Metrics
 

@@ -11,8 +11,10 @@ from django.template.response import TemplateResponse
 
 from counters.errors import CountersError
 from counters.models import Counter
-from rollups import auditing, drawing, inspecting, series
-from rollups.admin import acting
+from rollups.admin import actions
+from rollups.folding import audit
+from rollups.monitor import charts, diagnosis
+from rollups.reading import series
 
 _FORMATS = {"minute": "%H:%M", "hour": "%m-%d %H:%M", "day": "%Y-%m-%d"}
 
@@ -28,7 +30,7 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
         raise Http404
     if not model_admin.has_view_permission(request, counter):
         raise PermissionDenied
-    glance = inspecting.glance([counter.pk]).get(counter.pk)
+    glance = diagnosis.glance([counter.pk]).get(counter.pk)
     if glance is None:
         raise Http404
     is_lagging = glance.pending and glance.lag is not None
@@ -39,22 +41,22 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
         "counter": counter,
         "glance": glance,
         "badge": _badge(glance),
-        "reasons": inspecting.explain_lag(counter.pk, glance.lag)
+        "reasons": diagnosis.explain_lag(counter.pk, glance.lag)
         if is_lagging and glance.lag is not None
         else [],
-        "may_act": acting.may_act(request),
-        "events": inspecting.read_latest_events(counter.pk),
-        "writes": inspecting.read_last_writes(counter.pk),
+        "may_act": actions.may_act(request),
+        "events": diagnosis.read_latest_events(counter.pk),
+        "writes": diagnosis.read_last_writes(counter.pk),
         **_series(counter, request.GET.get("per", "")),
         **(_audit(counter) if "audit" in request.GET else {}),
     }
     return TemplateResponse(request, "rollups/counter.html", context)
 
 
-def _badge(glance: inspecting.Glance) -> dict[str, str]:
+def _badge(glance: diagnosis.Glance) -> dict[str, str]:
     if not glance.pending:
         return {"kind": "good", "says": "folded: nothing is pending"}
-    lag = "" if glance.lag is None else inspecting.rough(glance.lag.total_seconds())
+    lag = "" if glance.lag is None else diagnosis.rough(glance.lag.total_seconds())
     says = f"pending, lag {lag}" if lag else "pending"
     return {"kind": "bad" if glance.is_late else "warn", "says": says}
 
@@ -68,7 +70,7 @@ def _series(counter: Counter, per: str) -> dict[str, Any]:
     return {
         "per": bucket,
         "offered": offered,
-        "plot": drawing.bars(
+        "plot": charts.bars(
             [float(one.delta) for one in found.buckets],
             label=f"What was added in each {bucket}, {len(found.buckets)} of them; the table"
             " below has the same numbers.",
@@ -96,7 +98,7 @@ def _last_buckets_with_data(counter: Counter, bucket: str) -> series.Series:
 
 def _audit(counter: Counter) -> dict[str, Any]:
     try:
-        audited = auditing.audit_some([counter.pk])
+        audited = audit.audit_some([counter.pk])
     except (CountersError, OperationalError) as error:
-        return {"audit_error": auditing.why_not(error)}
+        return {"audit_error": audit.why_not(error)}
     return {"audited": audited[0]} if audited else {}

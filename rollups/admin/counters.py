@@ -15,13 +15,14 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from counters.admin.paging import BoundedPaginator
+from counters.admin.pagination import BoundedPaginator
 from counters.models import Counter
-from rollups import inspecting
-from rollups.admin import acting, counter_page
-from rollups.admin.finding import CounterList, NamespaceFilter, OrderFilter, StateFilter
-from rollups.drawing import sparkline
-from rollups.inspecting import Glance
+from rollups.admin import actions as acting
+from rollups.admin import counter_page
+from rollups.admin.search import CounterList, NamespaceFilter, OrderFilter, StateFilter
+from rollups.monitor import diagnosis
+from rollups.monitor.charts import sparkline
+from rollups.monitor.diagnosis import Glance
 
 # Django's admin classes take their types only in the stubs.
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class GlancedList(CounterList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         counters: list[Any] = list(self.result_list)
-        glances = inspecting.glance([one.pk for one in counters])
+        glances = diagnosis.glance([one.pk for one in counters])
         # A counter that was deleted meanwhile has none.
         self.result_list: Any = [one for one in counters if one.pk in glances]
         for one in self.result_list:
@@ -167,7 +168,7 @@ def badge(glance: Glance) -> SafeString:
     return format_html(
         '<span class="badge badge-{}">pending, {}</span>',
         "bad" if glance.is_late else "warn",
-        f"lag {inspecting.rough(seconds)}",
+        f"lag {diagnosis.rough(seconds)}",
     )
 
 

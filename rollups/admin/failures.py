@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from counters.admin.paging import ReadOnlyAdmin
+from counters.admin.pagination import ReadOnlyAdmin
 from rollups.models import Failure
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.contrib import admin
 
-from counters.admin.paging import ReadOnlyAdmin
-from rollups.inspecting import rough
+from counters.admin.pagination import ReadOnlyAdmin
 from rollups.models import Closing, Sweep
+from rollups.monitor.diagnosis import rough
 
 
 @admin.register(Sweep)

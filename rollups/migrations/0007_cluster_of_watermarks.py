@@ -38,7 +38,7 @@ BEGIN
 END
 $$;
 
--- The detail says which anchor was refused: see rollups.anchoring.
+-- The detail says which anchor was refused: see rollups.folding.cluster_identity.
 CREATE OR REPLACE FUNCTION rollups_refuse_if(is_foreign boolean) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
 BEGIN

@@ -1,6 +1,6 @@
 -- Forgets processes that have been silent for long; their numbers stay in one row, "ended".
 -- Parameters: silent interval, ended uuid (the id of that row).
--- Run under the advisory lock of rollups.sampling: two at once would lose numbers.
+-- Run under the advisory lock of rollups.monitor.samples: two at once would lose numbers.
 -- Reads the whole table, which has a row for each process of the last minutes.
 WITH gone AS (
   DELETE FROM rollups_process

@@ -2,7 +2,7 @@
 -- Parameters: counter_ids bigint[].
 -- Returns: counter_id, one row a locked rollup.
 -- Makes PostgreSQL end the transaction if its process is silent for ten seconds: see
---   counters/transactions.py.
+--   counters/db/transactions.py.
 -- Raises: CN503 if the anchor, or one of these watermarks, belongs to another cluster.
 -- Index: the rollup's primary key.
 --

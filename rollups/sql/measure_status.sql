@@ -2,7 +2,7 @@
 -- Parameters: alive interval.
 -- Returns one row: pending bigint, lag_seconds, last_sweep_age_seconds (null: none is on
 --   record), healed_lately bigint (by the sweeps of the last ten minutes), set_apart bigint,
---   is_anchored boolean (false: restored from a dump, see rollups.anchoring), folding and
+--   is_anchored boolean (false: restored from a dump, see rollups.folding.cluster_identity), folding and
 --   idle_workers bigint (processes that reported lately: workers and `rollup --watch`;
 --   workers that do not read the queue).
 -- Cost: as measure_lag.sql; sweeps by their index, failures are few.

@@ -15,8 +15,8 @@ from django import template
 from django.contrib.humanize.templatetags.humanize import intcomma
 
 from counters.errors import CounterNotFound
-from rollups import reading
-from rollups.attaching import UNKNOWN, AttachedCounter, if_told
+from rollups.fields import UNKNOWN, AttachedCounter, if_told
+from rollups.reading import read as reading
 
 register = template.Library()
 
@@ -37,7 +37,7 @@ def count(namespace: str, name: str, accuracy: str | None = None) -> str:
 @register.simple_tag
 def count_of(counter: AttachedCounter | str, accuracy: str | None = None) -> str:
     """The count of a counter that is attached to a model; those of a page are read at
-    once by `rollups.attaching.with_counts`."""
+    once by `rollups.fields.with_counts`."""
     # An object that is not saved, or a misspelt attribute, comes as empty text.
     if not isinstance(counter, AttachedCounter):
         return UNKNOWN

@@ -145,14 +145,14 @@ def _forget_counts(service: Service) -> None:
 
 
 FORGET = """
-from counters import deleting
+from counters.namespaces import deletion
 from counters.models import Counter, Namespace
 from django.contrib.auth.models import User
 for namespace in Namespace.objects.exclude(name="demo"):
-    deleting.delete_namespace(namespace=namespace.name, confirm=namespace.name)
+    deletion.delete_namespace(namespace=namespace.name, confirm=namespace.name)
 
 for counter in Counter.objects.all():
-    deleting.delete_counter(namespace="demo", name=counter.name, confirm=counter.name)
+    deletion.delete_counter(namespace="demo", name=counter.name, confirm=counter.name)
 
 User.objects.filter(username="alice").delete()
 """

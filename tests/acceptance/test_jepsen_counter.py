@@ -24,8 +24,8 @@ import pytest
 from django.contrib.auth.models import User
 from knox.models import AuthToken
 
-from counters import tokens
 from counters.models import Event, LastWrite, Namespace
+from counters.recording import tokens
 from counters_project.programs import Environment, web
 from tests import programs
 from tests.acceptance.conftest import free_port

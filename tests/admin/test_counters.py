@@ -12,10 +12,12 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from counters import recording, tokens
 from counters.models import Namespace
-from rollups import failures, folding, reading
+from counters.recording import record as recording
+from counters.recording import tokens
+from rollups.folding import fold, quarantine
 from rollups.models import Bucket, Closing, Failure, Rollup, Sweep
+from rollups.reading import read
 
 pytestmark = pytest.mark.usefixtures("triggers")
 LIST = "/admin/counters/counter/"
@@ -27,7 +29,7 @@ def add(committed_namespace: Namespace) -> Add:
     def record(name: str = "hits", delta: int = 1, *, is_folded: bool = False) -> int:
         counter_id = recording.add(namespace="test", name=name, delta=delta).counter_id
         if is_folded:
-            folding.fold([counter_id])
+            fold.fold([counter_id])
         return counter_id
 
     return record
@@ -40,7 +42,7 @@ def text(client: Client, path: str) -> str:
 
 
 def count() -> int:
-    return reading.get(namespace="test", name="hits", accuracy="eventual").count
+    return read.get(namespace="test", name="hits", accuracy="eventual").count
 
 
 def test_page__shows_the_buckets_that_have_data(admin: Client, add: Add) -> None:
@@ -208,7 +210,7 @@ def test_roll_up__tries_a_counter_now_that_was_set_apart(
     admin: Client, add: Add
 ) -> None:
     counter_id = add(delta=3)
-    failures.set_apart(counter_id, ValueError("out of luck"))
+    quarantine.set_apart(counter_id, ValueError("out of luck"))
 
     admin.post(f"{LIST}{counter_id}/roll-up/", {"confirmed": "yes"})
 

@@ -7,13 +7,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from counters import recording
 from counters.models import Namespace
-from rollups import presence, sampling
+from counters.recording import record
 from rollups.models import Process, Sample
-from rollups.ops import overview, plots, rates
-from rollups.presence import Reporter
-from rollups.sampling import Reading
+from rollups.monitor import heartbeat
+from rollups.monitor import samples as sampling
+from rollups.monitor.heartbeat import Reporter
+from rollups.monitor.samples import Reading
+from rollups.pages import overview, plots, rates
 
 pytestmark = pytest.mark.usefixtures("triggers")
 
@@ -71,12 +72,12 @@ def test_page__of_an_empty_database_says_what_is_missing(admin: Client) -> None:
 def test_page__shows_lag_rates_triggers_and_processes(
     admin: Client, namespace: Namespace
 ) -> None:
-    recording.add(namespace="test", name="hits")
+    record.add(namespace="test", name="hits")
     sample(timedelta(minutes=30), published=1)
     sample(timedelta(seconds=40), inserted=100, published=5, events_folded=10)
     sample(timedelta(seconds=20), inserted=700, published=9, events_folded=50)
     process("worker", timedelta(seconds=5), breaker_is_open=True)
-    process("worker", presence.ALIVE_WITHIN + timedelta(seconds=1))
+    process("worker", heartbeat.ALIVE_WITHIN + timedelta(seconds=1))
 
     now = overview.measure()
 
@@ -130,16 +131,16 @@ def test_sample__is_taken_once_in_half_a_period_and_forgotten_after_a_day() -> N
 
 @pytest.mark.django_db
 def test_processes__that_end_leave_their_numbers() -> None:
-    gone = process("web", presence.FORGOTTEN_AFTER + timedelta(minutes=1))
+    gone = process("web", heartbeat.FORGOTTEN_AFTER + timedelta(minutes=1))
     Process.objects.filter(pk=gone.pk).update(numbers={"adds": 3})
     alive = process("web", timedelta(0))
     Process.objects.filter(pk=alive.pk).update(numbers={"adds": 4})
 
-    presence.forget_silent()
-    presence.forget_silent()
+    heartbeat.forget_silent()
+    heartbeat.forget_silent()
 
     left = dict(Process.objects.values_list("pk", "numbers"))
-    assert left == {presence.ENDED: {"adds": 3}, alive.pk: {"adds": 4}}
+    assert left == {heartbeat.ENDED: {"adds": 3}, alive.pk: {"adds": 4}}
 
 
 @pytest.mark.django_db

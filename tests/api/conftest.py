@@ -13,7 +13,7 @@ from django.test import Client
 from knox.models import AuthToken
 
 from counters.models import Grant, LastWrite, Namespace
-from rollups import folding
+from rollups.folding import fold
 
 
 class Api:
@@ -72,7 +72,7 @@ def answer(response: Any) -> Any:
 
 def fold_all() -> None:
     ids = LastWrite.objects.values_list("counter_id", flat=True).distinct()
-    folding.fold(list(ids))
+    fold.fold(list(ids))
 
 
 def grant(namespace: Namespace, user: User, rights: str) -> None:

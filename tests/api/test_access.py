@@ -18,9 +18,10 @@ from django.db import transaction
 from django.test import Client
 from knox.models import AuthToken
 
-from counters import access, namespaces, remembering
-from counters.api import authentication
+from counters import ttl_cache
 from counters.models import Counter, Event, Grant, Namespace
+from counters.namespaces import access, lookup
+from counters.rest import authentication
 from tests.api.conftest import Api, answer, counter, grant, problem
 
 # Call -> the rights that it needs in the namespace `secret`; its method, path, body.
@@ -143,7 +144,7 @@ def cell(name: str) -> Iterator[None]:
     except Exception as error:
         error.add_note(f"With {name}")
         raise
-    namespaces.forget_all()
+    lookup.forget_all()
     access.forget_all()
     authentication.forget_all()
 
@@ -318,12 +319,10 @@ def seconds_pass(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Lets what each process remembers grow old."""
     begun = time.monotonic()
     passed = [0.0]
-    monkeypatch.setattr(
-        "counters.remembering.time.monotonic", lambda: begun + passed[0]
-    )
+    monkeypatch.setattr("counters.ttl_cache.time.monotonic", lambda: begun + passed[0])
 
     def go_on() -> None:
-        passed[0] += remembering.REMEMBERED_SECONDS
+        passed[0] += ttl_cache.REMEMBERED_SECONDS
 
     return go_on
 

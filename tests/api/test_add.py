@@ -345,7 +345,7 @@ def test_add__without_a_database_asks_to_try_again(
     def fail(*_: object) -> None:
         raise OperationalError("server closed the connection unexpectedly")
 
-    monkeypatch.setattr("counters.recording._append", fail)
+    monkeypatch.setattr("counters.recording.record._append", fail)
 
     response = api.add("hits", {"delta": 1})
 
@@ -359,7 +359,7 @@ def test_error__that_nobody_foresaw_is_a_problem_too(
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("counters.recording._append", fail)
+    monkeypatch.setattr("counters.recording.record._append", fail)
 
     body = problem(api.add("hits", {"delta": 1}), 500)
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from counters import namespaces
 from counters.models import Event, Namespace
+from counters.namespaces import lookup
 from tests.api.conftest import Api, answer, counter, fold_all, grant, problem
 
 
@@ -91,7 +91,7 @@ def test_get__answers_by_the_namespaces_type_where_the_call_does_not_say(
     api: Api, namespace: Namespace, counter_type: str
 ) -> None:
     Namespace.objects.update(counter_type=counter_type)
-    namespaces.forget_all()
+    lookup.forget_all()
     api.add("hits", {"delta": 3})
 
     body = answer(api.read("hits"))

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from counters.models import Counter, Event, Namespace
-from rollups.api.bodies import MOST_NAMES
+from rollups.rest.schemas import MOST_NAMES
 from tests.api.conftest import Api, answer, counter, fold_all, problem
 
 NAMES = [

@@ -11,8 +11,8 @@ import pytest
 import time_machine
 from django.contrib.auth.models import User
 
-from counters import tokens
 from counters.models import Event, Namespace
+from counters.recording import tokens
 from tests.api.conftest import Api, answer, counter, fold_all, grant, problem
 from tests.token_kinds import timed_and_untimed
 

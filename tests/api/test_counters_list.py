@@ -14,14 +14,14 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from counters import recording
+from counters.db.statements import fetch
 from counters.errors import InvalidValue
 from counters.models import Counter, LastWrite, Namespace
-from counters.recording import NewEvent
-from counters.statements import fetch
-from rollups import listing
-from rollups.api import cursors
+from counters.recording import record
+from counters.recording.record import NewEvent
 from rollups.models import Rollup
+from rollups.reading import listing
+from rollups.rest import cursors
 from tests.api.conftest import Api, answer, fold_all, problem
 
 ORDERINGS = ["name", "-name", "count", "-count", "last_write_at", "-last_write_at"]
@@ -48,15 +48,15 @@ def test_list__is_in_the_order_of_the_counts_that_it_shows(
     ordering: str,
 ) -> None:
     """A fold comes between the statement that orders and the one that reads."""
-    recording.add_many([NewEvent("test", name, i) for i, name in enumerate("abc")])
+    record.add_many([NewEvent("test", name, i) for i, name in enumerate("abc")])
     fold_all()
-    recording.add(namespace="test", name="a", delta=10)
+    record.add(namespace="test", name="a", delta=10)
 
     def fold_and_fetch(*args: Any, **parameters: Any) -> Any:
         fold_all()
         return fetch(*args, **parameters)
 
-    monkeypatch.setattr("rollups.listing.fetch", fold_and_fetch)
+    monkeypatch.setattr("rollups.reading.listing.fetch", fold_and_fetch)
 
     page = listing.list_counters("test", ordering=ordering)
 
@@ -567,7 +567,7 @@ def test_list__walks_a_thousand_ties(namespace: Namespace) -> None:
 def test_list__needs_two_statements(
     namespace: Namespace, triggers: list[list[int]]
 ) -> None:
-    recording.add_many([recording.NewEvent("test", f"c{i}") for i in range(100)])
+    record.add_many([record.NewEvent("test", f"c{i}") for i in range(100)])
     assert LastWrite.objects.count() == 100
 
     with CaptureQueriesContext(connection) as queries:

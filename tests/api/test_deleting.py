@@ -16,17 +16,20 @@ from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.dispatch import receiver
 
-from counters import bounded, deleting, namespaces, recording, tokens
-from counters.checking import CheckedEvent
-from counters.creating import create_counters
+from counters.db import timeouts
+from counters.db.statements import load
 from counters.errors import CounterNotFound
 from counters.models import Claim, Counter, Event, Grant, LastWrite, Namespace
-from counters.recording import NewEvent
-from counters.repeats import Recorded, answer_repeat, find_first_events
+from counters.namespaces import deletion as deleting
+from counters.namespaces import lookup
+from counters.recording import record, tokens
+from counters.recording.duplicates import Recorded, answer_repeat, find_first_events
+from counters.recording.new_counters import create_counters
+from counters.recording.record import NewEvent
+from counters.recording.validation import CheckedEvent
 from counters.signals import counters_deleting
-from counters.statements import load
-from rollups import clearing
 from rollups.models import Bucket, Failure, Rollup
+from rollups.reading import clear as clearing
 from tests.api.conftest import Api, answer, counter, fold_all, grant, problem
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
@@ -180,7 +183,7 @@ def test_delete_namespace__of_many_counters_takes_several_requests(
 ) -> None:
     """A request deletes for a bounded time; the time here is over after each batch."""
     monkeypatch.setattr(deleting, "BATCH_COUNTERS", 2)
-    monkeypatch.setattr("counters.api.namespaces.DELETES_WITHIN", timedelta(0))
+    monkeypatch.setattr("counters.rest.namespaces.DELETES_WITHIN", timedelta(0))
     fill(committed_api, *"abc")
 
     for gone in (2, 1):
@@ -198,10 +201,10 @@ def test_delete_namespace__knows_one_that_took_the_name_a_moment_ago(
     committed_namespace: Namespace,
 ) -> None:
     """Another process deleted the namespace and made it anew; this one remembers the old."""
-    remembered = namespaces.get("test")
+    remembered = lookup.get("test")
     Namespace.objects.all().delete()
     Namespace.objects.create(name="test")
-    namespaces._memory.keep("test", remembered)
+    lookup._memory.keep("test", remembered)
 
     deleting.delete_namespace("test", confirm="test")
 
@@ -232,8 +235,8 @@ def other() -> Iterator[BaseDatabaseWrapper]:
 
 
 def add_on(other: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch) -> None:
-    with on(other, monkeypatch, "counters.recording"):
-        recording.add(namespace="test", name="hits", delta=7)
+    with on(other, monkeypatch, "counters.recording.record"):
+        record.add(namespace="test", name="hits", delta=7)
 
 
 @pytest.mark.parametrize("slot_is_new", [True, False])
@@ -250,7 +253,7 @@ def test_delete_counter__during_an_add_leaves_no_orphan_for_long(
     Where its connection has written the counter before, the deletion waits for its last
     write; then what it committed must go as well.
     """
-    recording.add(namespace="test", name="hits", delta=5)
+    record.add(namespace="test", name="hits", delta=5)
     if not slot_is_new:
         add_on(other, monkeypatch)
     other.set_autocommit(False)
@@ -286,11 +289,11 @@ def test_delete_counter__is_not_cut_off_by_a_time_out(committed_api: Api) -> Non
             cursor.execute("SHOW statement_timeout")
             seen.append(cursor.fetchone()[0])
         # As the web server's connections are, which give up where no answer comes.
-        hasty = bounded.connection_class(answer_within_seconds=0.1)
+        hasty = timeouts.connection_class(answer_within_seconds=0.1)
         with hasty.connect(**connection.get_connection_params()) as wire:
             try:
                 wire.execute("SELECT pg_sleep(0.3)")
-            except bounded.ServerSilent:
+            except timeouts.ServerSilent:
                 seen.append("gave up")
 
     with connection.cursor() as cursor:
@@ -323,7 +326,7 @@ def test_delete_counter__takes_what_a_fold_under_way_writes(
     threads: Threads,
 ) -> None:
     """The fold has written a new bucket, and is not committed when the deletion begins."""
-    recorded = recording.add(namespace="test", name="hits", delta=5)
+    recorded = record.add(namespace="test", name="hits", delta=5)
     Rollup.objects.create(
         counter=Counter.objects.get(), namespace_id=committed_namespace.pk
     )
@@ -350,7 +353,7 @@ def test_delete_counter__waits_for_a_clear_under_way(
     threads: Threads,
     folded: bool,
 ) -> None:
-    recording.add(namespace="test", name="hits", delta=5)
+    record.add(namespace="test", name="hits", delta=5)
     if folded:
         fold_all()
     with transaction.atomic():
@@ -371,7 +374,7 @@ def test_clear__of_a_counter_that_is_being_deleted_finds_none(
     threads: Threads,
     folded: bool,
 ) -> None:
-    recording.add(namespace="test", name="hits", delta=5)
+    record.add(namespace="test", name="hits", delta=5)
     if folded:
         fold_all()
     with transaction.atomic():
@@ -387,12 +390,12 @@ def test_clear__of_a_counter_that_is_being_deleted_finds_none(
 def test_add__of_a_new_counter_whose_namespace_is_being_deleted_finds_none(
     committed_namespace: Namespace, triggers: list[list[int]], threads: Threads
 ) -> None:
-    namespaces.get("test")
+    lookup.get("test")
     with transaction.atomic():
         Namespace.objects.filter(name="test").delete()
         # Another process still remembers the namespace.
-        namespaces._memory.keep("test", committed_namespace)
-        add = threads.submit(recording.add, namespace="test", name="hits")
+        lookup._memory.keep("test", committed_namespace)
+        add = threads.submit(record.add, namespace="test", name="hits")
         wait_until_somebody_waits_for_a_lock()
 
     with pytest.raises(CounterNotFound):
@@ -401,8 +404,8 @@ def test_add__of_a_new_counter_whose_namespace_is_being_deleted_finds_none(
 
 Add = Callable[[str | None], Recorded]
 ADDS: dict[str, Add] = {
-    "one": lambda token: recording.add(namespace="test", name="hits", token=token),
-    "batch": lambda token: recording.add_many(
+    "one": lambda token: record.add(namespace="test", name="hits", token=token),
+    "batch": lambda token: record.add_many(
         [NewEvent("test", "hits", token=token), NewEvent("test", "other")]
     )[0],
 }
@@ -423,8 +426,8 @@ def test_add__creates_a_counter_again_that_is_deleted_before_its_event(
             deletions.pop()
             deleting.delete_counter(namespace="test", name="hits", confirm="hits")
 
-    monkeypatch.setattr("counters.recording.create_counters", create_and_delete)
-    monkeypatch.setattr("counters.batches.create_counters", create_and_delete)
+    monkeypatch.setattr("counters.recording.record.create_counters", create_and_delete)
+    monkeypatch.setattr("counters.recording.batch.create_counters", create_and_delete)
 
     added = add(None)
 
@@ -449,7 +452,7 @@ def test_add__counts_again_where_its_first_use_is_deleted_before_the_answer(
             deleting.delete_counter(namespace="test", name="hits", confirm="hits")
         return answer_repeat(*args)
 
-    monkeypatch.setattr("counters.recording.answer_repeat", delete_and_answer)
+    monkeypatch.setattr("counters.recording.record.answer_repeat", delete_and_answer)
 
     again = ADDS["one"](token)
 
@@ -469,7 +472,7 @@ def test_add_many__answers_a_duplicate_whose_first_use_is_deleted_before_the_ans
         deleting.delete_counter(namespace="test", name="hits", confirm="hits")
         return find_first_events(*args)
 
-    monkeypatch.setattr("counters.batches.find_first_events", delete_and_find)
+    monkeypatch.setattr("counters.recording.batch.find_first_events", delete_and_find)
 
     assert ADDS["batch"]("order 17").duplicate
     assert Event.objects.count() == 1  # the batch's other one
@@ -479,11 +482,11 @@ def test_add_and_get__of_a_counter_that_is_deleted_before_the_read_answers_0(
     committed_api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def add_and_delete(event: CheckedEvent) -> Recorded:
-        added = recording.add_checked(event)
+        added = record.add_checked(event)
         deleting.delete_counter(namespace="test", name="hits", confirm="hits")
         return added
 
-    monkeypatch.setattr("counters.api.add.add_checked", add_and_delete)
+    monkeypatch.setattr("counters.rest.add.add_checked", add_and_delete)
 
     body = answer(
         committed_api.post(f"{counter('hits')}/add?get=accurate", {"delta": 3})
@@ -502,11 +505,11 @@ def test_add_and_get__of_a_namespace_that_is_deleted_before_the_read_is_404(
     """The add is deleted with its namespace: nothing is counted, and the answer says so."""
 
     def add_and_delete(event: CheckedEvent) -> Recorded:
-        added = recording.add_checked(event)
+        added = record.add_checked(event)
         deleting.delete_namespace("test", confirm="test")
         return added
 
-    monkeypatch.setattr("counters.api.add.add_checked", add_and_delete)
+    monkeypatch.setattr("counters.rest.add.add_checked", add_and_delete)
 
     problem(
         committed_api.post(f"{counter('hits')}/add?get=accurate", {"delta": 3}),
@@ -547,7 +550,7 @@ def test_delete_counter__while_many_add_leaves_nothing_uncounted(
         start.wait()
         for _ in range(rounds):
             try:
-                recording.add(namespace="test", name="hits", token=None)
+                record.add(namespace="test", name="hits", token=None)
             except CounterNotFound:
                 continue
 

@@ -8,7 +8,7 @@ from django.contrib.staticfiles import finders
 from django.test import Client
 from rest_framework.test import APIClient
 
-from counters.api.problems import STATUS_OF
+from counters.rest.problems import STATUS_OF
 
 
 def description() -> Any:

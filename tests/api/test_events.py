@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 from django.contrib.auth.models import User
 
-from counters import tokens
 from counters.models import Counter, Event, LastWrite, Namespace
+from counters.recording import tokens
 from tests.api.conftest import Api, answer, fold_all, grant, problem
 from tests.token_kinds import timed_and_untimed
 

@@ -13,9 +13,10 @@ from django.contrib.auth.models import Permission, User
 from django.core.exceptions import ValidationError
 from django.utils import translation
 
-from counters import access, configuring, namespaces, recording
 from counters.errors import AlreadyExists, OutsideAcceptWindow
 from counters.models import Grant, Namespace
+from counters.namespaces import access, lookup, settings
+from counters.recording import record
 from tests.api.conftest import Api, answer, grant, problem
 
 DEFAULTS = {
@@ -211,7 +212,7 @@ def test_create__of_a_name_that_is_taken_is_refused_in_every_language(
     namespace: Namespace,
 ) -> None:
     with translation.override("de"), pytest.raises(AlreadyExists):
-        configuring.create({"name": "test"})
+        settings.create({"name": "test"})
 
 
 def test_create__of_a_name_that_is_taken_meanwhile_is_refused(
@@ -221,7 +222,7 @@ def test_create__of_a_name_that_is_taken_meanwhile_is_refused(
     monkeypatch.setattr(Namespace, "full_clean", lambda _: None)
 
     with pytest.raises(AlreadyExists):
-        configuring.create({"name": "test"})
+        settings.create({"name": "test"})
 
 
 def test_namespace__cannot_be_renamed(api: Api) -> None:
@@ -304,14 +305,14 @@ def test_namespace__changed_elsewhere_is_changed_here_within_seconds(
     at = datetime.now(UTC) - timedelta(hours=2)
 
     def add(name: str) -> None:
-        recording.add(namespace="test", name=name, token="a", generation_time=at)
+        record.add(namespace="test", name=name, token="a", generation_time=at)
 
     add("one")
     # No signal: as another process would.
     Namespace.objects.update(accept_past=timedelta(hours=1))
     add("two")
     now = time.monotonic()
-    monkeypatch.setattr("counters.remembering.time.monotonic", lambda: now + 2.0)
+    monkeypatch.setattr("counters.ttl_cache.time.monotonic", lambda: now + 2.0)
     with pytest.raises(OutsideAcceptWindow):
         add("three")
 
@@ -325,9 +326,9 @@ def test_namespace__deleted_elsewhere_is_not_found(
     Namespace.objects.all()._raw_delete("default")
     access._memory.keep((User.objects.get().pk, namespace.pk), access.ALL)
 
-    namespaces._memory.keep("test", namespace)
+    lookup._memory.keep("test", namespace)
     problem(api.get("namespaces/test"), 404, "namespace-not-found")
-    namespaces._memory.keep("test", namespace)
+    lookup._memory.keep("test", namespace)
     problem(patch(api, {"description": "x"}), 404, "namespace-not-found")
 
 

@@ -12,9 +12,10 @@ from django.db import DatabaseError, OperationalError, connection
 from django.test import Client
 from psycopg_pool import PoolTimeout
 
-from counters import access, namespaces, outages
-from counters.api import authentication
+from counters.db import errors
 from counters.models import Event, Namespace
+from counters.namespaces import access, lookup
+from counters.rest import authentication
 from tests.api.conftest import Api, counter, problem
 
 # What PostgreSQL says when another time is all that is needed.
@@ -142,7 +143,7 @@ def test_call__whose_token_cannot_be_looked_up_asks_to_try_again(
     """Not 401: the client would throw its token away."""
     authentication.forget_all()
     access.forget_all()
-    namespaces.forget_all()
+    lookup.forget_all()
 
     with failing(OUTAGES["admin_shutdown"]):
         assert_unavailable(CALLS[call](remembered))
@@ -221,11 +222,11 @@ def test_pool__is_emptied_once_where_the_server_went_away(
 ) -> None:
     """A lock that is held is no reason to connect anew."""
     pool, error = Pool(), raised_by(OUTAGES[outage])
-    monkeypatch.setattr(outages, "_drained_at", -10.0)
+    monkeypatch.setattr(errors, "_drained_at", -10.0)
     monkeypatch.setattr(type(connection), "pool", pool, raising=False)
 
     for _ in range(5):
-        outages.drop_broken_connections(error)
+        errors.drop_broken_connections(error)
 
     assert pool.drained == drains
 
@@ -235,9 +236,9 @@ def test_pool__is_left_alone_when_no_connection_was_free(
 ) -> None:
     pool, error = Pool(), OperationalError("couldn't get a connection")
     error.__cause__ = PoolTimeout("couldn't get a connection")
-    monkeypatch.setattr(outages, "_drained_at", -10.0)
+    monkeypatch.setattr(errors, "_drained_at", -10.0)
     monkeypatch.setattr(type(connection), "pool", pool, raising=False)
 
-    outages.drop_broken_connections(error)
+    errors.drop_broken_connections(error)
 
     assert pool.drained == 0

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from counters.api.views import CountersView
 from counters.models import Counter, Event
+from counters.rest.base import CountersView
 from tests.api.conftest import Api, counter, problem
 from tests.api.test_access import CALLS
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import time_machine
 
-from counters import namespaces
 from counters.models import Event, Namespace
-from rollups import series
+from counters.namespaces import lookup
 from rollups.models import Rollup
+from rollups.reading import series
 from tests.api.conftest import Api, answer, counter, fold_all, problem
 
 # Noon two days ago: every test's events are within a window of three days.
@@ -48,7 +48,7 @@ def deltas(body: Any) -> list[Any]:
 @pytest.fixture
 def series_api(committed_api: Api) -> Api:
     Namespace.objects.update(accept_past=timedelta(days=5))
-    namespaces.forget_all()
+    lookup.forget_all()
     return committed_api
 
 
@@ -221,7 +221,7 @@ def test_series__may_be_coarser_than_kept_but_not_finer(
     series_api: Api, add: Add, kept: str, possible: list[str]
 ) -> None:
     Namespace.objects.update(bucket_size=kept)
-    namespaces.forget_all()
+    lookup.forget_all()
     midnight = NOON.replace(hour=0)
     for minutes in (0, 1, 61, 24 * 60 - 1):
         add(1, midnight + timedelta(minutes=minutes))
@@ -243,7 +243,7 @@ def test_series__stays_whole_when_the_bucket_size_changes(
 ) -> None:
     for number, size in enumerate(("minute", "hour", "day", "minute")):
         Namespace.objects.update(bucket_size=size)
-        namespaces.forget_all()
+        lookup.forget_all()
         add(10**number, NOON + timedelta(minutes=number))
     midnight = NOON.replace(hour=0)
 
@@ -394,7 +394,7 @@ def test_series__of_an_unknown_counter_is_not_found(api: Api) -> None:
 
 def test_series__of_a_best_effort_namespace_says_why_not(api: Api) -> None:
     Namespace.objects.update(counter_type="best-effort")
-    namespaces.forget_all()
+    lookup.forget_all()
 
     problem(get(api), 400, "not-for-best-effort")
 

@@ -8,8 +8,8 @@ import pytest
 from django.db import connection
 
 from benchmarks.peers import bare_insert
-from counters import namespaces
 from counters.models import Namespace
+from counters.namespaces import lookup
 
 TABLES = "plain_plaincounter, bench_slot, bench_log"
 
@@ -17,7 +17,7 @@ TABLES = "plain_plaincounter, bench_slot, bench_log"
 @pytest.fixture
 def bench_namespace(transactional_db: None) -> None:
     Namespace.objects.create(name="bench")
-    namespaces.forget_all()
+    lookup.forget_all()
 
 
 @pytest.fixture

@@ -18,7 +18,9 @@ from benchmarks.model.log import Log
 from benchmarks.model.processor import Cores, Processor
 from benchmarks.model.system import Hosts, Predicted, Run, predict
 from benchmarks.model.writers import Seen, Turn
-from rollups import conf, gathering, publisher, publishing, sparing, working
+from rollups import conf
+from rollups.trigger import broker, publisher, spacing, sparing
+from rollups.worker import handle
 
 DEMAND = 0.001
 
@@ -346,9 +348,9 @@ def test_curve__is_straight_between_what_was_measured() -> None:
 def test_pacing__is_the_products_own() -> None:
     assert pacing.MESSAGE_COUNTERS == publisher.MESSAGE_COUNTERS
     assert pacing.MOST_PASSED == sparing._MOST_PASSED
-    assert pacing.FEW_QUEUED == gathering._FEW_QUEUED
-    assert publishing._LOOK_AFTER_EVERY_SECONDS == pacing.LOOK_EVERY_SECONDS
-    ours, models = gathering.Gathering(), pacing.Gathering()
+    assert pacing.FEW_QUEUED == spacing._FEW_QUEUED
+    assert broker._LOOK_AFTER_EVERY_SECONDS == pacing.LOOK_EVERY_SECONDS
+    ours, models = spacing.Gathering(), pacing.Gathering()
     for second, queued in enumerate([0, 17, 500, 500, 16, 0]):
         models.look(second, queued)
         for took in (0.0, 0.004, 1.0):
@@ -356,8 +358,8 @@ def test_pacing__is_the_products_own() -> None:
                 gathers = ours.seconds(took, all_spared=all_spared, queued=queued)
                 assert models.seconds(took, all_spared=all_spared) == gathers
     assert conf.fold_rest_seconds() == pacing.REST_SECONDS
-    assert pacing.PAUSE_TIMES_FOLDING == working._PAUSE_TIMES_FOLDING
-    assert pacing.LONGEST_PAUSE_SECONDS == working._LONGEST_CROWDED_PAUSE_SECONDS
+    assert pacing.PAUSE_TIMES_FOLDING == handle._PAUSE_TIMES_FOLDING
+    assert pacing.LONGEST_PAUSE_SECONDS == handle._LONGEST_CROWDED_PAUSE_SECONDS
 
 
 def test_sparing__leaves_out_what_circulates() -> None:

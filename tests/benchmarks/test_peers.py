@@ -14,7 +14,7 @@ from django.db import connection
 from benchmarks import buffering, peers, programs
 from benchmarks.loads import HOT, Load
 from benchmarks.plain.models import PlainCounter
-from rollups import circulation
+from rollups.worker import debounce
 
 NAMES = [one.name for one in pkgutil.iter_modules(peers.__path__) if one.name != "http"]
 STEPS = 3
@@ -89,7 +89,7 @@ def test_cache_incr__counts_every_step() -> None:
         peer.step(0)
 
     assert cache.get("bench-0") == STEPS
-    circulation.hang_up()
+    debounce.hang_up()
 
 
 def test_load__spreads_as_it_says() -> None:

@@ -12,9 +12,10 @@ from django.contrib.auth.models import User
 from knox.models import AuthToken
 from playwright.sync_api import Page, expect
 
-from counters import recording, token_keeping
 from counters.models import Namespace
-from rollups import folding
+from counters.namespaces import api_tokens
+from counters.recording import record
+from rollups.folding import fold
 from rollups.models import Process, Sample
 
 pytestmark = [
@@ -29,9 +30,9 @@ PHONE = {"width": 375, "height": 740}
 def counted(committed_namespace: Namespace) -> None:
     """A counter that is folded, and one that lags."""
     for name in ("page/home", "page/about"):
-        added = recording.add(namespace="test", name=name, delta=1200)
-        folding.fold([added.counter_id])
-    recording.add(namespace="test", name="page/about", delta=34)
+        added = record.add(namespace="test", name=name, delta=1200)
+        fold.fold([added.counter_id])
+    record.add(namespace="test", name="page/about", delta=34)
 
 
 @pytest.fixture
@@ -192,7 +193,7 @@ def test_operations_page__refreshes_itself(operator: Page) -> None:
     expect(first).to_have_text("1")
     page.get_by_text("The same as a table").first.click()
 
-    recording.add(namespace="test", name="another")
+    record.add(namespace="test", name="another")
 
     expect(first).to_have_text("2")
     expect(page.locator("details[open]")).to_have_count(1)
@@ -201,7 +202,7 @@ def test_operations_page__refreshes_itself(operator: Page) -> None:
 
 
 def test_operator__reads_the_list_of_tokens_on_a_phone(operator: Page) -> None:
-    token_keeping.create(user="boss")
+    api_tokens.create(user="boss")
     page = operator
     page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
 

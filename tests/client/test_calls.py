@@ -15,9 +15,9 @@ from fold_counters_client import (
     new_token,
 )
 
-from counters import tokens
 from counters.models import Counter, CounterType, Namespace
-from rollups import draining
+from counters.recording import tokens
+from rollups.folding import drain
 from tests.client.conftest import ApplicationTransport
 
 
@@ -93,7 +93,7 @@ def test_client__says_what_was_recorded_before_a_bad_batch(client: Client) -> No
 
 def test_client__lists_page_after_page(committing_client: Client) -> None:
     committing_client.add_many([NewEvent("test", f"c{i}", i) for i in range(1, 8)])
-    list(draining.drain())
+    list(drain.drain())
 
     top = list(committing_client.list("test", ordering="-count", page_counters=3))
     found = [one.name for one in committing_client.list("test", search="c3")]
@@ -107,7 +107,7 @@ def test_client__reads_a_series(committing_client: Client) -> None:
         hours=2
     )
     committing_client.add("test", "hits", 4, token="a", generation_time=at)
-    list(draining.drain())
+    list(drain.drain())
 
     series = committing_client.series(
         "test",
@@ -132,7 +132,7 @@ def test_client__sums_a_series(committing_client: Client) -> None:
             token=hours,
             generation_time=at - timedelta(hours=hours),
         )
-    list(draining.drain())
+    list(drain.drain())
 
     between = committing_client.total("test", "hits", since=at - timedelta(hours=1))
     whole = committing_client.total("test", "hits")

@@ -14,11 +14,13 @@ from django.core.management import CommandError, call_command
 from knox.auth import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
-from counters import access, deleting, recording
-from counters.access import Rights
-from counters.management.taught import progress_bar
+from counters.management.base import progress_bar
 from counters.models import Counter, Grant, Namespace
-from rollups import draining, reading
+from counters.namespaces import access, deletion
+from counters.namespaces.access import Rights
+from counters.recording import record
+from rollups.folding import drain
+from rollups.reading import read
 
 OURS = [
     "add_count",
@@ -65,7 +67,7 @@ def run_json(run: Run) -> Callable[..., Any]:
 
 
 def count(name: str) -> int:
-    return reading.get(namespace="test", name=name, accuracy="accurate").count
+    return read.get(namespace="test", name=name, accuracy="accurate").count
 
 
 @pytest.mark.parametrize("command", OURS)
@@ -117,10 +119,10 @@ def test_add_count__that_cannot_get_adds_nothing(run: Run) -> None:
 
 @pytest.mark.usefixtures("namespace")
 def test_clear_count__clears_once_a_token(run: Run, run_json: Any) -> None:
-    recording.add(namespace="test", name="a", delta=7)
+    record.add(namespace="test", name="a", delta=7)
 
     said = run("clear_count", "test", "a", "--token", "t")
-    recording.add(namespace="test", name="a", delta=2)
+    record.add(namespace="test", name="a", delta=2)
     repeat = run_json("clear_count", "test", "a", "--token", "t")
 
     assert "it was 7" in said
@@ -130,7 +132,7 @@ def test_clear_count__clears_once_a_token(run: Run, run_json: Any) -> None:
 
 @pytest.mark.usefixtures("namespace")
 def test_clear_count__takes_a_generation_time(run: Run, run_json: Any) -> None:
-    recording.add(namespace="test", name="a", delta=7)
+    record.add(namespace="test", name="a", delta=7)
     at = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
 
     cleared = run_json(
@@ -145,8 +147,8 @@ def test_clear_count__takes_a_generation_time(run: Run, run_json: Any) -> None:
 @pytest.fixture
 def seven(committed_namespace: Namespace, triggers: list[list[int]]) -> None:
     for number in range(1, 8):
-        recording.add(namespace="test", name=f"c{number}", delta=number * 1000)
-    list(draining.drain())
+        record.add(namespace="test", name=f"c{number}", delta=number * 1000)
+    list(drain.drain())
 
 
 @pytest.mark.usefixtures("seven")
@@ -171,7 +173,7 @@ def test_list_counts__answers_programs_and_people(run: Run, run_json: Any) -> No
 def test_list_counts__goes_beyond_a_page(
     run_json: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rollups.listing.MOST", 3)
+    monkeypatch.setattr("rollups.reading.listing.MOST", 3)
 
     assert len(run_json("list_counts", "test")) == 7
     assert len(run_json("list_counts", "test", "--limit", "5")) == 5
@@ -212,9 +214,9 @@ def test_series__says_where_the_data_lie_when_the_span_has_none(
     committed_namespace.retention = timedelta(days=36_500)
     committed_namespace.save()
     at = datetime(2013, 5, 1, 12, 30, tzinfo=UTC)
-    recording.add(namespace="test", name="old", generation_time=at)
+    record.add(namespace="test", name="old", generation_time=at)
     call_command("series", "test", "old", stdout=StringIO(), stderr=err)
-    list(draining.drain())
+    list(drain.drain())
     call_command("series", "test", "old", stdout=StringIO(), stderr=err)
 
     unfolded, folded = err.getvalue().splitlines()
@@ -266,7 +268,7 @@ def test_namespaces__refuse_with_the_reason(run: Run) -> None:
 def test_delete_counter__asks_on_a_terminal(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recording.add(namespace="test", name="a")
+    record.add(namespace="test", name="a")
     monkeypatch.setattr("sys.stdin", Terminal("b\na\n"))
     monkeypatch.setattr("builtins.input", lambda _: sys.stdin.readline().strip())
 
@@ -282,7 +284,7 @@ def test_delete_counter__asks_on_a_terminal(
 def test_delete_counter__in_a_script_must_be_confirmed(
     run: Run, run_json: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recording.add(namespace="test", name="a")
+    record.add(namespace="test", name="a")
     monkeypatch.setattr("sys.stdin", StringIO())
 
     with pytest.raises(CommandError, match="--confirm a"):
@@ -300,9 +302,9 @@ def test_delete_counter__in_a_script_must_be_confirmed(
 def test_delete_namespace__deletes_all(
     run_json: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deleting, "BATCH_COUNTERS", 2)
+    monkeypatch.setattr(deletion, "BATCH_COUNTERS", 2)
     for number in range(5):
-        recording.add(namespace="test", name=f"c{number}")
+        record.add(namespace="test", name=f"c{number}")
 
     deleted = run_json("delete_namespace", "test", "--yes")
 

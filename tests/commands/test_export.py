@@ -13,11 +13,11 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from counters import recording
 from counters.errors import NamespaceNotFound
 from counters.models import LastWrite, Namespace
-from rollups import export_formats, exporting
-from rollups.folding import fold
+from counters.recording import record
+from rollups.folding.fold import fold
+from rollups.reading import export, export_formats
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -31,8 +31,8 @@ LARGE = 2**63 - 1
 @pytest.fixture
 def counted(committed_namespace: Namespace) -> None:
     """Two folded counters, one of them beyond 2^63 and pending, one never folded."""
-    add = recording.NewEvent
-    recording.add_many(
+    add = record.NewEvent
+    record.add_many(
         [
             add("test", "large", LARGE, "a", NOW),
             add("test", "large", LARGE, "b", NOW),
@@ -40,8 +40,8 @@ def counted(committed_namespace: Namespace) -> None:
         ]
     )
     fold(set(LastWrite.objects.values_list("counter_id", flat=True)))
-    recording.add(namespace="test", name="large", delta=1)
-    recording.add(namespace="test", name="new", delta=1)
+    record.add(namespace="test", name="large", delta=1)
+    record.add(namespace="test", name="new", delta=1)
 
 
 def exported(monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
@@ -120,7 +120,7 @@ def test_export__events_can_be_imported_again_and_count_once(
 
     assert before == 5
     fold(set(LastWrite.objects.values_list("counter_id", flat=True)))
-    totals = {row[1]: row[2] for batch in exporting.rows("totals") for row in batch}
+    totals = {row[1]: row[2] for batch in export.rows("totals") for row in batch}
     assert totals == {"large": 2 * LARGE + 1, 'na"me, ü': -3, "new": 1}
 
 
@@ -138,11 +138,11 @@ def test_export__parquet_is_typed_and_exact(counted: None, tmp_path: Path) -> No
 def test_export__of_more_than_a_batch_loses_and_repeats_nothing(
     committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporting, "BATCH_ROWS", 10)
+    monkeypatch.setattr(export, "BATCH_ROWS", 10)
     names = {f"c{i}" for i in range(25)}
-    recording.add_many([recording.NewEvent("test", name) for name in sorted(names)])
+    record.add_many([record.NewEvent("test", name) for name in sorted(names)])
 
-    batches = [[row[1] for row in batch] for batch in exporting.rows("events")]
+    batches = [[row[1] for row in batch] for batch in export.rows("events")]
 
     assert [len(batch) for batch in batches] == [10, 10, 5]
     assert {name for batch in batches for name in batch} == names
@@ -153,7 +153,7 @@ def test_export__that_fails_leaves_no_file(
 ) -> None:
     file = tmp_path / "totals.csv"
     file.write_text("of last week")
-    monkeypatch.setattr(exporting, "_value", lambda *_: 1 / 0)
+    monkeypatch.setattr(export, "_value", lambda *_: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         call_command("export", "totals", "--output", str(file))
@@ -184,7 +184,7 @@ def test_export__for_spreadsheets_holds_no_formula(
     committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [*FORMULAS, "a=1", "ü"]:
-        recording.add(namespace="test", name=name, delta=-1)
+        record.add(namespace="test", name=name, delta=-1)
     fold(set(LastWrite.objects.values_list("counter_id", flat=True)))
 
     plain = exported(monkeypatch, "totals")

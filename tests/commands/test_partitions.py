@@ -13,11 +13,12 @@ from django.core.management.base import CommandError
 from django.db import ProgrammingError, connection
 from psycopg.errors import InsufficientPrivilege
 
-from counters import compacting, partitions, recording
-from counters.compacting import Compacted
 from counters.models import Claim, Counter, LastWrite, Namespace
-from rollups import retention, upkeep
-from rollups.folding import fold
+from counters.partitions import create, reindex
+from counters.partitions.reindex import Compacted
+from counters.recording import record
+from rollups.folding import maintenance, retention
+from rollups.folding.fold import fold
 from rollups.models import Closing
 from tests.airy import PARTITION, airy_partition
 
@@ -54,9 +55,9 @@ def drop_months() -> None:
 def monday(committed_namespace: Namespace) -> Iterator[None]:
     """Five folded events of a Monday that found no partition, and no other old ones."""
     drop_months()
-    recording.add_many(
+    record.add_many(
         [
-            recording.NewEvent("test", "hits", 1, f"t{i}", MONDAY + timedelta(hours=i))
+            record.NewEvent("test", "hits", 1, f"t{i}", MONDAY + timedelta(hours=i))
             for i in range(5)
         ],
         any_age=True,
@@ -87,7 +88,7 @@ def test_partitions__are_listed_by_the_databases_clock(
     committed_namespace.retention = timedelta(days=10)
     committed_namespace.save()
     old = today - timedelta(days=13)
-    partitions.make(old, old, now=old)
+    create.make(old, old, now=old)
     try:
         rows = {row["name"]: row["state"] for row in json.loads(told("--json"))}
     finally:
@@ -144,14 +145,14 @@ def airy(
     committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
     """A past day whose two indexes are worth rebuilding."""
-    monkeypatch.setattr(compacting, "LEAST_BYTES", 64 * 1024)
+    monkeypatch.setattr(reindex, "LEAST_BYTES", 64 * 1024)
     with airy_partition():
         yield
 
 
 def test_partitions__clears_away_without_beat(committed_namespace: Namespace) -> None:
     for name in ("kept", "gone"):
-        recording.add(namespace="test", name=name, token="x")
+        record.add(namespace="test", name=name, token="x")
     Claim.objects.update(expires_at=MONDAY)
     Counter.objects.filter(name="gone").delete()
 
@@ -199,12 +200,12 @@ def test_partitions__compacts_what_is_worth_it(airy: None) -> None:
 def test_partitions__says_what_it_rebuilt_and_what_not(
     airy: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    index, other = compacting.due()
+    index, other = reindex.due()
     outcomes = [
         Compacted(index, 1024),
         Compacted(other, None, "it is held"),
     ]
-    monkeypatch.setattr(compacting, "compact_due", lambda: outcomes)
+    monkeypatch.setattr(reindex, "compact_due", lambda: outcomes)
 
     rebuilt, left = told("--compact").splitlines()
 
@@ -216,26 +217,26 @@ def test_upkeep__compacts_two_indexes_a_round(
     airy: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(upkeep, "COMPACTED_A_ROUND", 1)
+    monkeypatch.setattr(maintenance, "COMPACTED_A_ROUND", 1)
 
-    upkeep.compact_partitions()
+    maintenance.compact_partitions()
 
     [said] = [one for one in caplog.messages if "index" in one]
     assert re.fullmatch(
         rf"Rebuilt the index {PARTITION}_\w+: \d+ bytes in place of \d+\.", said
     )
-    assert len(compacting.due()) == 1
+    assert len(reindex.due()) == 1
 
 
 def test_upkeep__says_which_index_it_left(
     airy: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO)
-    [index, _] = compacting.due()
+    [index, _] = reindex.due()
     left = Compacted(index, None, "it is held")
-    monkeypatch.setattr(compacting, "compact_due", lambda most: [left])
+    monkeypatch.setattr(reindex, "compact_due", lambda most: [left])
 
-    upkeep.compact_partitions()
+    maintenance.compact_partitions()
 
     assert f"Left the index {index.name}: it is held." in caplog.messages
 
@@ -245,8 +246,8 @@ def test_upkeep__says_what_it_did(
 ) -> None:
     caplog.set_level(logging.INFO)
 
-    upkeep.make_partitions()
-    upkeep.close_partitions()
+    maintenance.make_partitions()
+    maintenance.close_partitions()
 
     assert "Made the partition counters_event_200101." in caplog.messages
     assert "Closed the partition counters_event_200101: 5 events." in caplog.messages
@@ -255,26 +256,26 @@ def test_upkeep__says_what_it_did(
 def test_upkeep__of_a_role_that_owns_nothing_warns_and_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse() -> list[partitions.Partition]:
+    def refuse() -> list[create.Partition]:
         raise ProgrammingError("must be owner") from InsufficientPrivilege()
 
-    monkeypatch.setattr(partitions, "make_ahead", refuse)
+    monkeypatch.setattr(create, "make_ahead", refuse)
     monkeypatch.setattr(retention, "close_due", refuse)
-    monkeypatch.setattr(compacting, "compact_due", lambda most: refuse())
+    monkeypatch.setattr(reindex, "compact_due", lambda most: refuse())
 
-    upkeep.make_partitions()
-    upkeep.close_partitions()
-    upkeep.compact_partitions()
+    maintenance.make_partitions()
+    maintenance.close_partitions()
+    maintenance.compact_partitions()
 
     assert len(caplog.messages) == 3
     assert all("as the owner" in message for message in caplog.messages)
 
 
 def test_upkeep__passes_on_any_other_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> list[partitions.Partition]:
+    def fail() -> list[create.Partition]:
         raise ProgrammingError("no such table")
 
-    monkeypatch.setattr(partitions, "make_ahead", fail)
+    monkeypatch.setattr(create, "make_ahead", fail)
 
     with pytest.raises(ProgrammingError, match="no such table"):
-        upkeep.make_partitions()
+        maintenance.make_partitions()

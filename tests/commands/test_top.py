@@ -13,11 +13,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rich.console import Console
 
-from counters import recording
 from counters.models import LastWrite, Namespace
-from rollups import busiest
-from rollups.folding import fold
+from counters.recording import record
+from rollups.folding.fold import fold
 from rollups.management.commands import top
+from rollups.reading import busiest
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -31,7 +31,7 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def add(name: str, events: int, *, namespace: str = "test") -> None:
-    recording.add_many([recording.NewEvent(namespace, name, 2)] * events)
+    record.add_many([record.NewEvent(namespace, name, 2)] * events)
     fold(set(LastWrite.objects.values_list("counter_id", flat=True)))
 
 
@@ -43,7 +43,7 @@ def test_compare__ranks_by_what_was_folded_between_the_looks(
     before = busiest.look()
     add("busy", 20)
     add("new", 5)
-    recording.add(namespace="test", name="busy")
+    record.add(namespace="test", name="busy")
 
     seen = busiest.compare(
         replace(before, at=0.0), replace(busiest.look(), at=10.0), most=10

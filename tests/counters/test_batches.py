@@ -12,12 +12,13 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from counters import batches, recording
-from counters.checking import CheckedEvent, check_event
 from counters.errors import BatchRefused, InvalidValue, TokenConflict
 from counters.models import Claim, Counter, Event, LastWrite, Namespace
-from counters.recording import NewEvent
-from counters.repeats import Recorded
+from counters.recording import batch as batches
+from counters.recording import record
+from counters.recording.duplicates import Recorded
+from counters.recording.record import NewEvent
+from counters.recording.validation import CheckedEvent, check_event
 from tests.token_kinds import every_kind, timed_and_untimed
 
 pytestmark = pytest.mark.usefixtures("triggers")
@@ -25,10 +26,10 @@ pytestmark = pytest.mark.usefixtures("triggers")
 
 def test_add_many__is_one_statement(namespace: Namespace) -> None:
     events = [NewEvent("test", f"hits {i % 7}") for i in range(50)]
-    recording.add_many(events)
+    record.add_many(events)
 
     with CaptureQueriesContext(connection) as queries:
-        recording.add_many(events)
+        record.add_many(events)
 
     assert len(queries) == 1
     assert Event.objects.count() == 100
@@ -40,7 +41,7 @@ def test_add_many__answers_in_order(
 ) -> None:
     names = ["b", "a", "c", "a"]
 
-    recorded = recording.add_many(
+    recorded = record.add_many(
         [NewEvent("test", name, i) for i, name in enumerate(names)]
     )
 
@@ -49,7 +50,7 @@ def test_add_many__answers_in_order(
 
 
 def test_add_many__of_nothing_is_nothing(namespace: Namespace) -> None:
-    assert recording.add_many([]) == []
+    assert record.add_many([]) == []
 
 
 @every_kind
@@ -58,8 +59,8 @@ def test_add_many__counts_a_token_once_within_and_across_batches(
 ) -> None:
     batch = [NewEvent("test", "hits", 2, token), NewEvent("test", "hits", 2, token)]
 
-    first = recording.add_many(batch)
-    again = recording.add_many([NewEvent("test", "other"), *batch])
+    first = record.add_many(batch)
+    again = record.add_many([NewEvent("test", "other"), *batch])
 
     assert [one.duplicate for one in first] == [False, True]
     assert [one.duplicate for one in again] == [False, True, True]
@@ -72,7 +73,7 @@ def test_add_many__takes_an_untimed_token_as_a_repeat_of_a_timed_one(
 ) -> None:
     at = datetime.now(UTC) - timedelta(hours=1)
 
-    recorded = recording.add_many(
+    recorded = record.add_many(
         [NewEvent("test", "hits", 1, "t", at), NewEvent("test", "hits", 1, "t")]
     )
 
@@ -81,7 +82,7 @@ def test_add_many__takes_an_untimed_token_as_a_repeat_of_a_timed_one(
 
 
 def test_add_many__takes_one_token_on_several_counters(namespace: Namespace) -> None:
-    recorded = recording.add_many(
+    recorded = record.add_many(
         [NewEvent("test", name, 1, "page view") for name in "abc"]
     )
 
@@ -92,13 +93,13 @@ def test_add_many__takes_one_token_on_several_counters(namespace: Namespace) -> 
 def test_add_many__refuses_the_batch_for_a_conflict_with_an_earlier_event(
     namespace: Namespace, token: str
 ) -> None:
-    recording.add(namespace="test", name="a b", delta=1, token=token)
+    record.add(namespace="test", name="a b", delta=1, token=token)
     good = [NewEvent("test", name) for name in ("c", "d")]
 
     with pytest.raises(
         BatchRefused, match=r"^events\[2\]: token .* delta 1; .* delta 5"
     ) as raised:
-        recording.add_many([*good, NewEvent("test", "a b", 5, token)])
+        record.add_many([*good, NewEvent("test", "a b", 5, token)])
 
     assert raised.value.index == 2
     assert isinstance(raised.value.cause, TokenConflict)
@@ -109,11 +110,11 @@ def test_add_many__refuses_the_batch_for_a_conflict_with_an_earlier_event(
 def test_add_many__leaves_nothing_of_a_refused_batch(
     committed_namespace: Namespace, token: str
 ) -> None:
-    recording.add(namespace="test", name="a", delta=1, token=token)
+    record.add(namespace="test", name="a", delta=1, token=token)
     names = [f"new {i}" for i in range(20)]
 
     with pytest.raises(BatchRefused):
-        recording.add_many(
+        record.add_many(
             [
                 *(NewEvent("test", name) for name in names),
                 NewEvent("test", "a", 5, token),
@@ -127,9 +128,7 @@ def test_add_many__leaves_nothing_of_a_refused_batch(
 
 def test_add_many__refuses_a_conflict_within_the_batch(namespace: Namespace) -> None:
     with pytest.raises(BatchRefused, match=r"^events\[1\]: token 't'"):
-        recording.add_many(
-            [NewEvent("test", "a", 1, "t"), NewEvent("test", "a", 2, "t")]
-        )
+        record.add_many([NewEvent("test", "a", 1, "t"), NewEvent("test", "a", 2, "t")])
 
     assert not Event.objects.exists()
 
@@ -139,10 +138,10 @@ def test_add_many__names_the_conflicting_one_of_two_times_of_a_token(
 ) -> None:
     late = datetime.now(UTC)
     early = late - timedelta(hours=1)
-    recording.add(namespace="test", name="a", delta=3, token="t", generation_time=early)
+    record.add(namespace="test", name="a", delta=3, token="t", generation_time=early)
 
     with pytest.raises(BatchRefused) as raised, transaction.atomic():
-        recording.add_many(
+        record.add_many(
             [NewEvent("test", "a", 5, "t", late), NewEvent("test", "a", 5, "t", early)]
         )
 
@@ -168,12 +167,10 @@ def test_add_many__asks_the_first_use_before_it_refuses_a_duplicate_within(
     namespace: Namespace,
 ) -> None:
     """The first of the two contradicts what is there, the second does not."""
-    recording.add(namespace="test", name="a", delta=1, token="t")
+    record.add(namespace="test", name="a", delta=1, token="t")
 
     with pytest.raises(BatchRefused) as raised, transaction.atomic():
-        recording.add_many(
-            [NewEvent("test", "a", 2, "t"), NewEvent("test", "a", 1, "t")]
-        )
+        record.add_many([NewEvent("test", "a", 2, "t"), NewEvent("test", "a", 1, "t")])
 
     assert raised.value.index == 0
 
@@ -253,7 +250,7 @@ def _one_by_one(events: Sequence[CheckedEvent]) -> tuple[list[Recorded], set[int
     refused: set[int] = set()
     for index, event in enumerate(events):
         try:
-            answers.append(recording.add_checked(event))
+            answers.append(record.add_checked(event))
         except TokenConflict:
             refused.add(index)
     return answers, refused
@@ -286,7 +283,7 @@ def _events(name: str) -> set[tuple[object, ...]]:
 
 def test_add_many__names_the_index_of_a_bad_event(namespace: Namespace) -> None:
     with pytest.raises(BatchRefused, match=r"^events\[1\]: name: '' is not") as raised:
-        recording.add_many([NewEvent("test", "a"), NewEvent("test", "")])
+        record.add_many([NewEvent("test", "a"), NewEvent("test", "")])
 
     assert isinstance(raised.value.cause, InvalidValue)
     assert not Event.objects.exists()
@@ -298,8 +295,8 @@ def test_add_many__lifts_the_accept_window_for_imports_only(
     old = NewEvent("test", "a", 1, "t", datetime(2013, 1, 1, tzinfo=UTC))
 
     with pytest.raises(BatchRefused, match="accept window"):
-        recording.add_many([old])
-    recording.add_many([old], any_age=True)
+        record.add_many([old])
+    record.add_many([old], any_age=True)
 
     assert Event.objects.get().event_time == old.generation_time
 
@@ -307,7 +304,7 @@ def test_add_many__lifts_the_accept_window_for_imports_only(
 def test_add_many__takes_ten_thousand_events_of_new_counters(
     namespace: Namespace,
 ) -> None:
-    recorded = recording.add_many([NewEvent("test", f"n{i}") for i in range(10_000)])
+    recorded = record.add_many([NewEvent("test", f"n{i}") for i in range(10_000)])
 
     assert len({one.counter_id for one in recorded}) == 10_000
     assert Event.objects.count() == 10_000

@@ -10,7 +10,6 @@ import pytest
 from django.core.cache import cache, caches
 from django.test import override_settings
 
-from counters import best_effort, recording
 from counters.errors import (
     BatchRefused,
     CounterNotFound,
@@ -19,7 +18,10 @@ from counters.errors import (
     NotForBestEffort,
 )
 from counters.models import Counter, Event, Namespace
-from rollups import clearing, reading
+from counters.namespaces import best_effort
+from counters.recording import record
+from rollups.reading import clear
+from rollups.reading import read as reading
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS
 
@@ -36,7 +38,7 @@ NOBODY_THERE = {
 
 
 def add(delta: int = 1, **more: Any) -> None:
-    recording.add(namespace="test", name="hits", delta=delta, **more)
+    record.add(namespace="test", name="hits", delta=delta, **more)
 
 
 def count() -> int:
@@ -53,7 +55,7 @@ def test_add__counts_in_the_cache_only(loose: Namespace) -> None:
 
 
 def test_add__says_that_nothing_durable_was_made(loose: Namespace) -> None:
-    recorded = recording.add(namespace="test", name="hits")
+    recorded = record.add(namespace="test", name="hits")
 
     assert (recorded.counter_id, recorded.token, recorded.duplicate) == (
         0,
@@ -90,31 +92,31 @@ def test_get__of_a_counter_that_is_not_there_finds_none(loose: Namespace) -> Non
 def test_clear__takes_off_what_is_there(loose: Namespace) -> None:
     add(5)
 
-    cleared = clearing.clear(namespace="test", name="hits")
+    cleared = clear.clear(namespace="test", name="hits")
 
     assert (cleared.count_before, cleared.token, cleared.duplicate) == (5, None, False)
     assert count() == 0
-    assert clearing.clear(namespace="test", name="hits").count_before == 0
+    assert clear.clear(namespace="test", name="hits").count_before == 0
 
 
 def test_clear__of_a_counter_that_is_not_there_finds_none(loose: Namespace) -> None:
     with pytest.raises(CounterNotFound):
-        clearing.clear(namespace="test", name="hits")
+        clear.clear(namespace="test", name="hits")
 
 
 def test_add__and_clear_take_no_token(loose: Namespace) -> None:
     with pytest.raises(NotForBestEffort, match="tokens"):
         add(token="a")
     with pytest.raises(NotForBestEffort, match="tokens"):
-        clearing.clear(namespace="test", name="hits", token="a")
+        clear.clear(namespace="test", name="hits", token="a")
 
 
 def test_add_many__is_refused_by_index(loose: Namespace) -> None:
     Namespace.objects.create(name="durable")
-    events = [recording.NewEvent("durable", "a"), recording.NewEvent("test", "a")]
+    events = [record.NewEvent("durable", "a"), record.NewEvent("test", "a")]
 
     with pytest.raises(BatchRefused) as raised:
-        recording.add_many(events)
+        record.add_many(events)
 
     assert raised.value.index == 1
     assert isinstance(raised.value.cause, NotForBestEffort)
@@ -140,8 +142,8 @@ def test_counters__of_different_namespaces_and_names_are_different(
     Namespace.objects.create(name="other", counter_type="best-effort")
     names = ["a", "A", "a b", "é", "x" * 200, "x" * 199 + "y", "a:b c"]
     for number, name in enumerate(names, start=1):
-        recording.add(namespace="test", name=name, delta=number)
-        recording.add(namespace="other", name=name, delta=-number)
+        record.add(namespace="test", name=name, delta=number)
+        record.add(namespace="other", name=name, delta=-number)
 
     for sign, namespace in ((1, "test"), (-1, "other")):
         counts = [reading.get(namespace=namespace, name=name).count for name in names]
@@ -165,7 +167,7 @@ def test_call__without_a_shared_cache_is_refused(loose: Namespace, kind: str) ->
         for call in (
             add,
             count,
-            lambda: clearing.clear(namespace="test", name="hits"),
+            lambda: clear.clear(namespace="test", name="hits"),
             lambda: best_effort.delete(loose, "hits"),
         ):
             with pytest.raises(NoSharedCache, match="CACHE_URL"):

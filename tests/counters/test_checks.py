@@ -115,20 +115,20 @@ def test_check__does_not_ask_a_database_unasked(
 
 
 class WithApi:
-    urlpatterns = [path("counts/", include("rollups.api.urls"))]
+    urlpatterns = [path("counts/", include("rollups.rest.urls"))]
 
 
 class WithoutApi:
-    urlpatterns = [path("", include("rollups.api.health_urls"))]
+    urlpatterns = [path("", include("rollups.rest.health_urls"))]
 
 
 @pytest.mark.parametrize(
     ("urls", "left_out", "expected"),
     [
         (WithApi, "rest_framework", ["counters.E004"]),
-        (WithApi, "counters.api.paths.CounterNameInPath", ["counters.W005"]),
+        (WithApi, "counters.rest.paths.CounterNameInPath", ["counters.W005"]),
         (WithoutApi, "rest_framework", []),
-        (WithoutApi, "counters.api.paths.CounterNameInPath", []),
+        (WithoutApi, "counters.rest.paths.CounterNameInPath", []),
     ],
 )
 def test_check__asks_for_what_the_api_needs_where_it_is_served(

@@ -10,10 +10,13 @@ import pytest
 import time_machine
 from django.db import connection, transaction
 
-from counters import claims, clock, namespaces, partitions, recording, tokens
+from counters.db import clock
 from counters.errors import OutsideAcceptWindow
 from counters.models import Claim, Event, Namespace
-from rollups import clearing
+from counters.namespaces import lookup
+from counters.partitions import create
+from counters.recording import claims, record, tokens
+from rollups.reading import clear
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS
 
@@ -32,7 +35,7 @@ RealNow = Callable[[], datetime]
 
 def test_now__is_the_databases(is_now: IsNow, committed_namespace: Namespace) -> None:
     assert is_now(clock.now())
-    namespaces.get("test")
+    lookup.get("test")
     assert is_now(clock.now())
 
 
@@ -41,14 +44,14 @@ def test_now__follows_a_host_whose_clock_is_set(
 ) -> None:
     assert is_now(clock.now())
     with time_machine.travel(datetime.now(UTC) - wrong_by):
-        namespaces.forget_all()
-        namespaces.get("test")
+        lookup.forget_all()
+        lookup.get("test")
         now = clock.now()
 
     assert is_now(now)
 
 
-@pytest.mark.parametrize("compare", [clock.now, lambda: namespaces.get("test")])
+@pytest.mark.parametrize("compare", [clock.now, lambda: lookup.get("test")])
 def test_now__is_not_too_early_after_a_slow_answer(
     monkeypatch: pytest.MonkeyPatch,
     committed_namespace: Namespace,
@@ -74,19 +77,19 @@ def test_add__has_the_databases_time(
     is_now: IsNow, committed_namespace: Namespace
 ) -> None:
     for token in (None, "order 17"):
-        added = recording.add(namespace="test", name="hits", token=token)
+        added = record.add(namespace="test", name="hits", token=token)
         assert is_now(added.event_time)
     for token in (None, "order 18"):
-        [many] = recording.add_many([recording.NewEvent("test", "hits", token=token)])
+        [many] = record.add_many([record.NewEvent("test", "hits", token=token)])
         assert is_now(many.event_time)
 
 
 def test_clear__has_the_databases_time(
     is_now: IsNow, committed_namespace: Namespace
 ) -> None:
-    recording.add(namespace="test", name="hits")
+    record.add(namespace="test", name="hits")
     for token in (None, "order 17"):
-        cleared = clearing.clear(namespace="test", name="hits", token=token)
+        cleared = clear.clear(namespace="test", name="hits", token=token)
         assert is_now(cleared.event_time)
 
 
@@ -95,7 +98,7 @@ def test_accept_window__begins_and_ends_by_the_databases_clock(
     real_now: RealNow, committed_namespace: Namespace, offset: timedelta
 ) -> None:
     """Otherwise a host that is behind would accept events that retention has dropped."""
-    namespace = namespaces.get("test")
+    namespace = lookup.get("test")
     real = real_now()
     for edge, inside in (
         (real - namespace.accept_past, offset > timedelta(0)),
@@ -103,17 +106,17 @@ def test_accept_window__begins_and_ends_by_the_databases_clock(
     ):
         token = tokens.new(edge + offset).text
         if inside:
-            recording.add(namespace="test", name="hits", token=token)
+            record.add(namespace="test", name="hits", token=token)
         else:
             with pytest.raises(OutsideAcceptWindow):
-                recording.add(namespace="test", name="hits", token=token)
+                record.add(namespace="test", name="hits", token=token)
 
 
 def test_claims__expire_by_the_databases_clock(
     real_now: RealNow, committed_namespace: Namespace
 ) -> None:
     """If the claim were dropped too early, the token would count again."""
-    recording.add(namespace="test", name="hits", token="order 17")
+    record.add(namespace="test", name="hits", token="order 17")
 
     assert claims.drop_expired() == 0
     Claim.objects.update(expires_at=real_now() - SECOND)
@@ -125,16 +128,16 @@ def test_claims__that_are_being_renewed_are_passed_and_stay(
 ) -> None:
     """Its use is not committed yet. If it were dropped, the token would count again."""
     for token in ("order 17", "order 18"):
-        recording.add(namespace="test", name="hits", token=token)
+        record.add(namespace="test", name="hits", token=token)
     past = datetime.now(UTC) - timedelta(days=3)
     Claim.objects.update(expires_at=past)
     Event.objects.update(event_time=past)
     with transaction.atomic():
-        renewed = recording.add(namespace="test", name="hits", token="order 17")
+        renewed = record.add(namespace="test", name="hits", token="order 17")
         dropped = threads.submit(claims.drop_expired).result(TIMEOUT_SECONDS)
 
     assert (renewed.duplicate, dropped) == (False, 1)
-    assert recording.add(namespace="test", name="hits", token="order 17").duplicate
+    assert record.add(namespace="test", name="hits", token="order 17").duplicate
 
 
 def test_partitions__are_made_ahead_by_the_databases_clock(
@@ -146,9 +149,9 @@ def test_partitions__are_made_ahead_by_the_databases_clock(
         asked.append(since)
         return []
 
-    monkeypatch.setattr(partitions, "make", make)
+    monkeypatch.setattr(create, "make", make)
 
-    partitions.make_ahead()
+    create.make_ahead()
 
     assert abs(asked[0] + 2 * DAY - real_now()) < SOON
 
@@ -157,7 +160,7 @@ def test_partitions__are_of_a_day_or_a_month_by_the_databases_clock(
     wrong_by: timedelta, real_now: RealNow
 ) -> None:
     """A month that ended just after, or just before, months become whole partitions."""
-    end = real_now() - partitions.WHOLE_MONTHS_AFTER + max(wrong_by, timedelta(0))
+    end = real_now() - create.WHOLE_MONTHS_AFTER + max(wrong_by, timedelta(0))
     last_day = end.replace(day=1) - DAY
     # Another test may have left a partition of that time.
     names = {f"counters_event_{last_day:%Y%m}", f"counters_event_{last_day:%Y%m%d}"}
@@ -165,7 +168,7 @@ def test_partitions__are_of_a_day_or_a_month_by_the_databases_clock(
     with connection.cursor() as cursor:
         cursor.execute(drop)
 
-    made = partitions.make(last_day, last_day)
+    made = create.make(last_day, last_day)
 
     with connection.cursor() as cursor:
         cursor.execute(drop)

@@ -11,10 +11,11 @@ import pytest
 from django.db import OperationalError, connection, connections
 from psycopg import errors
 
-from counters import compacting, recording
-from counters.compacting import Compacted
+from counters.db.statements import fetch
 from counters.models import Namespace
-from counters.statements import fetch
+from counters.partitions import reindex
+from counters.partitions.reindex import Compacted
+from counters.recording import record
 from tests.airy import COUNTERS, DAY, EVENTS_EACH, PARTITION, airy_partition, counted
 from tests.beside import open_transaction
 from tests.programs import wait_until
@@ -29,7 +30,7 @@ NEXT_DAY = DAY + timedelta(days=1)
 
 @pytest.fixture(autouse=True)
 def _small_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compacting, "LEAST_BYTES", 64 * 1024)
+    monkeypatch.setattr(reindex, "LEAST_BYTES", 64 * 1024)
 
 
 @pytest.fixture
@@ -66,10 +67,10 @@ def indexes() -> dict[str, bool]:
 
 def test_compact_due__takes_a_quarter_off_both_indexes(airy: None) -> None:
     before = indexes()
-    waiting = compacting.due(now=NEXT_DAY + timedelta(hours=1))
+    waiting = reindex.due(now=NEXT_DAY + timedelta(hours=1))
     assert {index.name for index in waiting} == set(before)
 
-    done = list(compacting.compact_due())
+    done = list(reindex.compact_due())
 
     assert len(done) == 2
     for one in done:
@@ -80,12 +81,12 @@ def test_compact_due__takes_a_quarter_off_both_indexes(airy: None) -> None:
         assert one.bytes_after == pytest.approx(entries, rel=0.05)
     assert indexes() == dict.fromkeys(before, True)
     assert counted() == COUNTERS * EVENTS_EACH
-    assert compacting.due() == []
-    assert list(compacting.compact_due()) == []
+    assert reindex.due() == []
+    assert list(reindex.compact_due()) == []
 
 
 def test_due__waits_for_the_end_of_the_day_and_an_hour(airy: None) -> None:
-    assert compacting.due(now=NEXT_DAY + timedelta(minutes=59)) == []
+    assert reindex.due(now=NEXT_DAY + timedelta(minutes=59)) == []
 
 
 @pytest.mark.parametrize("is_settled", [False, True])
@@ -96,37 +97,37 @@ def test_due__goes_by_the_databases_clock(
     is_settled: bool,
 ) -> None:
     early = timedelta(minutes=-3 if is_settled else 3)
-    monkeypatch.setattr(compacting, "SETTLED_AFTER", real_now() - NEXT_DAY + early)
+    monkeypatch.setattr(reindex, "SETTLED_AFTER", real_now() - NEXT_DAY + early)
 
-    assert bool(compacting.due()) is is_settled
+    assert bool(reindex.due()) is is_settled
 
 
 def test_due__leaves_what_is_small(airy: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
 
-    assert compacting.due() == []
+    assert reindex.due() == []
 
 
 def test_due__leaves_what_nobody_has_analysed() -> None:
     with airy_partition(analysed=False):
-        assert compacting.due() == []
+        assert reindex.due() == []
 
 
 def test_compact_due__does_as_many_as_it_is_told(airy: None) -> None:
-    [done] = compacting.compact_due(most=1)
+    [done] = reindex.compact_due(most=1)
 
-    [left] = compacting.due()
+    [left] = reindex.due()
     assert left.name != done.index.name
 
 
 def test_compact_due__holds_up_no_add_and_misses_none(airy: None) -> None:
     """Stopped in the middle, by a transaction that was open before it."""
-    late = recording.NewEvent("test", "hits", 1, "late", LATE)
+    late = record.NewEvent("test", "hits", 1, "late", LATE)
     done: list[Compacted] = []
 
     def compact() -> None:
         try:
-            done.extend(compacting.compact_due())
+            done.extend(reindex.compact_due())
         finally:
             connections.close_all()
 
@@ -135,8 +136,8 @@ def test_compact_due__holds_up_no_add_and_misses_none(airy: None) -> None:
         thread.start()
         try:
             wait_until(_is_held_up, "it does not wait for the open transaction")
-            [first] = recording.add_many([late], any_age=True)
-            [again] = recording.add_many([late], any_age=True)
+            [first] = record.add_many([late], any_age=True)
+            [again] = record.add_many([late], any_age=True)
         finally:
             held_up = _is_held_up()
     thread.join(60)
@@ -147,7 +148,7 @@ def test_compact_due__holds_up_no_add_and_misses_none(airy: None) -> None:
     assert all(one.bytes_after for one in done)
     # With the one of the open transaction.
     assert counted() == COUNTERS * EVENTS_EACH + 2
-    [last] = recording.add_many([late], any_age=True)
+    [last] = record.add_many([late], any_age=True)
     assert last.duplicate
 
 
@@ -163,11 +164,11 @@ def _is_held_up() -> bool:
 def test_compact_due__leaves_what_it_cannot_have_and_clears_away_later(
     airy: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compacting, "_PATIENCE", "100ms")
+    monkeypatch.setattr(reindex, "_PATIENCE", "100ms")
     before = indexes()
 
     with open_write():
-        [left] = compacting.compact_due(most=1)
+        [left] = reindex.compact_due(most=1)
         assert left.bytes_after is None
         assert left.kept_because == (
             "transactions that were open before it began are open still"
@@ -175,7 +176,7 @@ def test_compact_due__leaves_what_it_cannot_have_and_clears_away_later(
         # The one in use is in use still; what was begun cannot go before the transaction.
         assert indexes().items() >= before.items()
         assert unfinished()
-    list(compacting.compact_due())
+    list(reindex.compact_due())
 
     assert unfinished() == []
     assert indexes() == dict.fromkeys(before, True)
@@ -194,14 +195,14 @@ def test_compact_due__says_that_it_was_cut_off_and_raises_what_it_does_not_know(
     def fail(*_: object) -> None:
         raise OperationalError from causes.pop(0)
 
-    monkeypatch.setattr(compacting, "_run", fail)
+    monkeypatch.setattr(reindex, "_run", fail)
 
     for reason in ("a migration, or another rebuild", "it was cancelled"):
-        [left] = compacting.compact_due(most=1)
+        [left] = reindex.compact_due(most=1)
         assert left.kept_because is not None
         assert left.kept_because.startswith(reason)
     with pytest.raises(OperationalError):
-        list(compacting.compact_due())
+        list(reindex.compact_due())
 
 
 def test_compact_due__leaves_no_connection_behind(
@@ -215,6 +216,6 @@ def test_compact_due__leaves_no_connection_behind(
             return int(cursor.fetchone()[0])
 
     before = connected()
-    list(compacting.compact_due(most=1))
+    list(reindex.compact_due(most=1))
 
     wait_until(lambda: connected() <= before, "its connection is open still")

@@ -19,8 +19,10 @@ from django.core.cache import cache
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_started
 from django.db import connection, connections
-from counters import forking, recording
-from rollups import presence, publisher
+from counters import forking
+from counters.recording import record
+from rollups.monitor import heartbeat
+from rollups.trigger import publisher
 
 def ask(statement="SELECT pg_backend_pid()"):
     with connection.cursor() as cursor:
@@ -142,16 +144,16 @@ def test_child__adds_while_its_parent_is_in_a_transaction(
 from django.db import transaction
 
 def child():
-    recording.add(namespace="test", name="child")
+    record.add(namespace="test", name="child")
     assert publisher.get().tally.requested == 1
     assert cache.get("parent") == 1
     connections.close_all()
 
 cache.set("parent", 1)
 with transaction.atomic():
-    recording.add(namespace="test", name="parent")
+    record.add(namespace="test", name="parent")
     wait_for(fork(child))
-    recording.add(namespace="test", name="parent")
+    record.add(namespace="test", name="parent")
 """,
         role="web",
     )
@@ -212,7 +214,7 @@ import counters_project.wsgi
 request_started.send(sender=WSGIHandler)
 
 def child():
-    assert presence._reporter is None
+    assert heartbeat._reporter is None
     request_started.send(sender=WSGIHandler)
     assert "presence" in {each.name for each in threading.enumerate()}
 

@@ -9,12 +9,14 @@ import pytest
 from django.core.cache import cache
 from django.core.management import call_command
 
-from counters import deleting, names, recording
 from counters.errors import BatchRefused, CounterNotFound, InvalidValue
 from counters.models import Counter, Namespace
-from rollups import clearing, listing, reading, series
-from rollups.admin import finding
-from rollups.reading_many import CounterName, get_many
+from counters.namespaces import deletion
+from counters.recording import names, record
+from rollups.admin import search
+from rollups.reading import clear, listing, series
+from rollups.reading import read as reading
+from rollups.reading.many import CounterName, get_many
 
 # One name, typed as one character and as a letter with an accent.
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
@@ -99,9 +101,9 @@ def test_name__that_cannot_be_seen_is_refused_by_its_code_point(
 def test_counter__has_one_name_in_python(
     namespace: Namespace, triggers: list[list[int]]
 ) -> None:
-    recording.add(namespace="test", name=DECOMPOSED, delta=1)
-    recording.add(namespace="test", name=COMPOSED, delta=2)
-    recording.add_many([recording.NewEvent("test", DECOMPOSED, 4)])
+    record.add(namespace="test", name=DECOMPOSED, delta=1)
+    record.add(namespace="test", name=COMPOSED, delta=2)
+    record.add_many([record.NewEvent("test", DECOMPOSED, 4)])
 
     assert Counter.objects.get().name == COMPOSED
     for name in (COMPOSED, DECOMPOSED):
@@ -112,15 +114,14 @@ def test_counter__has_one_name_in_python(
         [listed] = listing.list_counters(namespace, search=name[2:]).readings
         assert listed.name == COMPOSED
         series.get(namespace, name)
-    [shown] = finding.find(namespace_id=namespace.pk, prefix=COMPOSED)
+    [shown] = search.find(namespace_id=namespace.pk, prefix=COMPOSED)
     assert shown.name == COMPOSED
 
     assert (
-        clearing.clear(namespace="test", name=DECOMPOSED, token="once").count_before
-        == 7
+        clear.clear(namespace="test", name=DECOMPOSED, token="once").count_before == 7
     )
-    assert clearing.clear(namespace="test", name=COMPOSED, token="once").duplicate
-    deleting.delete_counter(namespace="test", name=COMPOSED, confirm=DECOMPOSED)
+    assert clear.clear(namespace="test", name=COMPOSED, token="once").duplicate
+    deletion.delete_counter(namespace="test", name=COMPOSED, confirm=DECOMPOSED)
     assert not Counter.objects.exists()
 
 
@@ -128,8 +129,8 @@ def test_counter__has_one_name_in_a_best_effort_namespace(namespace: Namespace) 
     cache.clear()
     namespace.counter_type = "best-effort"
     namespace.save()
-    recording.add(namespace="test", name=DECOMPOSED)
-    recording.add(namespace="test", name=COMPOSED)
+    record.add(namespace="test", name=DECOMPOSED)
+    record.add(namespace="test", name=COMPOSED)
 
     assert reading.get(namespace="test", name=DECOMPOSED).count == 2
     [found] = get_many([CounterName("test", DECOMPOSED)])
@@ -140,12 +141,12 @@ def test_counter__has_one_name_in_a_best_effort_namespace(namespace: Namespace) 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda name: recording.add(namespace="test", name=name),
+        lambda name: record.add(namespace="test", name=name),
         lambda name: reading.get(namespace="test", name=name),
         lambda name: get_many([CounterName("test", name)]),
         lambda name: series.get("test", name),
-        lambda name: clearing.clear(namespace="test", name=name),
-        lambda name: deleting.delete_counter(namespace="test", name=name, confirm=name),
+        lambda name: clear.clear(namespace="test", name=name),
+        lambda name: deletion.delete_counter(namespace="test", name=name, confirm=name),
         lambda name: call_command("add_count", "test", name),
     ],
 )
@@ -163,7 +164,7 @@ def test_call__refuses_a_name_that_cannot_be_seen(
 
 def test_batch__refuses_a_name_that_cannot_be_seen(namespace: Namespace) -> None:
     with pytest.raises(BatchRefused, match=r"events\[1\]: name: .*U\+200B"):
-        recording.add_many(
-            [recording.NewEvent("test", "a"), recording.NewEvent("test", "a\u200b")]
+        record.add_many(
+            [record.NewEvent("test", "a"), record.NewEvent("test", "a\u200b")]
         )
     assert not Counter.objects.exists()

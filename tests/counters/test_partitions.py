@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from counters import deleting, namespaces, partitions, recording
+from counters.db.lock_retry import try_patiently
 from counters.models import LONGEST, Event, Namespace
-from counters.partitions import Partition
-from counters.patience import try_patiently
-from counters.tokens import digest
-from rollups import reading
-from rollups.folding import fold
+from counters.namespaces import deletion, lookup
+from counters.partitions import create
+from counters.partitions.create import Partition
+from counters.recording import record
+from counters.recording.tokens import digest
+from rollups.folding.fold import fold
+from rollups.reading import read
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
 
@@ -30,7 +32,7 @@ def rows_in(partition: str) -> int:
 
 
 def test_make_ahead__covers_today_and_the_days_around_it(db: None) -> None:
-    made = partitions.make_ahead(now=NOW)
+    made = create.make_ahead(now=NOW)
 
     names = [partition.name for partition in made]
     assert names[0] == "counters_event_20300515"
@@ -44,8 +46,8 @@ STRAY_DAY = datetime(2001, 5, 17, tzinfo=UTC)
 
 
 def add_stray(name: str) -> None:
-    event = recording.NewEvent("test", name, 5, name, STRAY_DAY)
-    recording.add_many([event], any_age=True)
+    event = record.NewEvent("test", name, 5, name, STRAY_DAY)
+    record.add_many([event], any_age=True)
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def test_make__sees_what_changes_while_it_copies(
     def meanwhile() -> None:
         add_stray("new")
         add_stray("old")
-        deleting.delete_counter(namespace="test", name="gone", confirm="gone")
+        deletion.delete_counter(namespace="test", name="gone", confirm="gone")
         # As reanchor_rollups.sql does with an event that came with a dump.
         Event.objects.filter(token=digest("kept")).update(xid="3")
 
@@ -75,9 +77,9 @@ def test_make__sees_what_changes_while_it_copies(
 
     add_stray("gone")
     add_stray("kept")
-    monkeypatch.setattr(partitions, "try_patiently", change_first)
+    monkeypatch.setattr(create, "try_patiently", change_first)
 
-    assert partitions.make(STRAY_DAY, STRAY_DAY, now=STRAY_DAY) == [stray]
+    assert create.make(STRAY_DAY, STRAY_DAY, now=STRAY_DAY) == [stray]
 
     assert rows_in(stray.name) == 3
     assert rows_in("counters_event_default") == 0
@@ -92,21 +94,21 @@ def test_fold__that_is_planned_while_strays_move_counts_them(
     """It waits for the move before it is planned, and takes its snapshot afterwards."""
     old = counter_id("old")
     with transaction.atomic():
-        partitions._make_one(connection, stray)
+        create._make_one(connection, stray)
         # In a connection of its own, whose first plans are made for it alone.
         folded = threads.submit(fold, [old])
         wait_until_somebody_waits_for_a_lock()
 
     assert folded.result(TIMEOUT_SECONDS).events_of == {old: 1}
-    assert reading.get(namespace="test", name="old").count == 5
+    assert read.get(namespace="test", name="old").count == 5
 
 
 def read_old() -> int:
-    return reading.get(namespace="test", name="old", accuracy="accurate").count
+    return read.get(namespace="test", name="old", accuracy="accurate").count
 
 
 def delete_old() -> int:
-    return deleting.delete_counter(namespace="test", name="old", confirm="old").events
+    return deletion.delete_counter(namespace="test", name="old", confirm="old").events
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ def test_statement__that_is_planned_while_strays_move_sees_them(
     locked, they would list the partitions, wait there, and find the events in none of them.
     """
     with transaction.atomic():
-        partitions._make_one(connection, stray)
+        create._make_one(connection, stray)
         used = threads.submit(use)
         wait_until_somebody_waits_for_a_lock()
 
@@ -135,15 +137,13 @@ def test_add__on_its_way_to_the_default_partition_finds_the_new_one(
     """It has chosen that one before it waits for its lock, and fails the check there."""
 
     def add() -> None:
-        recording.add(
-            namespace="test", name="old", token="new", generation_time=STRAY_DAY
-        )
+        record.add(namespace="test", name="old", token="new", generation_time=STRAY_DAY)
 
     Namespace.objects.update(accept_past=LONGEST, retention=LONGEST)
-    namespaces.forget_all()
+    lookup.forget_all()
     Event.objects.all().delete()
     with transaction.atomic():
-        partitions._make_one(connection, stray)
+        create._make_one(connection, stray)
         added = threads.submit(add)
         wait_until_somebody_waits_for_a_lock()
 
@@ -160,11 +160,11 @@ def test_make__leaves_a_partition_whose_first_stray_came_just_now(
 
     Event.objects.all().delete()
     with monkeypatch.context() as patched:
-        patched.setattr(partitions, "try_patiently", add_first)
-        assert partitions.make(STRAY_DAY, STRAY_DAY, now=STRAY_DAY) == []
+        patched.setattr(create, "try_patiently", add_first)
+        assert create.make(STRAY_DAY, STRAY_DAY, now=STRAY_DAY) == []
     assert rows_in("counters_event_default") == 1
 
-    assert partitions.make(STRAY_DAY, STRAY_DAY, now=STRAY_DAY) == [stray]
+    assert create.make(STRAY_DAY, STRAY_DAY, now=STRAY_DAY) == [stray]
     assert rows_in(stray.name) == 1
 
 
@@ -189,30 +189,30 @@ def test_make__builds_the_indexes_before_it_locks(
         return total, attached
 
     before: list[tuple[int, int]] = []
-    monkeypatch.setattr(partitions, "try_patiently", look)
+    monkeypatch.setattr(create, "try_patiently", look)
 
-    partitions.make(NOW, NOW, now=NOW)
+    create.make(NOW, NOW, now=NOW)
 
     assert before == [(2, 0)]
     assert indexes() == (2, 2)
 
 
 def test_make_ahead__does_nothing_the_second_time(db: None) -> None:
-    partitions.make_ahead(now=NOW)
+    create.make_ahead(now=NOW)
 
-    assert partitions.make_ahead(now=NOW) == []
+    assert create.make_ahead(now=NOW) == []
 
 
 def test_make_ahead__adds_what_the_next_day_lacks(db: None) -> None:
-    partitions.make_ahead(now=NOW)
+    create.make_ahead(now=NOW)
 
-    [made] = partitions.make_ahead(now=NOW + DAY)
+    [made] = create.make_ahead(now=NOW + DAY)
 
     assert made.name == "counters_event_20300525"
 
 
 def test_make__takes_whole_months_for_the_long_past(db: None) -> None:
-    made = partitions.make(
+    made = create.make(
         datetime(2013, 1, 31, tzinfo=UTC), datetime(2013, 3, 1, tzinfo=UTC), now=NOW
     )
 
@@ -225,9 +225,9 @@ def test_make__takes_whole_months_for_the_long_past(db: None) -> None:
 
 def test_make__fills_a_month_by_days_where_days_are_there_already(db: None) -> None:
     day = datetime(2013, 2, 10, tzinfo=UTC)
-    partitions.make(day, day, now=day)
+    create.make(day, day, now=day)
 
-    made = partitions.make(
+    made = create.make(
         datetime(2013, 2, 9, tzinfo=UTC), datetime(2013, 2, 11, tzinfo=UTC), now=NOW
     )
 
@@ -240,17 +240,14 @@ def test_make__fills_a_month_by_days_where_days_are_there_already(db: None) -> N
 def test_make__moves_what_waits_in_the_default_partition(namespace: Namespace) -> None:
     midnight = datetime(2013, 2, 1, tzinfo=UTC)
     times = [midnight - timedelta(microseconds=1), midnight, midnight + 28 * DAY]
-    recording.add_many(
-        [
-            recording.NewEvent("test", "hits", 1, f"t{i}", at)
-            for i, at in enumerate(times)
-        ],
+    record.add_many(
+        [record.NewEvent("test", "hits", 1, f"t{i}", at) for i, at in enumerate(times)],
         any_age=True,
     )
     before = list(Event.objects.order_by("event_time").values_list("token", "xid"))
     assert rows_in("counters_event_default") == 3
 
-    partitions.make(midnight, midnight, now=NOW)
+    create.make(midnight, midnight, now=NOW)
 
     assert rows_in("counters_event_201302") == 1
     assert rows_in("counters_event_default") == 2
@@ -260,7 +257,7 @@ def test_make__moves_what_waits_in_the_default_partition(namespace: Namespace) -
 
 
 def test_existing__are_those_of_the_last_migration_at_least(db: None) -> None:
-    there = partitions.existing()
+    there = create.existing()
 
     today = datetime.now(UTC)
     assert any(partition.since <= today < partition.until for partition in there)
@@ -270,13 +267,13 @@ def test_existing__are_those_of_the_last_migration_at_least(db: None) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_make__lets_writers_through(committed_namespace: Namespace) -> None:
     """The locks that making a partition holds at its end do not conflict with an add."""
-    recording.add(namespace="test", name="hits")
+    record.add(namespace="test", name="hits")
     writer = connection.copy()
     day = datetime(2031, 1, 1, tzinfo=UTC)
 
     try:
         with transaction.atomic():
-            partitions.make(day, day, now=day)
+            create.make(day, day, now=day)
             with writer.cursor() as cursor:
                 cursor.execute("SET lock_timeout = '1s'")
                 cursor.execute(

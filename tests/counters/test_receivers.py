@@ -22,7 +22,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def make_ahead(*, using: str) -> None:
         asked.append(using)
 
-    monkeypatch.setattr("counters.receivers.partitions.make_ahead", make_ahead)
+    monkeypatch.setattr("counters.receivers.create.make_ahead", make_ahead)
     return asked
 
 

@@ -10,9 +10,6 @@ import time_machine
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from counters import namespaces, recording, tokens
-from counters.batches import add_all
-from counters.checking import check_event
 from counters.errors import (
     InvalidValue,
     MissingValue,
@@ -21,14 +18,18 @@ from counters.errors import (
     TokenConflict,
 )
 from counters.models import Claim, Event, LastWrite, Namespace
-from counters.repeats import Recorded
-from rollups import clearing
+from counters.namespaces import lookup
+from counters.recording import record, tokens
+from counters.recording.batch import add_all
+from counters.recording.duplicates import Recorded
+from counters.recording.validation import check_event
+from rollups.reading import clear
 
 pytestmark = pytest.mark.usefixtures("triggers")
 
 
 def test_add__appends_one_event_and_one_last_write(namespace: Namespace) -> None:
-    recorded = recording.add(namespace="test", name="hits", delta=3)
+    recorded = record.add(namespace="test", name="hits", delta=3)
 
     event = Event.objects.get()
     last_write = LastWrite.objects.get()
@@ -54,7 +55,7 @@ def test_add__of_a_token_without_a_time_repeats_up_to_the_windows_end(
         event = check_event(
             namespace="test", name="hits", delta=1, token="order", now=now
         )
-        return add_all([event])[0] if in_a_batch else recording.add_checked(event)
+        return add_all([event])[0] if in_a_batch else record.add_checked(event)
 
     use(begun)
     end = begun + namespace.accept_past
@@ -95,12 +96,12 @@ def test_add__takes_the_accept_windows_edges(
 
 
 def test_add__is_one_statement(namespace: Namespace) -> None:
-    recording.add(namespace="test", name="hits")
+    record.add(namespace="test", name="hits")
 
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        recording.add(namespace="test", name="hits")
+        record.add(namespace="test", name="hits")
 
     assert len(queries) == 1
 
@@ -125,7 +126,7 @@ def test_add__outside_a_transaction_is_one_round_trip(
     committed_namespace: Namespace,
 ) -> None:
     def add() -> None:
-        recording.add(namespace="test", name="hits")
+        record.add(namespace="test", name="hits")
 
     # The sixth use prepares the statement, once a connection.
     for _ in range(7):
@@ -139,9 +140,7 @@ def test_add_many__outside_a_transaction_is_one_round_trip(
     committed_namespace: Namespace,
 ) -> None:
     def add() -> None:
-        recording.add_many(
-            [recording.NewEvent("test", f"hits {i}") for i in range(100)]
-        )
+        record.add_many([record.NewEvent("test", f"hits {i}") for i in range(100)])
 
     for _ in range(7):
         add()
@@ -155,7 +154,7 @@ def test_frontend_syncs__sees_a_transaction_block(
 ) -> None:
     def add_in_a_block() -> None:
         with transaction.atomic():
-            recording.add(namespace="test", name="hits")
+            record.add(namespace="test", name="hits")
 
     for _ in range(7):
         add_in_a_block()
@@ -165,10 +164,10 @@ def test_frontend_syncs__sees_a_transaction_block(
 
 def test_add__keeps_one_last_write_per_connection(namespace: Namespace) -> None:
     early = datetime.now(UTC) - timedelta(hours=3)
-    recording.add(namespace="test", name="hits")
+    record.add(namespace="test", name="hits")
     first = LastWrite.objects.get()
 
-    recording.add(namespace="test", name="hits", token="t", generation_time=early)
+    record.add(namespace="test", name="hits", token="t", generation_time=early)
 
     last_write = LastWrite.objects.get()
     assert last_write.pending_since == first.pending_since
@@ -181,7 +180,7 @@ def test_add__rolls_back_with_the_callers_transaction(
     committed_namespace: Namespace, triggers: list[list[int]]
 ) -> None:
     with transaction.atomic():
-        recording.add(namespace="test", name="hits")
+        record.add(namespace="test", name="hits")
         transaction.set_rollback(True)
 
     assert not Event.objects.exists()
@@ -197,7 +196,7 @@ def test_add__announces_once_a_transaction_for_all_its_counters(
 ) -> None:
     with transaction.atomic():
         for name in ("a", "b", "a", "c"):
-            recording.add(namespace="test", name=name)
+            record.add(namespace="test", name=name)
         assert triggers == []
 
     assert triggers == [sorted(counter_id(name) for name in "abc")]
@@ -211,9 +210,9 @@ def test_add__announces_what_a_rolled_back_savepoint_does_not_undo(
 ) -> None:
     with transaction.atomic():
         with transaction.atomic():
-            recording.add(namespace="test", name="undone")
+            record.add(namespace="test", name="undone")
             transaction.set_rollback(True)
-        recording.add(namespace="test", name="kept")
+        record.add(namespace="test", name="kept")
 
     [fired] = triggers
     assert counter_id("kept") in fired
@@ -229,12 +228,12 @@ def test_add__announces_once_what_came_in_savepoints_that_were_kept(
     with transaction.atomic():
         with transaction.atomic():
             with transaction.atomic():
-                recording.add(namespace="test", name="inner")
-            recording.add(namespace="test", name="outer")
+                record.add(namespace="test", name="inner")
+            record.add(namespace="test", name="outer")
         with transaction.atomic():
-            recording.add(namespace="test", name="undone")
+            record.add(namespace="test", name="undone")
             transaction.set_rollback(True)
-        recording.add(namespace="test", name="last")
+        record.add(namespace="test", name="last")
 
     [fired] = triggers
     assert {counter_id(name) for name in ("inner", "outer", "last")} <= set(fired)
@@ -247,11 +246,11 @@ def test_add__survives_a_receiver_that_fails(
     def fail(**_: object) -> None:
         raise ConnectionError("no broker")
 
-    monkeypatch.setattr("rollups.trigger.rollup.apply_async", fail)
+    monkeypatch.setattr("rollups.trigger.request.rollup.apply_async", fail)
 
-    recording.add(namespace="test", name="hits")
+    record.add(namespace="test", name="hits")
     with transaction.atomic():
-        recording.add(namespace="test", name="hits")
+        record.add(namespace="test", name="hits")
 
     assert Event.objects.count() == 2
 
@@ -260,7 +259,7 @@ def test_add__leaves_a_counter_that_others_see_when_the_caller_rolls_back(
     committed_namespace: Namespace, threads: object
 ) -> None:
     with transaction.atomic():
-        recording.add(namespace="test", name="new")
+        record.add(namespace="test", name="new")
         transaction.set_rollback(True)
 
     assert committed_namespace.counter_set.filter(name="new").exists()
@@ -277,8 +276,8 @@ TOKENS: dict[str, Callable[[], str]] = {
 def test_add__counts_a_token_once(namespace: Namespace, kind: str) -> None:
     token = TOKENS[kind]()
 
-    first = recording.add(namespace="test", name="hits", delta=4, token=token)
-    again = recording.add(namespace="test", name="hits", delta=4, token=token)
+    first = record.add(namespace="test", name="hits", delta=4, token=token)
+    again = record.add(namespace="test", name="hits", delta=4, token=token)
 
     assert not first.duplicate
     assert again.duplicate
@@ -292,10 +291,10 @@ def test_add__refuses_a_token_with_another_delta(
     namespace: Namespace, kind: str
 ) -> None:
     token = TOKENS[kind]()
-    recording.add(namespace="test", name="hits", delta=4, token=token)
+    record.add(namespace="test", name="hits", delta=4, token=token)
 
     with pytest.raises(TokenConflict, match=r"delta 4; .* delta 5") as raised:
-        recording.add(namespace="test", name="hits", delta=5, token=token)
+        record.add(namespace="test", name="hits", delta=5, token=token)
 
     assert raised.value.extra == {"token": token, "first_delta": 4, "delta": 5}
     assert Event.objects.get().delta == 4
@@ -307,9 +306,7 @@ def test_add__takes_one_token_on_several_counters(
 ) -> None:
     token = TOKENS[kind]()
 
-    answers = [
-        recording.add(namespace="test", name=name, token=token) for name in "abc"
-    ]
+    answers = [record.add(namespace="test", name=name, token=token) for name in "abc"]
 
     assert not any(answer.duplicate for answer in answers)
     assert Event.objects.count() == 3
@@ -319,7 +316,7 @@ def test_add__takes_the_time_of_a_uuidv7(namespace: Namespace) -> None:
     made_at = datetime.now(UTC).replace(microsecond=123_000) - timedelta(minutes=10)
     token = tokens.new(made_at)
 
-    recorded = recording.add(namespace="test", name="hits", token=token.text)
+    recorded = record.add(namespace="test", name="hits", token=token.text)
 
     assert recorded.event_time == made_at
 
@@ -333,11 +330,11 @@ def test_add__prefers_the_generation_time_to_that_of_a_uuidv7(
     at = now - timedelta(hours=1)
 
     first, again = (
-        recording.add(namespace="test", name="hits", token=order, generation_time=at)
+        record.add(namespace="test", name="hits", token=order, generation_time=at)
         for _ in range(2)
     )
-    [in_a_batch] = recording.add_many(
-        [recording.NewEvent("test", "hits", 1, order, generation_time=at)]
+    [in_a_batch] = record.add_many(
+        [record.NewEvent("test", "hits", 1, order, generation_time=at)]
     )
 
     assert (first.event_time, first.duplicate) == (at, False)
@@ -352,13 +349,13 @@ def test_add__takes_a_uuidv7_of_any_year_with_a_generation_time(
     token = "ffffffff-ffff-7fff-bfff-ffffffffffff"
     at = datetime.now(UTC)
 
-    recorded = recording.add(
+    recorded = record.add(
         namespace="test", name="hits", token=token, generation_time=at
     )
 
     assert recorded.event_time == at
     with pytest.raises(InvalidValue, match="year 9999"):
-        recording.add(namespace="test", name="hits", token=token)
+        record.add(namespace="test", name="hits", token=token)
 
 
 @pytest.mark.parametrize("off", [timedelta(0), timedelta(seconds=-1), tokens.AGREEMENT])
@@ -369,10 +366,10 @@ def test_add__takes_the_time_of_a_uuidv7_that_agrees_with_the_generation_time(
     made_at = datetime.now(UTC).replace(microsecond=123_000) - timedelta(minutes=10)
     token = tokens.new(made_at).text
 
-    recorded = recording.add(
+    recorded = record.add(
         namespace="test", name="hits", token=token, generation_time=made_at + off
     )
-    again = recording.add(namespace="test", name="hits", token=token)
+    again = record.add(namespace="test", name="hits", token=token)
 
     assert recorded.event_time == made_at
     assert again.duplicate
@@ -382,11 +379,11 @@ def test_add__of_an_old_uuidv7_says_how_to_count_it(namespace: Namespace) -> Non
     order = tokens.new(datetime.now(UTC) - timedelta(days=30)).text
 
     with pytest.raises(OutsideAcceptWindow, match="send it as generation_time"):
-        recording.add(namespace="test", name="hits", token=order)
+        record.add(namespace="test", name="hits", token=order)
 
     old = datetime.now(UTC) - timedelta(days=20)
     with pytest.raises(OutsideAcceptWindow) as refused:
-        recording.add(namespace="test", name="hits", token=order, generation_time=old)
+        record.add(namespace="test", name="hits", token=order, generation_time=old)
     assert "UUIDv7" not in refused.value.message
 
 
@@ -394,9 +391,9 @@ def test_add__finds_the_first_use_that_came_with_a_generation_time(
     namespace: Namespace,
 ) -> None:
     at = datetime.now(UTC) - timedelta(hours=2)
-    recording.add(namespace="test", name="hits", token="order", generation_time=at)
+    record.add(namespace="test", name="hits", token="order", generation_time=at)
 
-    again = recording.add(namespace="test", name="hits", token="order")
+    again = record.add(namespace="test", name="hits", token="order")
 
     assert again.duplicate
     assert again.event_time == at
@@ -405,7 +402,7 @@ def test_add__finds_the_first_use_that_came_with_a_generation_time(
 def test_add__takes_a_token_anew_when_its_claim_has_expired(
     namespace: Namespace,
 ) -> None:
-    recording.add(namespace="test", name="hits", delta=1, token="order")
+    record.add(namespace="test", name="hits", delta=1, token="order")
     two_days = timedelta(days=2)
     for model in (Event, Claim):
         row = model.objects.get()
@@ -415,7 +412,7 @@ def test_add__takes_a_token_anew_when_its_claim_has_expired(
             row.expires_at -= two_days
         row.save(force_insert=True)
 
-    again = recording.add(namespace="test", name="hits", delta=7, token="order")
+    again = record.add(namespace="test", name="hits", delta=7, token="order")
 
     assert not again.duplicate
     assert set(Event.objects.values_list("delta", flat=True)) == {1, 7}
@@ -437,7 +434,7 @@ def test_add__keeps_to_the_accept_window(
     at = datetime.now(UTC) + offset
 
     def add() -> None:
-        recording.add(namespace="test", name="hits", token="t", generation_time=at)
+        record.add(namespace="test", name="hits", token="t", generation_time=at)
 
     if accepted:
         add()
@@ -453,19 +450,19 @@ def test_add__keeps_to_the_accept_window(
 )
 def test_add__refuses_what_is_no_delta(namespace: Namespace, delta: object) -> None:
     with pytest.raises(InvalidValue, match=r"delta: .* is not a whole number from"):
-        recording.add(namespace="test", name="hits", delta=delta)  # type: ignore[arg-type]
+        record.add(namespace="test", name="hits", delta=delta)  # type: ignore[arg-type]
 
     assert not Event.objects.exists()
 
 
 def test_add__refuses_a_missing_delta(namespace: Namespace) -> None:
     with pytest.raises(MissingValue, match="delta: missing"):
-        recording.add(namespace="test", name="hits", delta=None)  # type: ignore[arg-type]
+        record.add(namespace="test", name="hits", delta=None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("delta", [2**63 - 1, -(2**63), 0])
 def test_add__takes_the_whole_range_of_deltas(namespace: Namespace, delta: int) -> None:
-    recording.add(namespace="test", name="hits", delta=delta)
+    record.add(namespace="test", name="hits", delta=delta)
 
     assert Event.objects.get().delta == delta
 
@@ -477,7 +474,7 @@ def test_add__refuses_what_is_no_counter_name(
     namespace: Namespace, name: object
 ) -> None:
     with pytest.raises((InvalidValue, MissingValue), match=r"^name: "):
-        recording.add(namespace="test", name=name)  # type: ignore[arg-type]
+        record.add(namespace="test", name=name)  # type: ignore[arg-type]
 
     assert not Event.objects.exists()
 
@@ -486,7 +483,7 @@ def test_add__refuses_what_is_no_counter_name(
     "name", ["x", "é" * 200, "a/b%2F 100%", "☃ snow", "🙂", "null", "'; --"]
 )
 def test_add__takes_any_text_as_a_counter_name(namespace: Namespace, name: str) -> None:
-    recording.add(namespace="test", name=name)
+    record.add(namespace="test", name=name)
 
     assert namespace.counter_set.get().name == name
 
@@ -494,7 +491,7 @@ def test_add__takes_any_text_as_a_counter_name(namespace: Namespace, name: str) 
 @pytest.mark.parametrize("name", ["nowhere", "", "a\0b", "\ud800"])
 def test_add__names_an_unknown_namespace(db: None, name: str) -> None:
     with pytest.raises(NamespaceNotFound, match="no namespace"):
-        recording.add(namespace=name, name="hits")
+        record.add(namespace=name, name="hits")
 
 
 @pytest.mark.parametrize(
@@ -503,7 +500,7 @@ def test_add__names_an_unknown_namespace(db: None, name: str) -> None:
 )
 def test_add__refuses_what_is_no_token(namespace: Namespace, token: object) -> None:
     with pytest.raises(InvalidValue, match=r"^token: "):
-        recording.add(namespace="test", name="hits", token=token)  # type: ignore[arg-type]
+        record.add(namespace="test", name="hits", token=token)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -522,11 +519,11 @@ def test_add__refuses_what_is_no_token(namespace: Namespace, token: object) -> N
 def test_add__takes_numbers_and_uuids_as_tokens(
     namespace: Namespace, token: int | UUID, text: str
 ) -> None:
-    first = recording.add(namespace="test", name="hits", token=token)
-    again = recording.add(namespace="test", name="hits", token=text)
-    [batch] = recording.add_many([recording.NewEvent("test", "hits", token=token)])
-    cleared = clearing.clear(namespace="test", name="hits", token=token)
-    repeat = clearing.clear(namespace="test", name="hits", token=text)
+    first = record.add(namespace="test", name="hits", token=token)
+    again = record.add(namespace="test", name="hits", token=text)
+    [batch] = record.add_many([record.NewEvent("test", "hits", token=token)])
+    cleared = clear.clear(namespace="test", name="hits", token=token)
+    repeat = clear.clear(namespace="test", name="hits", token=text)
 
     assert first.token == again.token == batch.token == cleared.token == text
     assert not first.duplicate
@@ -540,7 +537,7 @@ def test_token__of_hex_digits_is_a_uuid_with_dashes_only(namespace: Namespace) -
     uuid = tokens.new().text
 
     added = [
-        recording.add(namespace="test", name="hits", token=token)
+        record.add(namespace="test", name="hits", token=token)
         for token in (uuid, uuid.upper(), uuid.replace("-", ""), "f" * 12 + "7fff" * 5)
     ]
 
@@ -552,12 +549,12 @@ def test_add__sees_a_changed_namespace_at_once_in_this_process(
 ) -> None:
     old = datetime.now(UTC) - timedelta(days=2)
     with pytest.raises(OutsideAcceptWindow):
-        recording.add(namespace="test", name="hits", token="t", generation_time=old)
+        record.add(namespace="test", name="hits", token="t", generation_time=old)
 
     namespace.accept_past = timedelta(days=3)
     namespace.save()
 
-    recording.add(namespace="test", name="hits", token="t", generation_time=old)
+    record.add(namespace="test", name="hits", token="t", generation_time=old)
 
 
 @pytest.mark.parametrize("in_a_batch", [False, True])
@@ -569,9 +566,9 @@ def test_add__repeats_the_use_of_a_token_that_is_good_and_not_one_that_is_spent(
 
     def use(delta: int) -> Recorded:
         if in_a_batch:
-            event = recording.NewEvent("test", "hits", delta, "daily")
-            return recording.add_many([event])[0]
-        return recording.add(namespace="test", name="hits", delta=delta, token="daily")
+            event = record.NewEvent("test", "hits", delta, "daily")
+            return record.add_many([event])[0]
+        return record.add(namespace="test", name="hits", delta=delta, token="daily")
 
     begun = datetime.now(UTC)
     with time_machine.travel(begun, tick=False) as clock:
@@ -597,20 +594,18 @@ def test_add__answers_a_repeat_whatever_became_of_the_window(
 ) -> None:
     """The first use keeps the window that it was made in."""
     Namespace.objects.update(accept_future=timedelta(hours=2))
-    namespaces.forget_all()
+    lookup.forget_all()
     ahead = datetime.now(UTC) + timedelta(hours=1)
-    recording.add(namespace="test", name="a", token="t", generation_time=ahead)
-    recording.add(namespace="test", name="b", token="t")
+    record.add(namespace="test", name="a", token="t", generation_time=ahead)
+    record.add(namespace="test", name="b", token="t")
     Namespace.objects.update(
         accept_future=timedelta(0), accept_past=timedelta(seconds=1)
     )
-    namespaces.forget_all()
+    lookup.forget_all()
     later = datetime.now(UTC) + timedelta(minutes=5)
 
     with time_machine.travel(later, tick=False):
-        answers = [
-            recording.add(namespace="test", name=name, token="t") for name in "ab"
-        ]
+        answers = [record.add(namespace="test", name=name, token="t") for name in "ab"]
 
     assert all(answer.duplicate for answer in answers)
     assert answers[0].event_time == ahead

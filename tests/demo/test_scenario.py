@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from counters.recording import add
+from counters.recording.record import add
 from counters_project.demo import scenario
-from rollups.folding import fold
+from rollups.folding.fold import fold
 from tests.client.conftest import ApplicationTransport, make_client
 
 FLIGHTS = """\
@@ -43,7 +43,7 @@ def play_demo(
     def fold_at_once(*, args: list[list[int]], **_: Any) -> None:
         fold(args[0])
 
-    monkeypatch.setattr("rollups.trigger.rollup.apply_async", fold_at_once)
+    monkeypatch.setattr("rollups.trigger.request.rollup.apply_async", fold_at_once)
     monkeypatch.setattr(scenario, "FOLDED_WITHIN_SECONDS", 5)
 
     client = make_client(ApplicationTransport())

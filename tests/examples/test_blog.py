@@ -344,7 +344,7 @@ from blog.settings import *
 INSTALLED_APPS = [
     app for app in INSTALLED_APPS if app not in ("rest_framework", "knox")
 ]
-MIDDLEWARE = [one for one in MIDDLEWARE if not one.startswith("counters.api.")]
+MIDDLEWARE = [one for one in MIDDLEWARE if not one.startswith("counters.rest.")]
 ROOT_URLCONF = "without_api.urls"
 """
 URLS_WITHOUT_API = """

@@ -11,11 +11,12 @@ import pytest
 from kombu import Connection
 from pytest_django import Settings
 
-from rollups import publisher, publishing
-from rollups.breaker import Breaker
-from rollups.publisher import Publisher
-from rollups.publishing import Broker, Message
-from rollups.queues import declare, rollup_queue
+from rollups.trigger import broker as publishing
+from rollups.trigger import publisher
+from rollups.trigger.broker import Broker, Message
+from rollups.trigger.circuit_breaker import Breaker
+from rollups.trigger.publisher import Publisher
+from rollups.trigger.queues import declare, rollup_queue
 from tests.faults.brokers import (
     OwnBroker,
     OwnRabbitMQ,

@@ -14,7 +14,7 @@ import redis
 from kombu import Connection
 from kombu.transport import redis as transport
 
-from rollups import acks
+from rollups.worker import acknowledge
 from tests.faults.brokers import OwnValkey
 from tests.faults.conftest import QUEUE, empty
 
@@ -59,7 +59,7 @@ def takes_another(url: str, monkeypatch: pytest.MonkeyPatch, *, way: str) -> boo
 def test_worker__takes_another_after_an_acknowledgement_timed_out(
     valkey: OwnValkey, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    acks.install()
+    acknowledge.install()
 
     assert takes_another(valkey.url, monkeypatch, way=way)
 
@@ -80,7 +80,7 @@ def taken(
     valkey: OwnValkey, client: Any, qos_class: None
 ) -> Iterator[Callable[[str], Any]]:
     """Publish a message of a task, and take it as a worker with one place does."""
-    acks.install()
+    acknowledge.install()
     client.flushdb()
     with Connection(valkey.url) as connection:
         channel: Any = connection.channel()
@@ -176,7 +176,7 @@ def test_worker__drops_what_it_rejects(
 def test_worker__gives_back_to_the_front_and_puts_back_behind(
     valkey: OwnValkey, client: Any, qos_class: None
 ) -> None:
-    acks.install()
+    acknowledge.install()
     client.flushdb()
     headers = {"task": "rollups.rollup", "id": "1"}
     with Connection(valkey.url) as connection:

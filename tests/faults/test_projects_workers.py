@@ -10,10 +10,10 @@ from celery import current_app
 from django.core.management import call_command
 
 from counters.models import LastWrite, Namespace
-from rollups import presence
 from rollups.models import Process, Rollup
-from rollups.ops import overview
-from rollups.publishing import Broker, Message
+from rollups.monitor import heartbeat
+from rollups.pages import overview
+from rollups.trigger.broker import Broker, Message
 from tests import programs
 from tests.faults.brokers import OwnValkey
 from tests.faults.conftest import empty, messages_in
@@ -96,7 +96,7 @@ def test_worker__that_leaves_our_queue_out_says_so(
 
     with programs.worker(valkey.url, log, *options):
         wait_until(
-            Process.objects.filter(role=presence.OTHER_WORKER).exists,
+            Process.objects.filter(role=heartbeat.OTHER_WORKER).exists,
             "it does not report",
         )
         with pytest.raises(SystemExit) as ended:
@@ -120,7 +120,7 @@ def test_watch__without_broker_worker_and_beat_is_no_reason_to_warn(
 
     with running(arguments, tmp_path / "watch.log", os.environ | env):
         wait_until(
-            Process.objects.filter(role=presence.WATCH).exists, "it does not report"
+            Process.objects.filter(role=heartbeat.WATCH).exists, "it does not report"
         )
         wait_until(
             lambda: overview.measure().level == 0,

@@ -15,7 +15,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from counters.statements import load
+from counters.db.statements import load
 from counters_project.embedded import postgres
 from counters_project.embedded.account import find_account
 from counters_project.embedded.places import POSTGRES_PORT, cluster_dir, socket_dir

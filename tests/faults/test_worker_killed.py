@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from django.db import connection, transaction
 
-from counters import recording
 from counters.models import LastWrite, Namespace
-from rollups import sweeping, trigger
-from rollups.folding import fold
+from counters.recording import record
+from rollups.folding import sweep
+from rollups.folding.fold import fold
 from rollups.models import Bucket, Rollup
+from rollups.trigger import request
 from tests import programs
 from tests.servers import Servers
 
@@ -39,9 +40,9 @@ def test_fold__killed_half_way_counts_nothing_twice_and_loses_nothing(
     committed_namespace: Namespace, servers: Servers, tmp_path: Path
 ) -> None:
     programs.purge(servers.broker_url)
-    counter_id = recording.add(namespace="test", name="hits", delta=5).counter_id
+    counter_id = record.add(namespace="test", name="hits", delta=5).counter_id
     fold([counter_id])
-    recording.add(namespace="test", name="hits", delta=7)
+    record.add(namespace="test", name="hits", delta=7)
     before = other_backends()
     # Locked before the worker starts: the message of the add above is in the queue, and
     # whichever message it takes first, its fold comes to wait here.
@@ -49,7 +50,7 @@ def test_fold__killed_half_way_counts_nothing_twice_and_loses_nothing(
         # The whole table: the second event's minute may be another, and its bucket new.
         cursor.execute("LOCK TABLE rollups_bucket IN EXCLUSIVE MODE")
         with programs.worker(servers.broker_url, tmp_path / "worker.log") as worker:
-            assert trigger.request([counter_id]) == 1
+            assert request.request([counter_id]) == 1
             programs.wait_until(backends_waiting_for_a_lock, "no fold began")
             programs.kill_group(worker)
     programs.wait_until(
@@ -60,7 +61,7 @@ def test_fold__killed_half_way_counts_nothing_twice_and_loses_nothing(
     assert (int(rollup.total), rollup.events) == (5, 1)
     assert LastWrite.objects.count() == 1
 
-    [waiting] = sweeping.select_pending(grace=timedelta(0), most=10)
+    [waiting] = sweep.select_pending(grace=timedelta(0), most=10)
     fold([waiting.counter_id])
     rollup.refresh_from_db()
     assert (int(rollup.total), rollup.events) == (12, 2)

@@ -12,12 +12,16 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from counters import deleting, partitions, recording
+from counters.db.transactions import IDLE_TIMEOUT
 from counters.models import Namespace
-from counters.transactions import IDLE_TIMEOUT
-from rollups import anchoring, auditing, clearing, sweeping, trigger
-from rollups.folding import fold
+from counters.namespaces import deletion
+from counters.partitions import create
+from counters.recording import record
+from rollups.folding import audit, cluster_identity, sweep
+from rollups.folding.fold import fold
 from rollups.models import Rollup
+from rollups.reading import clear
+from rollups.trigger import request
 from tests import programs
 from tests.faults.test_worker_killed import backends_waiting_for_a_lock
 from tests.servers import Servers
@@ -31,14 +35,14 @@ def test_fold__stopped_half_way_holds_its_counters_for_a_bounded_time(
     committed_namespace: Namespace, servers: Servers, tmp_path: Path
 ) -> None:
     programs.purge(servers.broker_url)
-    counter_id = recording.add(namespace="test", name="hits", delta=5).counter_id
+    counter_id = record.add(namespace="test", name="hits", delta=5).counter_id
     fold([counter_id])
-    recording.add(namespace="test", name="hits", delta=7)
+    record.add(namespace="test", name="hits", delta=7)
     with programs.worker(servers.broker_url, tmp_path / "worker.log") as worker:
         # As in test_fold__killed_half_way_counts_nothing_twice_and_loses_nothing.
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("LOCK TABLE rollups_bucket IN EXCLUSIVE MODE")
-            assert trigger.request([counter_id]) == 1
+            assert request.request([counter_id]) == 1
             programs.wait_until(backends_waiting_for_a_lock, "no fold began")
             os.killpg(worker.pid, signal.SIGSTOP)
         try:
@@ -52,8 +56,8 @@ def test_fold__stopped_half_way_holds_its_counters_for_a_bounded_time(
             os.killpg(worker.pid, signal.SIGCONT)
         assert Rollup.objects.get().total == 12
         # It lost its connection meanwhile, and continues with another one.
-        recording.add(namespace="test", name="hits", delta=30)
-        trigger.request([counter_id])
+        record.add(namespace="test", name="hits", delta=30)
+        request.request([counter_id])
         programs.wait_until(
             lambda: Rollup.objects.get().total == 42, "the worker folds no more"
         )
@@ -62,13 +66,13 @@ def test_fold__stopped_half_way_holds_its_counters_for_a_bounded_time(
 def _everything(counter_id: int) -> dict[str, Callable[[], object]]:
     return {
         "fold": lambda: fold([counter_id]),
-        "sweep": sweeping.sweep,
-        "repair": lambda: auditing.repair([counter_id]),
-        "audit": lambda: auditing.audit_some([counter_id]),
-        "reanchor": anchoring.reanchor,
-        "clear": lambda: clearing.clear(namespace="test", name="hits"),
-        "make": lambda: partitions.make(FAR_DAY, FAR_DAY, now=FAR_DAY),
-        "delete": lambda: deleting.delete_counter(
+        "sweep": sweep.sweep,
+        "repair": lambda: audit.repair([counter_id]),
+        "audit": lambda: audit.audit_some([counter_id]),
+        "reanchor": cluster_identity.reanchor,
+        "clear": lambda: clear.clear(namespace="test", name="hits"),
+        "make": lambda: create.make(FAR_DAY, FAR_DAY, now=FAR_DAY),
+        "delete": lambda: deletion.delete_counter(
             namespace="test", name="hits", confirm="hits"
         ),
     }
@@ -80,9 +84,9 @@ def test_transaction__of_ours_ends_when_its_process_falls_silent(
     committed_namespace: Namespace, name: str
 ) -> None:
     """The deterministic twin, for each transaction: it has the time-out when it holds a lock."""
-    counter_id = recording.add(namespace="test", name="hits").counter_id
+    counter_id = record.add(namespace="test", name="hits").counter_id
     fold([counter_id])
-    recording.add(namespace="test", name="hits")
+    record.add(namespace="test", name="hits")
     seen: list[str] = []
 
     def look(execute: Callable[..., Any], *statement: Any) -> Any:

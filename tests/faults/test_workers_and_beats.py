@@ -26,11 +26,11 @@ from django.db.models import F
 from django.db.models.functions import Now
 from kombu import Connection
 
-from counters import recording
 from counters.models import Event, LastWrite, Namespace
-from rollups.draining import drain
+from counters.recording import record
+from rollups.folding.drain import drain
 from rollups.models import Rollup, Sweep
-from rollups.steady_beat import SteadyScheduler
+from rollups.worker.beat import SteadyScheduler
 from tests import programs
 from tests.beside import open_transaction
 from tests.faults.brokers import OwnBroker, OwnValkey
@@ -55,7 +55,7 @@ def stack() -> Iterator[ExitStack]:
 
 def add(adds: int = 100) -> None:
     for number in range(adds):
-        recording.add(namespace="test", name=f"c{number % COUNTERS}")
+        record.add(namespace="test", name=f"c{number % COUNTERS}")
 
 
 def all_folded() -> bool:
@@ -67,8 +67,8 @@ def all_folded() -> bool:
 
 def add_together() -> None:
     """One event of each counter, in one transaction and so one trigger."""
-    recording.add_many(
-        [recording.NewEvent("test", f"c{number}") for number in range(COUNTERS)]
+    record.add_many(
+        [record.NewEvent("test", f"c{number}") for number in range(COUNTERS)]
     )
 
 
@@ -232,7 +232,7 @@ def test_workers__that_were_down_for_longer_than_messages_last_fold_by_the_sweep
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rollups.publisher.EXPIRES_SECONDS", 0.001)
+    monkeypatch.setattr("rollups.trigger.publisher.EXPIRES_SECONDS", 0.001)
     with publishing_to(own_broker.url) as made:
         add()
         wait_until_settled(made)

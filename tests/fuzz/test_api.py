@@ -14,8 +14,8 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counters import recording
 from counters.models import Namespace
+from counters.recording import record
 from tests.api.conftest import Api, api, api_of  # noqa: F401 - fixtures
 from tests.fuzz.examples import almost, any_text, fuzzed, json_values
 
@@ -86,7 +86,7 @@ def superuser(
     triggers: list[list[int]],
     api_of: Callable[[User], Api],  # noqa: F811 - the fixture
 ) -> Api:
-    recording.add(namespace="test", name="hits", token="any")
+    record.add(namespace="test", name="hits", token="any")
     return api_of(User.objects.create_superuser("boss"))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counters import clock
+from counters.db import clock
 from counters.errors import CountersError
 from counters.importing import rows, templates, times
 from counters.importing.errors import BadRow, CannotImport, InputBroken

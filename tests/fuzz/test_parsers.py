@@ -22,16 +22,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.exceptions import ParseError
 
-from counters import names, tokens
-from counters.api import parsers
-from counters.checking import check_delta
-from counters.configuring import FIELDS, _checked
 from counters.errors import CountersError, shown
 from counters.management.namespace_options import duration
+from counters.namespaces.settings import FIELDS, _checked
+from counters.recording import names, tokens
+from counters.recording.validation import check_delta
+from counters.rest import parsers
 from counters_project import env
-from rollups import message_check
-from rollups.api import cursors
-from rollups.listing import ORDERINGS, Place
+from rollups.reading.listing import ORDERINGS, Place
+from rollups.rest import cursors
+from rollups.worker import messages
 from tests.fuzz.examples import almost, any_text, fuzzed, json_values
 
 
@@ -144,8 +144,8 @@ def test_setting__of_a_namespace_is_taken_or_refused(field: str, value: Any) -> 
 @fuzzed
 @given(json_values, json_values, json_values)
 def test_message__is_checked_whatever_it_is(ids: Any, turn: Any, sweep: Any) -> None:
-    with suppress(message_check.BadMessage):
-        message_check.check(ids, turn, sweep)
+    with suppress(messages.BadMessage):
+        messages.check(ids, turn, sweep)
 
         assert all(0 < one < 2**63 for one in ids)
 

@@ -17,7 +17,7 @@ import django
 from celery.__main__ import main as celery
 from django.db import connection
 
-from counters import statements
+from counters.db import statements
 
 _SUM = "coalesce(folded.delta, 0)"
 _UNCOVERED = "xid >= pg_snapshot_xmax(folding.watermark)"
@@ -66,7 +66,7 @@ def with_an_early_snapshot() -> None:
         (_STORED, "watermark = current_setting('harness.early')::pg_snapshot")
     )
     # Not imported above: it needs Django to be set up.
-    folding: Any = import_module("rollups.folding")
+    folding: Any = import_module("rollups.folding.fold")
     locked: Callable[[str, Collection[int]], set[int]] = folding._ids
 
     used: list[int] = []

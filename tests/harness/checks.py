@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from counters import tokens
+from counters.recording import tokens
 from tests import histories
 from tests.harness.ledger import Account, Tried
 

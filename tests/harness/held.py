@@ -9,7 +9,7 @@ from uuid import UUID
 
 import psycopg
 
-from counters.statements import load
+from counters.db.statements import load
 from tests.harness.ledger import Ledger
 from tests.harness.operations import NAMES
 from tests.harness.postgres import Connection, OwnPostgres

@@ -129,7 +129,7 @@ for path, shows in {
 CLASHES = """
 INSTALLED_APPS = ["import_export", "badges", *INSTALLED_APPS]
 ROOT_URLCONF = "host.urls"
-MIDDLEWARE = [one for one in MIDDLEWARE if not one.startswith("counters.api.")]
+MIDDLEWARE = [one for one in MIDDLEWARE if not one.startswith("counters.rest.")]
 LOGIN_URL = "/log-in"
 SILENCED_SYSTEM_CHECKS = ["templates.W003"]
 DATABASES["default"]["TEST"] = {"MIGRATE": False}
@@ -154,7 +154,7 @@ from articles.views import ArticleListView, ArticleView
 urlpatterns = [
     path("", ArticleListView.as_view(), name="articles"),
     path("articles/<int:pk>/", ArticleView.as_view(), name="article"),
-    path("", include("rollups.ops.urls")),
+    path("", include("rollups.pages.urls")),
 ]
 """,
 }

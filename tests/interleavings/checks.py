@@ -6,10 +6,11 @@ import traceback
 
 from django.db import OperationalError
 
-from counters import recording
 from counters.errors import CounterNotFound
 from counters.models import Counter, Event, LastWrite
-from rollups import auditing, draining, reading, upkeep
+from counters.recording import record
+from rollups.folding import audit, drain, maintenance
+from rollups.reading import read as reading
 from tests.interleavings.explorer import Operation, Order
 from tests.interleavings.operations import World
 
@@ -26,18 +27,18 @@ def check(world: World, order: Order) -> list[str]:
     ]
     if not _is_cleared(world) and not world.deletions:
         found += _check_reads(world)
-    upkeep.clear_away()
+    maintenance.clear_away()
     for _ in range(_MOST_FOLDS):
         if not LastWrite.objects.exists():
             break
-        for _ in draining.drain():
+        for _ in drain.drain():
             pass
     else:
         found.append("something stays pending, however often it is folded")
     names = {one.name for one in world.acknowledged}
     for name in sorted(names):
         found += _check_count(world, order, name)
-    for batch in auditing.audit():
+    for batch in audit.audit():
         found += [f"the audit finds {one}" for one in batch if not one.is_right]
     known = Counter.objects.values_list("pk", flat=True)
     if orphans := Event.objects.exclude(counter_id__in=list(known)).count():
@@ -133,7 +134,7 @@ def _check_repeats(world: World) -> list[str]:
     for one in world.acknowledged:
         if one.token is None:
             continue
-        again = recording.add(
+        again = record.add(
             namespace="test",
             name=one.name,
             delta=one.delta,

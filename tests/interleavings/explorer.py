@@ -28,7 +28,7 @@ from django.db import connection as monitor
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from counters.statements import load
+from counters.db.statements import load
 
 STUCK_AFTER_SECONDS = 15
 _LOOK_EVERY_SECONDS = 0.003

@@ -17,13 +17,19 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.test import override_settings
 from psycopg.errors import SerializationFailure
 
-from counters import compacting, deleting, partitions, recording, tokens
 from counters.errors import CounterNotFound
 from counters.models import LastWrite
-from counters.recording import NewEvent
-from counters.repeats import Recorded
-from rollups import anchoring, auditing, clearing, reading, retention, sweeping
-from rollups.folding import fold as fold_counters
+from counters.namespaces import deletion
+from counters.partitions import create
+from counters.partitions import reindex as compacting
+from counters.recording import record, tokens
+from counters.recording.duplicates import Recorded
+from counters.recording.record import NewEvent
+from rollups.folding import audit, cluster_identity, retention
+from rollups.folding import sweep as sweeping
+from rollups.folding.fold import fold as fold_counters
+from rollups.reading import clear as clearing
+from rollups.reading import read as reading
 from tests.interleavings.explorer import Operation
 
 T = TypeVar("T")
@@ -127,7 +133,7 @@ def delta_of(operation: Operation, number: int = 0) -> int:
 
 @operation()
 def add(world: World, me: Operation) -> None:
-    recorded = recording.add(namespace="test", name="hits", delta=delta_of(me))
+    recorded = record.add(namespace="test", name="hits", delta=delta_of(me))
     world.acknowledge(me, "hits", delta_of(me), recorded)
 
 
@@ -135,7 +141,7 @@ def add(world: World, me: Operation) -> None:
 def add_text(world: World, me: Operation) -> None:
     """Add with a token that carries no time, so with a claim."""
     token = f"mine {me.index} {uuid4()}"
-    recorded = recording.add(
+    recorded = record.add(
         namespace="test", name="hits", delta=delta_of(me), token=token
     )
     world.acknowledge(me, "hits", delta_of(me), recorded, timed=False)
@@ -144,7 +150,7 @@ def add_text(world: World, me: Operation) -> None:
 @operation()
 def add_new_day(world: World, me: Operation) -> None:
     """Add an event of a day that has no partition yet."""
-    recorded = recording.add(
+    recorded = record.add(
         namespace="test",
         name="hits",
         delta=delta_of(me),
@@ -157,7 +163,7 @@ def add_new_day(world: World, me: Operation) -> None:
 @operation()
 def add_shared(world: World, me: Operation) -> None:
     """Add with a token that other operations use too: a UUIDv7."""
-    recorded = recording.add(
+    recorded = record.add(
         namespace="test", name="hits", delta=SHARED, token=world.shared_v7
     )
     world.acknowledge(me, "hits", SHARED, recorded)
@@ -165,7 +171,7 @@ def add_shared(world: World, me: Operation) -> None:
 
 @operation()
 def add_shared_text(world: World, me: Operation) -> None:
-    recorded = recording.add(
+    recorded = record.add(
         namespace="test", name="hits", delta=SHARED, token=world.shared_text
     )
     world.acknowledge(me, "hits", SHARED, recorded, timed=False)
@@ -189,13 +195,11 @@ def add_in_block(world: World, me: Operation) -> None:
     """Add to two counters in one transaction, with a savepoint that rolls back."""
 
     def block() -> tuple[Recorded, Recorded]:
-        hits = recording.add(namespace="test", name="hits", delta=delta_of(me))
+        hits = record.add(namespace="test", name="hits", delta=delta_of(me))
         with transaction.atomic():
-            recording.add(namespace="test", name="hits", delta=delta_of(me, 1))
+            record.add(namespace="test", name="hits", delta=delta_of(me, 1))
             transaction.set_rollback(True)
-        return hits, recording.add(
-            namespace="test", name="fresh", delta=delta_of(me, 2)
-        )
+        return hits, record.add(namespace="test", name="fresh", delta=delta_of(me, 2))
 
     hits, fresh = in_block(block)
     world.acknowledge(me, "hits", delta_of(me), hits)
@@ -205,7 +209,7 @@ def add_in_block(world: World, me: Operation) -> None:
 @operation()
 def add_and_roll_back(world: World, me: Operation) -> None:
     with transaction.atomic():
-        recording.add(namespace="test", name="hits", delta=delta_of(me))
+        record.add(namespace="test", name="hits", delta=delta_of(me))
         transaction.set_rollback(True)
 
 
@@ -213,7 +217,7 @@ def add_and_roll_back(world: World, me: Operation) -> None:
 def add_new_day_in_block(world: World, me: Operation) -> None:
     token = str(uuid4())
     recorded = in_block(
-        lambda: recording.add(
+        lambda: record.add(
             namespace="test",
             name="hits",
             delta=delta_of(me),
@@ -227,14 +231,14 @@ def add_new_day_in_block(world: World, me: Operation) -> None:
 @operation()
 def add_first(world: World, me: Operation) -> None:
     """Add to a counter that nobody has added to."""
-    recorded = recording.add(namespace="test", name="first", delta=delta_of(me))
+    recorded = record.add(namespace="test", name="first", delta=delta_of(me))
     world.acknowledge(me, "first", delta_of(me), recorded)
 
 
 @operation()
 def add_first_in_block(world: World, me: Operation) -> None:
     recorded = in_block(
-        lambda: recording.add(namespace="test", name="first", delta=delta_of(me))
+        lambda: record.add(namespace="test", name="first", delta=delta_of(me))
     )
     world.acknowledge(me, "first", delta_of(me), recorded)
 
@@ -247,7 +251,7 @@ def batch(world: World, me: Operation) -> None:
         NewEvent("test", "hits", delta_of(me, 1), str(uuid4()), NEW_DAY + NOON),
         NewEvent("test", "hits", SHARED, world.shared_v7),
     ]
-    for event, recorded in zip(events, recording.add_many(events), strict=True):
+    for event, recorded in zip(events, record.add_many(events), strict=True):
         world.acknowledge(me, event.name, event.delta, recorded)
 
 
@@ -257,7 +261,7 @@ def batch_text(world: World, me: Operation) -> None:
         NewEvent("test", "hits", delta_of(me), f"mine {me.index} {uuid4()}"),
         NewEvent("test", "hits", SHARED, world.shared_text),
     ]
-    for event, recorded in zip(events, recording.add_many(events), strict=True):
+    for event, recorded in zip(events, record.add_many(events), strict=True):
         world.acknowledge(me, event.name, event.delta, recorded, timed=False)
 
 
@@ -265,7 +269,7 @@ def batch_text(world: World, me: Operation) -> None:
 def import_old(world: World, me: Operation) -> None:
     """Add a batch to a day whose partition may be closed meanwhile."""
     event = NewEvent("test", "hits", delta_of(me), str(uuid4()), OLD_DAY + NOON)
-    [recorded] = recording.add_many([event], any_age=True)
+    [recorded] = record.add_many([event], any_age=True)
     world.acknowledge(me, "hits", delta_of(me), recorded)
 
 
@@ -304,18 +308,18 @@ def read(world: World, me: Operation) -> None:
 @operation()
 def verify(world: World, me: Operation) -> None:
     """Audit; it must find nothing at any moment."""
-    for found in auditing.audit():
+    for found in audit.audit():
         world.problems += [f"verify found {one}" for one in found if not one.is_right]
 
 
 @operation()
 def repair(world: World, me: Operation) -> None:
-    auditing.repair(_base_ids)
+    audit.repair(_base_ids)
 
 
 @operation()
 def reanchor(world: World, me: Operation) -> None:
-    anchoring.reanchor()
+    cluster_identity.reanchor()
 
 
 # --- Clearing and deleting ---------------------------------------------------------------------
@@ -351,7 +355,7 @@ def clear_shared(world: World, me: Operation) -> None:
 def delete(world: World, me: Operation) -> None:
     world.deletions.append(me)
     with suppress(CounterNotFound):
-        deleting.delete_counter(namespace="test", name="hits", confirm="hits")
+        deletion.delete_counter(namespace="test", name="hits", confirm="hits")
 
 
 # --- Partitions --------------------------------------------------------------------------------
@@ -370,7 +374,7 @@ def move(world: World, me: Operation) -> None:
 
 
 def _make() -> None:
-    partitions.make(NEW_DAY, NEW_DAY)
+    create.make(NEW_DAY, NEW_DAY)
 
 
 @operation("old", is_patient=False)
@@ -438,7 +442,7 @@ def few_partitions() -> Iterator[None]:
         yield
     finally:
         reset()
-        partitions.make_ahead()
+        create.make_ahead()
 
 
 @contextmanager
@@ -452,13 +456,13 @@ def suited_settings(needs: frozenset[str]) -> Iterator[None]:
             ROLLUPS_FOLD_EVENTS=1,
             ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS=-1 if "parts" in needs else 3600,
         ),
-        patch("rollups.folding._LEAST_EVENTS", 1),
+        patch("rollups.folding.fold._LEAST_EVENTS", 1),
         # No clock: the explorer makes them give up where no operation could continue.
-        patch("counters.patience.PATIENCE", "0"),
-        patch("counters.patience.ATTEMPTS", 1),
-        patch("counters.compacting.SETTLED_AFTER", timedelta(0)),
-        patch("counters.compacting.LEAST_BYTES", 0),
-        patch("counters.compacting.AIRY", 0.0),
+        patch("counters.db.lock_retry.PATIENCE", "0"),
+        patch("counters.db.lock_retry.ATTEMPTS", 1),
+        patch("counters.partitions.reindex.SETTLED_AFTER", timedelta(0)),
+        patch("counters.partitions.reindex.LEAST_BYTES", 0),
+        patch("counters.partitions.reindex.AIRY", 0.0),
     ):
         yield
 
@@ -481,7 +485,7 @@ def set_up(needs: frozenset[str]) -> World:
     world = World()
     reset()
     if "old" in needs:
-        partitions.make(OLD_DAY, OLD_DAY, now=OLD_DAY)
+        create.make(OLD_DAY, OLD_DAY, now=OLD_DAY)
     base = [NewEvent("test", "hits", BASE)]
     pending = [NewEvent("test", "hits", PENDING), NewEvent("test", "fresh", PENDING)]
     if "old" in needs:
@@ -510,6 +514,6 @@ def _of_day(delta: int, day: datetime) -> NewEvent:
 
 
 def _record(world: World, events: list[NewEvent]) -> None:
-    answers = recording.add_many(events, any_age=True)
+    answers = record.add_many(events, any_age=True)
     for event, recorded in zip(events, answers, strict=True):
         world.acknowledge(None, event.name, event.delta, recorded)

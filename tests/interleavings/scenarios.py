@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from counters import namespaces
 from counters.models import Namespace
+from counters.namespaces import lookup
 from tests.interleavings import operations
 from tests.interleavings.checks import check
 from tests.interleavings.explorer import (
@@ -40,14 +40,14 @@ def exploring() -> Iterator[None]:
     Namespace.objects.update(
         accept_past=operations.ACCEPT_PAST, retention=operations.RETENTION
     )
-    namespaces.forget_all()
+    lookup.forget_all()
     # A partition that is left for later is one of the orders.
-    logging.getLogger("counters.partitions").setLevel(logging.ERROR)
+    logging.getLogger("counters.partitions.create").setLevel(logging.ERROR)
     try:
         with operations.few_partitions(), steps_are_gated():
             yield
     finally:
-        logging.getLogger("counters.partitions").setLevel(logging.NOTSET)
+        logging.getLogger("counters.partitions.create").setLevel(logging.NOTSET)
 
 
 def explore_scenario(

@@ -26,9 +26,10 @@ from hypothesis.stateful import (
 )
 from knox.models import AuthToken
 
-from counters import deleting, namespaces, tokens
 from counters.models import Counter, Event, LastWrite, Namespace
-from rollups import folding, sweeping
+from counters.namespaces import deletion, lookup
+from counters.recording import tokens
+from rollups.folding import fold, sweep
 from rollups.models import Bucket, Rollup
 from tests.api.conftest import Api, answer, counter, grant, problem
 
@@ -302,20 +303,20 @@ class Whole(RuleBasedStateMachine):
         ids = Counter.objects.filter(namespace__name=key[0], name=key[1]).values_list(
             "pk", flat=True
         )
-        folding.fold(list(ids))
+        fold.fold(list(ids))
 
         if self.is_there(key):
             self.folded(key)
 
     @rule()
     def a_sweep_finds_all(self) -> None:
-        waiting = sweeping.select_pending(grace=timedelta(0), most=1_000)
+        waiting = sweep.select_pending(grace=timedelta(0), most=1_000)
         keys = {row[2]: key_of(row) for row in counters_there()}
         found = {keys[one.counter_id] for one in waiting}
         pending = {key for key, one in self.model.items() if one.pending}
         # What a crash left is found as well, and folded to no effect.
         assert pending <= found <= pending | self.interrupted
-        folding.fold([one.counter_id for one in waiting])
+        fold.fold([one.counter_id for one in waiting])
 
         for key in self.model:
             self.folded(key)
@@ -329,16 +330,16 @@ class Whole(RuleBasedStateMachine):
             )
         )
         with pytest.MonkeyPatch.context() as patch:
-            original = folding._ids
+            original = fold._ids
 
             def crash(statement: str, counter_ids: Any) -> set[int]:
                 if statement == "remove_settled":
                     raise KeyboardInterrupt
                 return original(statement, counter_ids)
 
-            patch.setattr(folding, "_ids", crash)
+            patch.setattr(fold, "_ids", crash)
             try:
-                folding.fold(ids)
+                fold.fold(ids)
             except KeyboardInterrupt:
                 self.folded(key)
                 self.interrupted.add(key)
@@ -352,7 +353,7 @@ class Whole(RuleBasedStateMachine):
 
     @rule()
     def other_processes_forget(self) -> None:
-        namespaces.forget_all()
+        lookup.forget_all()
 
     # --- Always ------------------------------------------------------------------------
 
@@ -376,7 +377,7 @@ class Whole(RuleBasedStateMachine):
         # Nothing of what was deleted is left.
         assert not any(events.values())
         assert not buckets
-        assert deleting.remove_orphans() == 0
+        assert deletion.remove_orphans() == 0
 
     def teardown(self) -> None:
         """In the end all is folded, and everything agrees."""
@@ -417,7 +418,7 @@ def empty_all_tables() -> None:
             " rollups_rollup, rollups_sweep, rollups_failure, counters_counter,"
             " counters_grant, counters_namespace, knox_authtoken, auth_user CASCADE"
         )
-    namespaces.forget_all()
+    lookup.forget_all()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -13,7 +13,7 @@ from uuid import uuid4
 from django.db import connection
 from psycopg import sql
 
-from counters.statements import load
+from counters.db.statements import load
 
 # However many rows these have, no statement of a person or a writer reads all of them.
 LARGE = ("counters_event", "counters_counter", "rollups_rollup", "rollups_bucket")

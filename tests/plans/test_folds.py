@@ -9,8 +9,8 @@ import pytest
 from django.db import connection
 
 from benchmarks.pages.seeding import SLOTS
+from counters.db.statements import fetch
 from counters.models import Counter, LastWrite
-from counters.statements import fetch
 from tests.plans.explaining import explain_file
 from tests.plans.seeding import TO_FOLD, Seeded
 

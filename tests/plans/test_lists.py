@@ -10,7 +10,8 @@ from django.db import connection
 from django.test import Client
 
 from counters.models import Namespace
-from rollups import inspecting, listing
+from rollups.monitor import diagnosis
+from rollups.reading import listing
 from tests.plans.explaining import Asked, Plan, explain_file
 from tests.plans.seeding import COUNTERS, Seeded
 
@@ -147,7 +148,7 @@ def test_namespaces__are_counted_up_to_a_bound_from_the_index_alone(
 def test_sparklines__read_a_day_of_each_counter(seeded: Seeded) -> None:
     ids = list(range(seeded.many_id - PAGE, seeded.many_id))
 
-    plans = asked_by(lambda: inspecting.read_last_day(ids))
+    plans = asked_by(lambda: diagnosis.read_last_day(ids))
 
     [(_, plan)] = plans
     assert not plan.read_whole

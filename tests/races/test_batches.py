@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from counters import recording, tokens
+from counters.db.statements import affect
 from counters.errors import BatchRefused
 from counters.models import Counter, Event, Namespace
-from counters.recording import NewEvent
-from counters.statements import affect
+from counters.recording import record, tokens
+from counters.recording.record import NewEvent
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
 
@@ -55,21 +55,21 @@ def test_batches__and_single_adds_in_any_order_count_each_token_once(
     events = shared(120)
     if not counters_are_new:
         for i in range(COUNTERS):
-            recording.add(namespace="test", name=f"c{i}", delta=0)
+            record.add(namespace="test", name=f"c{i}", delta=0)
     workers = 2 * 2 * len(ORDERS)
     start = threading.Barrier(workers, timeout=TIMEOUT_SECONDS)
 
     def in_a_batch(order: str, number: int) -> int:
         mine = ORDERS[order](events, random.Random(number))
         start.wait()
-        return sum(not one.duplicate for one in recording.add_many(mine))
+        return sum(not one.duplicate for one in record.add_many(mine))
 
     def one_by_one(order: str, number: int) -> int:
         mine = ORDERS[order](events, random.Random(number))
         start.wait()
         new = 0
         for event in mine:
-            recorded = recording.add(
+            recorded = record.add(
                 namespace=event.namespace,
                 name=event.name,
                 delta=event.delta,
@@ -103,16 +103,16 @@ def test_batches__take_their_keys_in_one_order_whatever_theirs_is(
         (tokens.new().text if kind == "uuidv7" else f"order {i}" for i in range(3)),
         key=lambda text: tokens.parse(text).uuid,
     )
-    recording.add(namespace="test", name="hits", delta=0)
+    record.add(namespace="test", name="hits", delta=0)
 
     def batch(*mine: str) -> list[bool]:
-        answers = recording.add_many(
+        answers = record.add_many(
             [NewEvent("test", "hits", 1, token) for token in mine]
         )
         return [one.duplicate for one in answers]
 
     with transaction.atomic():
-        recording.add(namespace="test", name="hits", token=middle)
+        record.add(namespace="test", name="hits", token=middle)
         one = threads.submit(batch, last, middle, first)
         wait_until_somebody_waits_for_a_lock()
         another = threads.submit(batch, first, middle, last)
@@ -133,7 +133,7 @@ def test_batches__create_their_counters_in_one_order_whatever_theirs_is(
     def add(number: int) -> None:
         mine = names[::-1] if number % 2 else names
         start.wait()
-        recording.add_many([NewEvent("test", name) for name in mine])
+        record.add_many([NewEvent("test", name) for name in mine])
 
     for future in [threads.submit(add, number) for number in range(workers)]:
         future.result(TIMEOUT_SECONDS)
@@ -168,7 +168,7 @@ def test_batches__that_repeat_tokens_in_opposite_orders_end_their_deadlock(
     which is then recorded again as a whole.
     """
     at = datetime.now(UTC) - timedelta(hours=1)
-    recording.add(namespace="test", name="hits", delta=0)
+    record.add(namespace="test", name="hits", delta=0)
     both_have_their_first = threading.Barrier(2, timeout=TIMEOUT_SECONDS)
 
     def batch(first: str, own: str, last: str) -> list[bool]:
@@ -182,7 +182,7 @@ def test_batches__that_repeat_tokens_in_opposite_orders_end_their_deadlock(
             return result
 
         with connection.execute_wrapper(meet):
-            answers = recording.add_many(
+            answers = record.add_many(
                 [
                     NewEvent("test", "hits", 1, first),
                     NewEvent("test", "hits", 1, own, at),
@@ -208,11 +208,11 @@ def test_batch__waits_for_a_single_add_of_its_token_to_end(
 ) -> None:
     """The twin: the single add is not committed when the batch begins."""
     token = tokens.new().text if kind == "uuidv7" else "order 17"
-    recording.add(namespace="test", name="hits", delta=0)
+    record.add(namespace="test", name="hits", delta=0)
     batch = [NewEvent("test", "other", 5), NewEvent("test", "hits", delta, token)]
     with transaction.atomic():
-        recording.add(namespace="test", name="hits", delta=1, token=token)
-        waiting = threads.submit(recording.add_many, batch)
+        record.add(namespace="test", name="hits", delta=1, token=token)
+        waiting = threads.submit(record.add_many, batch)
         wait_until_somebody_waits_for_a_lock()
         if not committed:
             transaction.set_rollback(True)
@@ -232,11 +232,11 @@ def test_single_add__waits_for_a_batch_with_its_token_to_end(
     threads: Threads, kind: str
 ) -> None:
     token = tokens.new().text if kind == "uuidv7" else "order 17"
-    recording.add(namespace="test", name="hits", delta=0)
+    record.add(namespace="test", name="hits", delta=0)
     with transaction.atomic():
-        [first] = recording.add_many([NewEvent("test", "hits", 1, token)])
+        [first] = record.add_many([NewEvent("test", "hits", 1, token)])
         waiting = threads.submit(
-            recording.add, namespace="test", name="hits", delta=1, token=token
+            record.add, namespace="test", name="hits", delta=1, token=token
         )
         wait_until_somebody_waits_for_a_lock()
 

@@ -16,10 +16,11 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from counters import partitions, recording
 from counters.models import Event, Namespace
-from counters.recording import NewEvent
-from counters.repeats import Recorded
+from counters.partitions import create
+from counters.recording import record
+from counters.recording.duplicates import Recorded
+from counters.recording.record import NewEvent
 from tests.conftest import Threads
 from tests.races.waiting import wait_until_somebody_waits_for_a_lock
 
@@ -33,10 +34,10 @@ NOW = datetime.now(UTC)
 TOKEN = str(uuid4())
 GATE = 411
 USES: dict[str, Use] = {
-    "one": lambda: recording.add(
+    "one": lambda: record.add(
         namespace="test", name="hits", token=TOKEN, generation_time=NOW
     ),
-    "batch": lambda: recording.add_many(
+    "batch": lambda: record.add_many(
         [
             NewEvent("test", "hits"),
             NewEvent("test", "hits", token=TOKEN, generation_time=NOW),
@@ -47,9 +48,7 @@ USES: dict[str, Use] = {
 
 @pytest.fixture
 def _two_keys(committed_namespace: Namespace) -> Iterator[None]:
-    [name] = [
-        each.name for each in partitions.existing() if each.since <= NOW < each.until
-    ]
+    [name] = [each.name for each in create.existing() if each.since <= NOW < each.until]
     with connection.cursor() as cursor:
         cursor.execute(
             "CREATE FUNCTION test_wait_at_gate(uuid) RETURNS uuid IMMUTABLE LANGUAGE plpgsql"
@@ -84,7 +83,7 @@ def first_use_meanwhile(_two_keys: None, threads: Threads) -> Callable[[Use], Re
 
     def run(use: Use) -> Recorded:
         # The counter is there, so that neither use makes it.
-        recording.add(namespace="test", name="hits")
+        record.add(namespace="test", name="hits")
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [GATE])
             try:

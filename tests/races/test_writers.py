@@ -14,11 +14,11 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import SerializationFailure
 
-from counters import recording, tokens
+from counters.db.statements import load
 from counters.errors import TokenConflict
 from counters.models import Event, LastWrite, Namespace
-from counters.repeats import Recorded
-from counters.statements import load
+from counters.recording import record, tokens
+from counters.recording.duplicates import Recorded
 from rollups.models import Rollup
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
@@ -37,7 +37,7 @@ WRITERS = 16
 def add_with_a_short_lock_timeout(delta: int = 1) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '2s'")
-    recording.add(namespace="test", name="hot", delta=delta)
+    record.add(namespace="test", name="hot", delta=delta)
 
 
 @pytest.mark.parametrize("counter_is_new", [True, False])
@@ -46,9 +46,9 @@ def test_add__does_not_wait_for_an_open_transaction(
 ) -> None:
     """Fifteen writers finish while the sixteenth keeps its transaction open."""
     if not counter_is_new:
-        recording.add(namespace="test", name="hot", delta=0)
+        record.add(namespace="test", name="hot", delta=0)
     with transaction.atomic():
-        recording.add(namespace="test", name="hot")
+        record.add(namespace="test", name="hot")
 
         others = [
             threads.submit(add_with_a_short_lock_timeout) for _ in range(WRITERS - 1)
@@ -70,7 +70,7 @@ def test_add__does_not_deadlock_whatever_the_order_of_counters(
         start.wait()
         with transaction.atomic():
             for name in ordered:
-                recording.add(namespace="test", name=name)
+                record.add(namespace="test", name=name)
 
     orders = [names, names[::-1]] * (WRITERS // 2)
     for future in [threads.submit(add_in_order, order) for order in orders]:
@@ -81,7 +81,7 @@ def test_add__does_not_deadlock_whatever_the_order_of_counters(
 
 def test_add__does_not_wait_for_a_fold(threads: Threads) -> None:
     """A fold's transaction stays open, its rollup locked and updated."""
-    counter_id = recording.add(namespace="test", name="hot").counter_id
+    counter_id = record.add(namespace="test", name="hot").counter_id
     Rollup.objects.create(
         counter_id=counter_id, namespace_id=Namespace.objects.get().pk
     )
@@ -112,9 +112,7 @@ def test_add__counts_one_token_of_many_threads_once(
 
     def add() -> Recorded:
         start.wait()
-        return recording.add(
-            namespace="test", name="hot", token=token, generation_time=at
-        )
+        return record.add(namespace="test", name="hot", token=token, generation_time=at)
 
     futures = [threads.submit(add) for _ in range(WRITERS)]
     answers = [future.result(TIMEOUT_SECONDS) for future in futures]
@@ -130,15 +128,15 @@ def test_add__of_a_token_waits_for_its_first_use_to_end(
     threads: Threads, token: str, committed: bool
 ) -> None:
     """The deterministic twin: the first use is not committed when the second begins."""
-    recording.add(namespace="test", name="hot", delta=0)
+    record.add(namespace="test", name="hot", delta=0)
     begun = threading.Event()
 
     def add_second() -> Recorded:
         begun.set()
-        return recording.add(namespace="test", name="hot", token=token)
+        return record.add(namespace="test", name="hot", token=token)
 
     with transaction.atomic():
-        first = recording.add(namespace="test", name="hot", token=token)
+        first = record.add(namespace="test", name="hot", token=token)
         second = threads.submit(add_second)
         assert begun.wait(TIMEOUT_SECONDS)
         wait_until_somebody_waits_for_a_lock()
@@ -156,13 +154,13 @@ def test_add__of_a_token_waits_for_its_first_use_to_end(
 def test_add__of_a_conflicting_pair_takes_exactly_one(
     threads: Threads, token: str
 ) -> None:
-    recording.add(namespace="test", name="hot", delta=0)
+    record.add(namespace="test", name="hot", delta=0)
     start = threading.Barrier(WRITERS, timeout=TIMEOUT_SECONDS)
 
     def add(delta: int) -> bool:
         start.wait()
         try:
-            recording.add(namespace="test", name="hot", delta=delta, token=token)
+            record.add(namespace="test", name="hot", delta=delta, token=token)
         except TokenConflict:
             return False
         return True
@@ -186,7 +184,7 @@ def test_add__with_one_snapshot_a_transaction_fails_where_it_would_see_a_repeat(
 ) -> None:
     """What counters.W007 warns of. Nothing is counted twice, and sent again it is a repeat."""
     add = partial(
-        recording.add,
+        record.add,
         namespace="test",
         name="hot",
         token=str(uuid4()),
@@ -209,11 +207,11 @@ def test_add_many__batches_with_shared_tokens_do_not_deadlock(threads: Threads) 
 
     def add(number: int) -> int:
         batch = [
-            recording.NewEvent("test", f"c{i % 9}", 1, token)
+            record.NewEvent("test", f"c{i % 9}", 1, token)
             for i, token in enumerate(shared + timed)
         ]
         start.wait()
-        answers = recording.add_many(batch[::-1] if number % 2 else batch)
+        answers = record.add_many(batch[::-1] if number % 2 else batch)
         return sum(not answer.duplicate for answer in answers)
 
     futures = [threads.submit(add, number) for number in range(WRITERS)]

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from counters import recording
 from counters.models import LastWrite, Namespace
-from counters.recording import NewEvent
-from rollups.folding import fold
+from counters.recording import record
+from counters.recording.record import NewEvent
+from rollups.folding.fold import fold
 from tests.plans.explaining import prepared_file
 
 pytestmark = [
@@ -28,7 +28,7 @@ COUNTERS = 2_000
 
 
 def add_to_all(namespace: Namespace) -> list[int]:
-    added = recording.add_many(
+    added = record.add_many(
         NewEvent(namespace.name, f"c{number}") for number in range(COUNTERS)
     )
     return [one.counter_id for one in added]

@@ -15,25 +15,19 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection, transaction
 
-from counters import deleting, recording
+from counters.db.statements import fetch
 from counters.errors import NotAnchored
 from counters.models import Event, LastWrite, Namespace
-from counters.statements import fetch
-from rollups import (
-    anchoring,
-    auditing,
-    clearing,
-    lagging,
-    listing,
-    reading,
-    series,
-    sweeping,
-    tasks,
-)
-from rollups.draining import drain
-from rollups.folding import fold
+from counters.namespaces import deletion
+from counters.recording import record
+from rollups.folding import audit, cluster_identity, sweep
+from rollups.folding.drain import drain
+from rollups.folding.fold import fold
 from rollups.models import Bucket, Failure, Rollup
-from rollups.reading_many import CounterName, get_many
+from rollups.monitor import lag
+from rollups.reading import clear, listing, read, series
+from rollups.reading.many import CounterName, get_many
+from rollups.worker import tasks
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
 
@@ -61,21 +55,21 @@ def run(statement: str) -> None:
 @pytest.fixture
 def restored(committed_namespace: Namespace) -> Iterator[None]:
     """5 folded and 7 pending, from a cluster whose ids are far ahead of this one's."""
-    recording.add(namespace="test", name="hits", delta=5)
+    record.add(namespace="test", name="hits", delta=5)
     fold([LastWrite.objects.get().counter_id])
-    recording.add(namespace="test", name="hits", delta=7)
-    recording.add(namespace="test", name="new", delta=3)
+    record.add(namespace="test", name="hits", delta=7)
+    record.add(namespace="test", name="new", delta=3)
     for statement in AHEAD:
         run(statement)
     run("UPDATE rollups_anchor SET system_identifier = system_identifier + 1")
     # By another connection in the new cluster: no slot of the dump's is taken over.
     run("UPDATE counters_lastwrite SET slot = -slot")
     yield
-    anchoring._take_anchor()
+    cluster_identity._take_anchor()
 
 
 def add(name: str, delta: int) -> int:
-    return recording.add(namespace="test", name=name, delta=delta).counter_id
+    return record.add(namespace="test", name=name, delta=delta).counter_id
 
 
 def test_restored__refuses_what_would_be_wrong_and_writes_on() -> None:
@@ -84,18 +78,18 @@ def test_restored__refuses_what_would_be_wrong_and_writes_on() -> None:
     with pytest.raises(NotAnchored, match=r"manage\.py reanchor"):
         fold([counter_id])
     with pytest.raises(NotAnchored):
-        reading.get(namespace="test", name="hits", accuracy="accurate")
+        read.get(namespace="test", name="hits", accuracy="accurate")
     with pytest.raises(NotAnchored):
-        clearing.clear(namespace="test", name="hits")
+        clear.clear(namespace="test", name="hits")
     with pytest.raises(NotAnchored):
-        list(auditing.audit())
+        list(audit.audit())
     with pytest.raises(NotAnchored):
-        auditing.repair([counter_id])
+        audit.repair([counter_id])
     with pytest.raises(NotAnchored):
         list(drain())
-    assert sweeping.sweep() is None
+    assert sweep.sweep() is None
 
-    eventual = reading.get(namespace="test", name="hits", accuracy="eventual")
+    eventual = read.get(namespace="test", name="hits", accuracy="eventual")
     assert (eventual.count, eventual.pending) == (5, True)
     assert Event.objects.count() == 4
 
@@ -129,17 +123,17 @@ def test_reanchor__counts_what_was_folded_what_was_pending_and_what_came_since()
     add("hits", 100)
     add("later", 1)
 
-    done = anchoring.reanchor(batch_counters=1)
+    done = cluster_identity.reanchor(batch_counters=1)
 
     assert (done.counters, done.events) == (3, 5)
     assert _counts("accurate") == {"hits": 112, "new": 3, "later": 1}
     assert _fold_all() == {"hits": 112, "new": 3, "later": 1}
     assert not LastWrite.objects.exists()
-    assert all(one.is_right for batch in auditing.audit() for one in batch)
+    assert all(one.is_right for batch in audit.audit() for one in batch)
 
 
 def test_reanchor__what_comes_after_it_counts_once() -> None:
-    anchoring.reanchor()
+    cluster_identity.reanchor()
 
     add("hits", 1000)
 
@@ -151,7 +145,7 @@ def test_reanchor__what_comes_after_it_counts_once() -> None:
 
 def test_reanchor__no_event_comes_back_when_the_cluster_reaches_its_old_id() -> None:
     """Left as they were, events of id 1,000,000,700 would be folded again one day."""
-    anchoring.reanchor()
+    cluster_identity.reanchor()
 
     with connection.cursor() as cursor:
         cursor.execute(
@@ -171,21 +165,21 @@ def test_reanchor__broken_off_and_started_again_changes_nothing() -> None:
         raise Stopped
 
     with pytest.raises(Stopped):
-        anchoring.reanchor(batch_counters=1, progress=stop)
-    assert not anchoring.is_anchored()
+        cluster_identity.reanchor(batch_counters=1, progress=stop)
+    assert not cluster_identity.is_anchored()
     add("hits", 100)
 
-    anchoring.reanchor(batch_counters=1)
+    cluster_identity.reanchor(batch_counters=1)
 
     assert _counts("accurate") == {"hits": 112, "new": 3}
-    anchoring.reanchor()
+    cluster_identity.reanchor()
     assert _fold_all() == {"hits": 112, "new": 3}
 
 
 def test_reanchor__leaves_a_last_write_that_a_writer_has_taken_over() -> None:
     """The slot of a row from the dump: a connection here may have the same number."""
     run("UPDATE counters_lastwrite SET slot = pg_backend_pid() WHERE slot < 0")
-    anchoring.reanchor()
+    cluster_identity.reanchor()
     add("hits", 100)
 
     assert LastWrite.objects.count() == 1
@@ -210,7 +204,7 @@ def test_reanchor__leaves_a_last_write_that_changes_under_its_hands(
                 " SELECT id, gen_random_uuid(), now(), 1000 FROM counters_counter"
                 " WHERE name = 'new'"
             )
-            recount = threads.submit(anchoring.reanchor)
+            recount = threads.submit(cluster_identity.reanchor)
             wait_until_somebody_waits_for_a_lock()
         writer.commit()
         writer.set_autocommit(True)
@@ -228,14 +222,14 @@ def test_reanchor__waits_for_a_fold_that_holds_a_rollup(threads: Threads) -> Non
     Without the lock its snapshot would be older than the fold, and it would set the rollup
     back behind a bucket that it does not see.
     """
-    anchoring.reanchor()
+    cluster_identity.reanchor()
     counter_id = add("hits", 100)
     with transaction.atomic():
         fetch(connection, "rollups", "lock_rollups", counter_ids=[counter_id])
-        recount = threads.submit(anchoring.reanchor)
+        recount = threads.submit(cluster_identity.reanchor)
         wait_until_somebody_waits_for_a_lock()
         threads.submit(
-            recording.add,
+            record.add,
             namespace="test",
             name="hits",
             delta=1000,
@@ -246,21 +240,21 @@ def test_reanchor__waits_for_a_fold_that_holds_a_rollup(threads: Threads) -> Non
     recount.result(TIMEOUT_SECONDS)
 
     assert _fold_all() == {"hits": 1112, "new": 3}
-    assert all(one.is_right for batch in auditing.audit() for one in batch)
+    assert all(one.is_right for batch in audit.audit() for one in batch)
 
 
 def test_reanchor__drops_a_bucket_without_events() -> None:
     Bucket.objects.update(bucket_at=datetime(2001, 1, 1, tzinfo=UTC))
 
-    anchoring.reanchor()
+    cluster_identity.reanchor()
 
-    assert all(one.is_right for batch in auditing.audit() for one in batch)
+    assert all(one.is_right for batch in audit.audit() for one in batch)
 
 
 def test_reanchor__leaves_out_a_counter_that_is_being_deleted(threads: Threads) -> None:
     with transaction.atomic():
-        deleting.delete_counter(namespace="test", name="new", confirm="new")
-        threads.submit(anchoring.reanchor).result(TIMEOUT_SECONDS)
+        deletion.delete_counter(namespace="test", name="new", confirm="new")
+        threads.submit(cluster_identity.reanchor).result(TIMEOUT_SECONDS)
 
     assert not Rollup.objects.filter(counter__name="new").exists()
     assert _fold_all() == {"hits": 12}
@@ -280,7 +274,7 @@ def _counts(accuracy: str) -> dict[str, int]:
     names = Rollup.objects.values_list("counter__name", flat=True)
     found = {*names, *_written_names()}
     return {
-        name: reading.get(namespace="test", name=name, accuracy=accuracy).count
+        name: read.get(namespace="test", name=name, accuracy=accuracy).count
         for name in found
     }
 
@@ -302,7 +296,7 @@ def test_restore__what_is_new_waits_wherever_it_is_said(
 ) -> None:
     """The watermark of the other cluster seems to cover it: its ids are far ahead."""
     LastWrite.objects.all().delete()
-    recording.add(namespace="test", name="hits")
+    record.add(namespace="test", name="hits")
 
     call_command("export", "totals", "--format", "ndjson")
     lines = map(json.loads, capsys.readouterr().out.splitlines())
@@ -311,7 +305,7 @@ def test_restore__what_is_new_waits_wherever_it_is_said(
     assert said == {"hits": True, "new": False}
     busiest = fetch(connection, "rollups", "list_busiest", most=1, namespace_id=None)
 
-    assert lagging.measure().pending == 1
+    assert lag.measure().pending == 1
     assert [row[5] for row in busiest] == [True]
     for ordering in listing.ORDERINGS:
         page = listing.list_counters("test", ordering=ordering)

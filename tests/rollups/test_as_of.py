@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from counters import recording
+from counters.db.statements import load
 from counters.models import Namespace
-from counters.statements import load
-from rollups import listing, reading
-from rollups.attaching import AttachedCounter
-from rollups.folding import fold
+from counters.recording import record
+from rollups.fields import AttachedCounter
+from rollups.folding.fold import fold
 from rollups.models import Rollup
-from rollups.reading_many import CounterName, get_many
+from rollups.reading import listing
+from rollups.reading import read as reading
+from rollups.reading.many import CounterName, get_many
 from tests.conftest import Threads
 from tests.snapshots import one_snapshot
 
@@ -48,14 +49,14 @@ READS: dict[str, Read] = {
 
 @pytest.fixture
 def counter_id(committed_namespace: Namespace) -> int:
-    added = recording.add(namespace="test", name="hits", delta=5)
+    added = record.add(namespace="test", name="hits", delta=5)
     assert added.counter_id is not None
     fold([added.counter_id])
     return added.counter_id
 
 
 def add_and_commit() -> datetime:
-    recording.add(namespace="test", name="hits", delta=7)
+    record.add(namespace="test", name="hits", delta=7)
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         committed_at: datetime = cursor.fetchone()[0]

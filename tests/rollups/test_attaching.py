@@ -21,14 +21,9 @@ from django.utils.formats import localize
 
 from counters.errors import InvalidValue
 from counters.models import Counter, Namespace
-from rollups import declared
-from rollups.attaching import (
-    CounterField,
-    NotSaved,
-    with_counts,
-    with_counts_for_page,
-)
-from rollups.folding import fold
+from rollups import registry
+from rollups.fields import CounterField, NotSaved, with_counts, with_counts_for_page
+from rollups.folding.fold import fold
 
 pytestmark = pytest.mark.usefixtures("triggers")
 
@@ -262,7 +257,7 @@ def test_counter__takes_tokens_of_orders(team: Any) -> None:
 
 def test_class__gives_the_field_itself() -> None:
     assert isinstance(Team.visits, CounterField)
-    assert {field.attribute for field in declared.fields_of(Team)} == {"visits", "wins"}
+    assert {field.attribute for field in registry.fields_of(Team)} == {"visits", "wins"}
 
 
 @isolate_apps("tests")
@@ -420,9 +415,9 @@ def test_with_counts__reads_best_effort_counters_from_the_cache(
 @pytest.fixture
 def declaring(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Team is an installed model."""
-    fields = [(Team, field) for field in declared.fields_of(Team)]
-    monkeypatch.setattr(declared, "declared", lambda: fields)
-    declared.connect_deletions()
+    fields = [(Team, field) for field in registry.fields_of(Team)]
+    monkeypatch.setattr(registry, "declared", lambda: fields)
+    registry.connect_deletions()
     yield
     post_delete.disconnect(sender=Team, dispatch_uid=f"rollups {Team._meta.label}")
 
@@ -459,8 +454,8 @@ def test_migrate__creates_the_declared_namespaces(
 ) -> None:
     Namespace.objects.create(name="test", counter_type="accurate")
 
-    created = declared.create_namespaces(using="default", apps=apps)
+    created = registry.create_namespaces(using="default", apps=apps)
 
     assert created == ["other"]
     assert Namespace.objects.get(name="test").counter_type == "accurate"
-    assert declared.create_namespaces(using="default", apps=apps) == []
+    assert registry.create_namespaces(using="default", apps=apps) == []

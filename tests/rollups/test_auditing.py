@@ -10,10 +10,10 @@ from django.core.management import call_command
 from django.db import transaction
 from django.db.models import F
 
-from counters import recording
 from counters.models import Event, LastWrite, Namespace
-from rollups import auditing
-from rollups.folding import fold
+from counters.recording import record
+from rollups.folding import audit
+from rollups.folding.fold import fold
 from rollups.models import Bucket, Rollup
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS
@@ -28,18 +28,18 @@ pytestmark = [
 def counted(committed_namespace: Namespace) -> Namespace:
     """Five counters, folded twice, and pending events on top."""
     for _ in range(2):
-        recording.add_many([recording.NewEvent("test", f"c{i}", i) for i in range(5)])
+        record.add_many([record.NewEvent("test", f"c{i}", i) for i in range(5)])
         fold(list(LastWrite.objects.values_list("counter_id", flat=True)))
-    recording.add_many([recording.NewEvent("test", f"c{i}", 100) for i in range(5)])
+    record.add_many([record.NewEvent("test", f"c{i}", 100) for i in range(5)])
     return committed_namespace
 
 
 def differing() -> list[str]:
-    return [one.name for batch in auditing.audit() for one in batch if not one.is_right]
+    return [one.name for batch in audit.audit() for one in batch if not one.is_right]
 
 
 def test_audit__takes_what_is_pending_for_no_difference(counted: Namespace) -> None:
-    audited = [one for batch in auditing.audit(batch_counters=2) for one in batch]
+    audited = [one for batch in audit.audit(batch_counters=2) for one in batch]
 
     assert [one.name for one in audited] == [f"c{i}" for i in range(5)]
     assert [one.recounted_total for one in audited] == [2 * i for i in range(5)]
@@ -55,7 +55,7 @@ def test_audit__finds_and_repairs_a_difference(counted: Namespace, broken: str) 
         Rollup.objects.filter(pk=rollup.pk).update(**{broken: F(broken) + 7})
     assert differing() == ["c3"]
 
-    assert auditing.repair([rollup.pk]) == {rollup.pk}
+    assert audit.repair([rollup.pk]) == {rollup.pk}
 
     assert differing() == []
     fold([rollup.pk])
@@ -108,11 +108,11 @@ def test_audit__finds_and_repairs_what_sums_do_not_show(
 ) -> None:
     c3 = counter_id("c3")
     break_it(c3)
-    [found] = auditing.audit_some([c3])
+    [found] = audit.audit_some([c3])
     assert found.total == found.recounted_total
     assert differing() == ["c3"]
 
-    assert auditing.repair([c3]) == {c3}
+    assert audit.repair([c3]) == {c3}
 
     assert differing() == []
     fold([c3])
@@ -125,12 +125,12 @@ def test_audit__finds_an_event_that_a_fold_has_passed(
 ) -> None:
     c3 = counter_id("c3")
     without_last_write(c3)
-    recording.add(namespace="test", name="c3", delta=1_000)
+    record.add(namespace="test", name="c3", delta=1_000)
     fold([c3])
     assert Rollup.objects.get(pk=c3).total == 1_006
     assert differing() == ["c3"]
 
-    auditing.repair([c3])
+    audit.repair([c3])
 
     assert Rollup.objects.get(pk=c3).total == 1_106
     assert differing() == []
@@ -140,18 +140,18 @@ def test_audit__finds_an_event_that_was_not_committed_at_the_last_fold(
     committed_namespace: Namespace, threads: Threads
 ) -> None:
     def add_and_fold() -> int:
-        added = recording.add(namespace="test", name="c3", delta=1)
+        added = record.add(namespace="test", name="c3", delta=1)
         fold([added.counter_id])
         return added.counter_id
 
     with transaction.atomic():
-        recording.add(namespace="test", name="c3", delta=10)
+        record.add(namespace="test", name="c3", delta=10)
         c3 = threads.submit(add_and_fold).result(TIMEOUT_SECONDS)
     assert differing() == []
     without_last_write(c3)
     assert differing() == ["c3"]
 
-    auditing.repair([c3])
+    audit.repair([c3])
 
     fold([c3])
     assert Rollup.objects.get(pk=c3).total == 11
@@ -177,7 +177,7 @@ def test_repair__drops_a_bucket_without_events(counted: Namespace) -> None:
     stray.save(force_insert=True)
     assert differing() == ["c4"]
 
-    auditing.repair([bucket.counter_id])
+    audit.repair([bucket.counter_id])
 
     assert differing() == []
 

@@ -16,10 +16,10 @@ from django.db import connection
 from pytest_django import Settings
 
 from counters.models import LastWrite, Namespace
-from rollups import sweeping
-from rollups.folding import Folded, fold
+from rollups.folding import sweep
+from rollups.folding.fold import Folded, fold
 from rollups.models import Rollup, Sweep
-from rollups.working import work
+from rollups.worker.handle import work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BATCH = 500
@@ -112,11 +112,11 @@ def test_backlog__drains_in_bounded_folds_to_exact_totals(
         folds.append(folded.events)
         return folded
 
-    monkeypatch.setattr("rollups.isolating.fold", note)
+    monkeypatch.setattr("rollups.folding.bisect.fold", note)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     while LastWrite.objects.exists():
-        sweeping.sweep()
+        sweep.sweep()
         assert sum(len(batch) for batch in triggers) <= settings.ROLLUPS_SWEEP_COUNTERS
         for batch in triggers:
             assert len(batch) <= BATCH

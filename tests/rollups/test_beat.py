@@ -10,7 +10,7 @@ import time_machine
 from celery import current_app
 from celery.beat import ScheduleEntry
 
-from rollups.steady_beat import SteadyScheduler
+from rollups.worker.beat import SteadyScheduler
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 

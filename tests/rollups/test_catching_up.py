@@ -12,12 +12,13 @@ from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pytest_django import Settings
 
-from counters import recording
 from counters.models import LastWrite, Namespace
-from rollups import folding, reading
-from rollups.draining import drain
-from rollups.folding import fold
+from counters.recording import record
+from rollups.folding import fold as folding
+from rollups.folding.drain import drain
+from rollups.folding.fold import fold
 from rollups.models import Bucket, Rollup
+from rollups.reading import read
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -42,7 +43,7 @@ def other_connection() -> Iterator[BaseDatabaseWrapper]:
 
 
 def add(name: str = "hits", delta: int = 1) -> int:
-    counter_id = recording.add(namespace="test", name=name, delta=delta).counter_id
+    counter_id = record.add(namespace="test", name=name, delta=delta).counter_id
     assert counter_id is not None
     return counter_id
 
@@ -56,7 +57,7 @@ def fall_behind(by: timedelta = timedelta(minutes=2)) -> None:
 
 
 def accurate(name: str = "hits") -> int:
-    return reading.get(namespace="test", name=name, accuracy="accurate").count
+    return read.get(namespace="test", name=name, accuracy="accurate").count
 
 
 def test_fold__takes_the_oldest_part_of_a_counter_that_is_far_behind() -> None:
@@ -105,7 +106,7 @@ def test_fold__keeps_the_watermarks_time_until_it_has_caught_up() -> None:
 
 
 def test_fold__takes_a_transaction_whole_that_is_larger_than_a_part() -> None:
-    recording.add_many([recording.NewEvent("test", "hits") for _ in range(40)])
+    record.add_many([record.NewEvent("test", "hits") for _ in range(40)])
     counter_id = add()
     add()
     fall_behind()
@@ -124,7 +125,7 @@ def test_fold__in_parts_leaves_out_a_transaction_that_is_open_and_takes_it_later
     with other_connection() as late:
         late.set_autocommit(False)
         with monkeypatch.context() as patch:
-            patch.setattr("counters.recording.connections", {"default": late})
+            patch.setattr("counters.recording.record.connections", {"default": late})
             add(delta=1_000)
         for _ in range(20):
             add()
@@ -148,7 +149,7 @@ def test_fold__in_parts_takes_what_the_last_watermark_saw_in_progress(
     with other_connection() as late:
         late.set_autocommit(False)
         with monkeypatch.context() as patch:
-            patch.setattr("counters.recording.connections", {"default": late})
+            patch.setattr("counters.recording.record.connections", {"default": late})
             add(delta=1_000)
         add()
         fold([counter_id])
@@ -196,7 +197,9 @@ def test_backlog__drains_to_the_exact_totals(
             kind = chance.random()
             if kind < 0.25:
                 with monkeypatch.context() as patch:
-                    patch.setattr("counters.recording.connections", {"default": late})
+                    patch.setattr(
+                        "counters.recording.record.connections", {"default": late}
+                    )
                     add(name, delta)
                 open_adds.append((name, delta))
             elif kind < 0.35:

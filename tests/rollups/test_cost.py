@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from counters import recording
+from counters.db.statements import load
 from counters.models import Namespace
-from counters.statements import load
-from rollups.folding import fold
+from counters.recording import record
+from rollups.folding.fold import fold
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -27,7 +27,7 @@ def counter_id(committed_namespace: Namespace) -> int:
 
     Few transactions wrote the many: so the planner thinks little of the index by them.
     """
-    found = recording.add(namespace="test", name="hits").counter_id
+    found = record.add(namespace="test", name="hits").counter_id
     assert found is not None
     with connection.cursor() as cursor:
         for _ in range(TRANSACTIONS):
@@ -44,7 +44,7 @@ def counter_id(committed_namespace: Namespace) -> int:
     late.rollback()
     late.close()
     for _ in range(PENDING):
-        recording.add(namespace="test", name="hits")
+        record.add(namespace="test", name="hits")
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE counters_event")
     return found

@@ -10,12 +10,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from counters import recording
+from counters.db.statements import load
 from counters.models import Counter, Event, LastWrite, Namespace
-from counters.statements import load
-from rollups import folding, listing, reading
+from counters.recording import record
+from rollups.folding import fold
 from rollups.models import Bucket, Rollup
-from rollups.reading_many import CounterName, get_many
+from rollups.reading import listing, read
+from rollups.reading.many import CounterName, get_many
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS
 
@@ -40,21 +41,21 @@ def add_on(
 ) -> None:
     """Add to `hits` through another connection."""
     with monkeypatch.context() as patch:
-        patch.setattr("counters.recording.connections", {"default": other})
-        recording.add(namespace="test", name="hits", delta=delta)
+        patch.setattr("counters.recording.record.connections", {"default": other})
+        record.add(namespace="test", name="hits", delta=delta)
 
 
-def fold_all() -> folding.Folded:
+def fold_all() -> fold.Folded:
     ids = LastWrite.objects.values_list("counter_id", flat=True).distinct()
-    return folding.fold(list(ids))
+    return fold.fold(list(ids))
 
 
 SECOND_ADDS: dict[str, Callable[[], object]] = {
-    "timed": lambda: recording.add(
+    "timed": lambda: record.add(
         namespace="test", name="hits", token="b", generation_time=datetime.now(UTC)
     ),
-    "without a time": lambda: recording.add(namespace="test", name="hits", token="b"),
-    "batch": lambda: recording.add_many([recording.NewEvent("test", "hits", 1, "b")]),
+    "without a time": lambda: record.add(namespace="test", name="hits", token="b"),
+    "batch": lambda: record.add_many([record.NewEvent("test", "hits", 1, "b")]),
 }
 
 
@@ -68,7 +69,7 @@ def test_fold__takes_all_that_one_connection_added_whatever_the_event_times(
 ) -> None:
     """Its last write spans both times: it widens, and never moves."""
     at = datetime.now(UTC) + offset
-    recording.add(namespace="test", name="hits", token="a", generation_time=at)
+    record.add(namespace="test", name="hits", token="a", generation_time=at)
     second()
 
     fold_all()
@@ -80,9 +81,9 @@ def test_fold__adds_events_to_the_rollup(
     committed_namespace: Namespace, rollup_of: Callable[[str], Rollup]
 ) -> None:
     for delta in (5, -2, 10):
-        recorded = recording.add(namespace="test", name="hits", delta=delta)
+        recorded = record.add(namespace="test", name="hits", delta=delta)
 
-    folded = folding.fold([recorded.counter_id])
+    folded = fold.fold([recorded.counter_id])
 
     rollup = rollup_of("hits")
     assert rollup.total == 13
@@ -96,30 +97,28 @@ def test_fold__adds_events_to_the_rollup(
 
 
 def test_fold__of_nothing_is_one_statement(committed_namespace: Namespace) -> None:
-    counter_id = recording.add(namespace="test", name="hits").counter_id
-    folding.fold([counter_id])
+    counter_id = record.add(namespace="test", name="hits").counter_id
+    fold.fold([counter_id])
 
     with CaptureQueriesContext(connection) as queries:
-        folded = folding.fold([counter_id])
+        folded = fold.fold([counter_id])
 
     assert len(queries) == 1
-    assert folded == folding.Folded()
+    assert folded == fold.Folded()
 
 
 def test_fold__repeated_changes_nothing(committed_namespace: Namespace) -> None:
-    counter_id = recording.add(namespace="test", name="hits", delta=4).counter_id
-    folding.fold([counter_id])
+    counter_id = record.add(namespace="test", name="hits", delta=4).counter_id
+    fold.fold([counter_id])
     before = list(Rollup.objects.values())
 
-    folding.fold([counter_id])
+    fold.fold([counter_id])
 
     assert list(Rollup.objects.values()) == before
 
 
 def test_fold__takes_many_counters_at_once(committed_namespace: Namespace) -> None:
-    recording.add_many(
-        [recording.NewEvent("test", f"c{i % 30}", i) for i in range(300)]
-    )
+    record.add_many([record.NewEvent("test", f"c{i % 30}", i) for i in range(300)])
 
     fold_all()
 
@@ -130,7 +129,7 @@ def test_fold__takes_many_counters_at_once(committed_namespace: Namespace) -> No
 def test_fold__ignores_counters_that_do_not_exist(
     committed_namespace: Namespace,
 ) -> None:
-    assert folding.fold([987_654]) == folding.Folded()
+    assert fold.fold([987_654]) == fold.Folded()
     assert not Rollup.objects.exists()
 
 
@@ -138,7 +137,7 @@ def test_fold__keeps_totals_beyond_bigint(
     committed_namespace: Namespace, rollup_of: Callable[[str], Rollup]
 ) -> None:
     for _ in range(3):
-        recording.add(namespace="test", name="hits", delta=2**63 - 1)
+        record.add(namespace="test", name="hits", delta=2**63 - 1)
         fold_all()
 
     assert rollup_of("hits").total == 3 * (2**63 - 1)
@@ -147,10 +146,10 @@ def test_fold__keeps_totals_beyond_bigint(
 def test_fold__refuses_to_run_in_a_callers_transaction(
     committed_namespace: Namespace,
 ) -> None:
-    counter_id = recording.add(namespace="test", name="hits").counter_id
+    counter_id = record.add(namespace="test", name="hits").counter_id
 
     with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
-        folding.fold([counter_id])
+        fold.fold([counter_id])
 
 
 def test_fold__counts_a_transaction_that_commits_late(
@@ -158,12 +157,12 @@ def test_fold__counts_a_transaction_that_commits_late(
     monkeypatch: pytest.MonkeyPatch,
     rollup_of: Callable[[str], Rollup],
 ) -> None:
-    recording.add(namespace="test", name="hits", delta=1)
+    record.add(namespace="test", name="hits", delta=1)
     with other_connection() as late:
         late.set_autocommit(False)
         add_on(late, monkeypatch, delta=100)
         for _ in range(3):
-            recording.add(namespace="test", name="hits", delta=1)
+            record.add(namespace="test", name="hits", delta=1)
             fold_all()
         assert rollup_of("hits").total == 4
         late.commit()
@@ -179,14 +178,14 @@ def test_fold__never_counts_a_transaction_that_rolls_back_late(
     monkeypatch: pytest.MonkeyPatch,
     rollup_of: Callable[[str], Rollup],
 ) -> None:
-    recording.add(namespace="test", name="hits", delta=1)
+    record.add(namespace="test", name="hits", delta=1)
     with other_connection() as late:
         late.set_autocommit(False)
         add_on(late, monkeypatch, delta=100)
         fold_all()
         late.rollback()
 
-    recording.add(namespace="test", name="hits", delta=1)
+    record.add(namespace="test", name="hits", delta=1)
     fold_all()
     assert rollup_of("hits").total == 2
 
@@ -194,15 +193,15 @@ def test_fold__never_counts_a_transaction_that_rolls_back_late(
 def test_fold__skips_a_counter_that_another_fold_holds(
     committed_namespace: Namespace,
 ) -> None:
-    mine = recording.add(namespace="test", name="mine").counter_id
-    theirs = recording.add(namespace="test", name="theirs").counter_id
+    mine = record.add(namespace="test", name="mine").counter_id
+    theirs = record.add(namespace="test", name="theirs").counter_id
     Rollup.objects.create(counter_id=theirs, namespace_id=committed_namespace.pk)
     with other_connection() as other:
         other.set_autocommit(False)
         with other.cursor() as cursor:
             cursor.execute(load("rollups", "lock_rollups"), {"counter_ids": [theirs]})
 
-        folded = folding.fold([mine, theirs])
+        folded = fold.fold([mine, theirs])
 
         other.rollback()
     assert folded.events_of == {mine: 1}
@@ -215,15 +214,15 @@ def test_fold__does_not_count_again_what_the_fold_it_waited_out_counted(
     rollup_of: Callable[[str], Rollup],
 ) -> None:
     """Another fold commits between this one's look for work and its lock."""
-    recording.add(namespace="test", name="hits", delta=5)
-    original = folding._ids
+    record.add(namespace="test", name="hits", delta=5)
+    original = fold._ids
     folds_inside: list[int] = []
 
     def fold_first(statement: str, counter_ids: list[int]) -> set[int]:
         if statement == "lock_rollups" and not folds_inside:
             folds_inside.append(1)
             with other_connection() as other, monkeypatch.context() as patch:
-                patch.setattr("rollups.folding.connection", other)
+                patch.setattr("rollups.folding.fold.connection", other)
                 with other.cursor() as cursor:
                     cursor.execute(
                         load("rollups", "fold_events"),
@@ -231,7 +230,7 @@ def test_fold__does_not_count_again_what_the_fold_it_waited_out_counted(
                     )
         return original(statement, counter_ids)
 
-    monkeypatch.setattr(folding, "_ids", fold_first)
+    monkeypatch.setattr(fold, "_ids", fold_first)
     fold_all()
 
     assert folds_inside
@@ -244,8 +243,8 @@ def test_fold__interrupted_after_its_commit_is_repeated_to_no_effect(
     monkeypatch: pytest.MonkeyPatch,
     rollup_of: Callable[[str], Rollup],
 ) -> None:
-    recording.add(namespace="test", name="hits", delta=5)
-    original = folding._ids
+    record.add(namespace="test", name="hits", delta=5)
+    original = fold._ids
 
     def crash(statement: str, counter_ids: list[int]) -> set[int]:
         if statement == "remove_settled":
@@ -253,7 +252,7 @@ def test_fold__interrupted_after_its_commit_is_repeated_to_no_effect(
         return original(statement, counter_ids)
 
     with monkeypatch.context() as patch:
-        patch.setattr(folding, "_ids", crash)
+        patch.setattr(fold, "_ids", crash)
         with pytest.raises(KeyboardInterrupt):
             fold_all()
     assert LastWrite.objects.count() == 1
@@ -268,15 +267,15 @@ def test_fold__interrupted_after_its_commit_is_repeated_to_no_effect(
 def test_fold__interrupted_before_its_commit_changes_nothing(
     committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recording.add(namespace="test", name="hits", delta=5)
-    original = folding._fold_locked
+    record.add(namespace="test", name="hits", delta=5)
+    original = fold._fold_locked
 
     def crash(locked: set[int]) -> dict[int, int]:
         original(locked)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(folding, "_fold_locked", crash)
+        patch.setattr(fold, "_fold_locked", crash)
         with pytest.raises(KeyboardInterrupt):
             fold_all()
 
@@ -290,16 +289,16 @@ def test_fold__keeps_the_last_write_of_a_slot_that_was_written_again(
     committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Same connection, same slot: written between the fold's commit and the removal."""
-    counter_id = recording.add(namespace="test", name="hits").counter_id
-    original = folding._ids
+    counter_id = record.add(namespace="test", name="hits").counter_id
+    original = fold._ids
 
     def write_first(statement: str, counter_ids: list[int]) -> set[int]:
         if statement == "remove_settled":
-            recording.add(namespace="test", name="hits", delta=7)
+            record.add(namespace="test", name="hits", delta=7)
         return original(statement, counter_ids)
 
     with monkeypatch.context() as patch:
-        patch.setattr(folding, "_ids", write_first)
+        patch.setattr(fold, "_ids", write_first)
         folded = fold_all()
 
     assert folded.still_pending == {counter_id}
@@ -317,7 +316,7 @@ def test_remove_settled__skips_a_row_that_a_writer_holds(
         other.set_autocommit(False)
         add_on(other, monkeypatch, delta=10)
 
-        folded = folding.fold([counter_id])
+        folded = fold.fold([counter_id])
 
         assert folded.events_of == {counter_id: 1}
         other.commit()
@@ -334,7 +333,7 @@ def test_fold__puts_late_events_into_their_own_buckets(
     )
     times = [hour, hour + timedelta(seconds=59.999999), hour + timedelta(minutes=1)]
     for index, at in enumerate(times):
-        recording.add(
+        record.add(
             namespace="test",
             name="hits",
             delta=10**index,
@@ -360,7 +359,7 @@ def test_fold__buckets_by_the_namespaces_size(
         hour=0, minute=0, second=0, microsecond=0
     ) - timedelta(days=2)
     for index, minutes in enumerate((1, 59, 61)):
-        recording.add(
+        record.add(
             namespace="test",
             name="hits",
             token=f"t{index}",
@@ -376,7 +375,7 @@ def test_fold__buckets_by_the_namespaces_size(
 def test_fold__never_moves_a_watermark_back(committed_namespace: Namespace) -> None:
     seen: list[tuple[int, datetime]] = []
     for _ in range(5):
-        recording.add(namespace="test", name="hits")
+        record.add(namespace="test", name="hits")
         fold_all()
         rollup = Rollup.objects.get()
         assert rollup.watermark_at is not None
@@ -396,11 +395,8 @@ def test_fold__covers_every_partition_that_has_pending_events(
         now,
         now + timedelta(days=300),
     ]
-    recording.add_many(
-        [
-            recording.NewEvent("test", "hits", 1, f"t{i}", at)
-            for i, at in enumerate(times)
-        ],
+    record.add_many(
+        [record.NewEvent("test", "hits", 1, f"t{i}", at) for i, at in enumerate(times)],
         any_age=True,
     )
 
@@ -421,11 +417,11 @@ def test_fold__leaves_what_its_own_transaction_added(
     if in_parts:
         settings.ROLLUPS_FOLD_EVENTS = 1
         settings.ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS = -1
-        monkeypatch.setattr(folding, "_LEAST_EVENTS", 1)
+        monkeypatch.setattr(fold, "_LEAST_EVENTS", 1)
     for _ in range(3):
-        counter_id = recording.add(namespace="test", name="hits").counter_id
+        counter_id = record.add(namespace="test", name="hits").counter_id
         assert counter_id is not None
-        folding.fold([counter_id])
+        fold.fold([counter_id])
 
     assert Rollup.objects.get().total == 0
     assert LastWrite.objects.exists()
@@ -436,12 +432,11 @@ def test_fold__leaves_out_a_new_counter_that_is_being_deleted(
 ) -> None:
     """Its rollup would break the foreign key, and all of the fold would fail."""
     ids = [
-        recording.add(namespace="test", name=name).counter_id
-        for name in ("gone", "hits")
+        record.add(namespace="test", name=name).counter_id for name in ("gone", "hits")
     ]
     with transaction.atomic():
         Counter.objects.select_for_update().get(name="gone")
-        folded = threads.submit(folding.fold, ids).result(TIMEOUT_SECONDS)
+        folded = threads.submit(fold.fold, ids).result(TIMEOUT_SECONDS)
 
     assert folded.events_of == {ids[1]: 1}
     assert Rollup.objects.get().pk == ids[1]
@@ -455,23 +450,23 @@ def test_fold__never_moves_the_last_write_back(
     in_parts: bool,
 ) -> None:
     """The clock may be set back between two folds."""
-    counter_id = recording.add(namespace="test", name="hits").counter_id
-    folding.fold([counter_id])
+    counter_id = record.add(namespace="test", name="hits").counter_id
+    fold.fold([counter_id])
     later = datetime.now(UTC) + timedelta(hours=1)
     Rollup.objects.update(last_write_at=later)
     if in_parts:
         settings.ROLLUPS_FOLD_EVENTS = 1
         settings.ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS = -1
-        monkeypatch.setattr(folding, "_LEAST_EVENTS", 1)
+        monkeypatch.setattr(fold, "_LEAST_EVENTS", 1)
     for _ in range(3):
-        recording.add(namespace="test", name="hits")
+        record.add(namespace="test", name="hits")
 
-    assert folding.fold([counter_id]).partly == ({counter_id} if in_parts else set())
+    assert fold.fold([counter_id]).partly == ({counter_id} if in_parts else set())
 
     assert Rollup.objects.get().last_write_at == later
     reads = [
-        reading.get(namespace="test", name="hits", accuracy="eventual"),
-        reading.get(namespace="test", name="hits", accuracy="accurate"),
+        read.get(namespace="test", name="hits", accuracy="eventual"),
+        read.get(namespace="test", name="hits", accuracy="accurate"),
         listing.list_counters("test").readings[0],
         get_many([CounterName("test", "hits")])[0],
         get_many([CounterName("test", "hits")], accuracy="accurate")[0],

@@ -11,12 +11,14 @@ from collections.abc import Callable
 import pytest
 from django.db import connection, transaction
 
-from counters import recording
 from counters.errors import NotAnchored
 from counters.models import LastWrite, Namespace
-from rollups import anchoring, auditing, clearing, presence, reading, sweeping
-from rollups.folding import fold
+from counters.recording import record
+from rollups.folding import audit, cluster_identity, sweep
+from rollups.folding.fold import fold
 from rollups.models import Anchor, Rollup
+from rollups.monitor import heartbeat
+from rollups.reading import clear, read
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -27,7 +29,7 @@ pytestmark = [
 @pytest.fixture
 def _anchored_in_the_end() -> object:
     yield
-    anchoring._take_anchor()
+    cluster_identity._take_anchor()
 
 
 def run(statement: str) -> None:
@@ -43,14 +45,14 @@ def burn_ids(number: int) -> None:
 @pytest.fixture
 def hits(committed_namespace: Namespace) -> int:
     """A counter with 5 folded, and another cluster's watermark that is a little ahead."""
-    counter_id = recording.add(namespace="test", name="hits", delta=5).counter_id
+    counter_id = record.add(namespace="test", name="hits", delta=5).counter_id
     fold([counter_id])
     run(
         "UPDATE rollups_rollup SET cluster = cluster + 1, watermark = format('%s:%s:',"
         " pg_snapshot_xmax(pg_current_snapshot())::text::bigint + 20,"
         " pg_snapshot_xmax(pg_current_snapshot())::text::bigint + 20)::pg_snapshot"
     )
-    recording.add(namespace="test", name="hits", delta=100)
+    record.add(namespace="test", name="hits", delta=100)
     return counter_id
 
 
@@ -59,10 +61,10 @@ def hits(committed_namespace: Namespace) -> int:
     "use",
     [
         lambda counter_id: fold([counter_id]),
-        lambda counter_id: auditing.repair([counter_id]),
-        lambda counter_id: auditing.audit_some([counter_id]),
-        lambda _: clearing.clear(namespace="test", name="hits"),
-        lambda _: reading.get(namespace="test", name="hits", accuracy="accurate"),
+        lambda counter_id: audit.repair([counter_id]),
+        lambda counter_id: audit.audit_some([counter_id]),
+        lambda _: clear.clear(namespace="test", name="hits"),
+        lambda _: read.get(namespace="test", name="hits", accuracy="accurate"),
     ],
     ids=["fold", "repair", "audit", "clear", "accurate read"],
 )
@@ -75,15 +77,15 @@ def test_foreign_watermark__is_refused_by_everything_from_then_on(
     with pytest.raises(NotAnchored):
         use(hits)
 
-    assert not anchoring.is_anchored()
-    assert sweeping.sweep() is None
-    assert reading.get(namespace="test", name="hits", accuracy="eventual").pending
+    assert not cluster_identity.is_anchored()
+    assert sweep.sweep() is None
+    assert read.get(namespace="test", name="hits", accuracy="eventual").pending
 
-    anchoring.reanchor()
-    recording.add(namespace="test", name="hits", delta=1000)
+    cluster_identity.reanchor()
+    record.add(namespace="test", name="hits", delta=1000)
     fold([hits])
     assert Rollup.objects.get().total == 1105
-    assert all(one.is_right for batch in auditing.audit() for one in batch)
+    assert all(one.is_right for batch in audit.audit() for one in batch)
 
 
 def test_foreign_watermark__without_a_name_is_refused_while_it_is_ahead(
@@ -100,23 +102,23 @@ def test_foreign_last_write__of_a_counter_that_was_never_folded_is_refused(
     committed_namespace: Namespace,
 ) -> None:
     """Its events would be folded now, and again when this cluster comes to their ids."""
-    counter_id = recording.add(namespace="test", name="new", delta=5).counter_id
+    counter_id = record.add(namespace="test", name="new", delta=5).counter_id
     run("UPDATE counters_event SET xid = (xid::text::bigint + 1000)::text::xid8")
     run("UPDATE counters_lastwrite SET xid = (xid::text::bigint + 1000)::text::xid8")
 
     with pytest.raises(NotAnchored):
         fold([counter_id])
-    assert not anchoring.is_anchored()
+    assert not cluster_identity.is_anchored()
 
-    anchoring.reanchor()
+    cluster_identity.reanchor()
     burn_ids(1100)
-    recording.add(namespace="test", name="new", delta=100)
+    record.add(namespace="test", name="new", delta=100)
     fold([counter_id])
     assert Rollup.objects.get().total == 105
 
 
 def notice_by_the_sweep() -> None:
-    assert sweeping.sweep() is None
+    assert sweep.sweep() is None
 
 
 def notice_by_a_fold() -> None:
@@ -125,7 +127,7 @@ def notice_by_a_fold() -> None:
 
 
 def notice_by_the_heartbeat_of_a_web_server() -> None:
-    reporter = presence.Reporter("web")
+    reporter = heartbeat.Reporter("web")
     reporter._ending.set()
     reporter._run()
 
@@ -137,7 +139,7 @@ def notice_by_the_heartbeat_of_a_web_server() -> None:
 def test_way_back__into_the_first_cluster_is_refused_too(
     committed_namespace: Namespace, notice: Callable[[], None]
 ) -> None:
-    recording.add(namespace="test", name="hits")
+    record.add(namespace="test", name="hits")
     # As restored from another cluster.
     run("UPDATE rollups_anchor SET system_identifier = system_identifier + 1")
     first_cluster = Anchor.objects.get().system_identifier
@@ -145,25 +147,25 @@ def test_way_back__into_the_first_cluster_is_refused_too(
     notice()
 
     # Whatever cluster a dump goes to now: it is not the one that the anchor names.
-    assert Anchor.objects.get().system_identifier == anchoring.NO_CLUSTER
-    assert first_cluster != anchoring.NO_CLUSTER
-    anchoring.reanchor()
-    assert anchoring.is_anchored()
+    assert Anchor.objects.get().system_identifier == cluster_identity.NO_CLUSTER
+    assert first_cluster != cluster_identity.NO_CLUSTER
+    cluster_identity.reanchor()
+    assert cluster_identity.is_anchored()
 
 
 def test_notice__that_comes_late_leaves_a_new_anchor_alone(
     committed_namespace: Namespace,
 ) -> None:
     before = str(Anchor.objects.get().anchored_at)
-    anchoring.reanchor()
+    cluster_identity.reanchor()
 
-    anchoring._drop_anchor(before)
+    cluster_identity._drop_anchor(before)
 
-    assert anchoring.is_anchored()
+    assert cluster_identity.is_anchored()
 
 
 def test_notice__within_a_callers_block_leaves_the_block_alone(hits: int) -> None:
     with pytest.raises(NotAnchored), transaction.atomic():
-        reading.get(namespace="test", name="hits", accuracy="accurate")
+        read.get(namespace="test", name="hits", accuracy="accurate")
 
-    assert anchoring.is_anchored()
+    assert cluster_identity.is_anchored()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rollups.guarded_consumer import is_for_us, what_is_wrong
+from rollups.worker.consumer import is_for_us, what_is_wrong
 
 CHAIN = [[1], {}, {"callbacks": None, "chain": [{"task": "shop.pack"}]}]
 

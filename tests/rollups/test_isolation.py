@@ -10,13 +10,17 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import SerializationFailure
 
-from counters import configuring, deleting, namespaces, partitions, recording
+from counters.db.transactions import alone, own_transaction
 from counters.models import LONGEST, Counter, Event, Namespace
-from counters.partitions import Partition
-from counters.transactions import alone, own_transaction
-from rollups import auditing, clearing, reading, retention
-from rollups.folding import fold
+from counters.namespaces import deletion, lookup, settings
+from counters.partitions import create
+from counters.partitions.create import Partition
+from counters.recording import record
+from rollups.folding import audit, retention
+from rollups.folding.fold import fold
 from rollups.models import Rollup
+from rollups.reading import clear
+from rollups.reading import read as reading
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
 
@@ -41,7 +45,7 @@ def _one_snapshot(
     request: pytest.FixtureRequest, committed_namespace: Namespace
 ) -> Iterator[None]:
     Namespace.objects.update(accept_past=LONGEST, retention=LONGEST)
-    namespaces.forget_all()
+    lookup.forget_all()
     role = (
         f"ALTER ROLE CURRENT_USER SET default_transaction_isolation = '{request.param}'"
     )
@@ -54,7 +58,7 @@ def _one_snapshot(
 
 
 def add_old(delta: int) -> int:
-    recorded = recording.add(
+    recorded = record.add(
         namespace="test",
         name="old",
         delta=delta,
@@ -70,7 +74,7 @@ def test_fold__counts_events_that_moved_before_it_had_its_locks(
     """Its snapshot would be older than the move, and its plan newer."""
     old = add_old(5)
     with transaction.atomic():
-        partitions._make_one(connection, OLD_PARTITION)
+        create._make_one(connection, OLD_PARTITION)
         folded = threads.submit(fold, [old])
         wait_until_somebody_waits_for_a_lock()
 
@@ -91,7 +95,7 @@ def test_fold__of_a_new_counter_waits_for_another_that_makes_its_rollup(
 
 
 def test_close__keeps_what_came_since_its_look() -> None:
-    partitions.make(OLD_DAY, OLD_DAY, now=OLD_DAY)
+    create.make(OLD_DAY, OLD_DAY, now=OLD_DAY)
     fold([add_old(5)])
     Namespace.objects.update(accept_past=DAY, retention=DAY)
     other = connection.copy()
@@ -123,7 +127,7 @@ def test_delete__waits_for_an_add_that_is_under_way(threads: Threads) -> None:
         # The connection's own last write, which the deletion comes to.
         add_old(6)
         deleted = threads.submit(
-            deleting.delete_counter, namespace="test", name="old", confirm="old"
+            deletion.delete_counter, namespace="test", name="old", confirm="old"
         )
         wait_until_somebody_waits_for_a_lock()
 
@@ -136,9 +140,9 @@ def test_repair__and_audit_go_by_a_snapshot_of_their_own(threads: Threads) -> No
     fold([old])
     with transaction.atomic():
         # Moved meanwhile: the audit waits, and must not use the earlier partitions.
-        partitions._make_one(connection, OLD_PARTITION)
-        audited = threads.submit(auditing.audit_some, [old])
-        repaired = threads.submit(auditing.repair, [old])
+        create._make_one(connection, OLD_PARTITION)
+        audited = threads.submit(audit.audit_some, [old])
+        repaired = threads.submit(audit.repair, [old])
         wait_until_somebody_waits_for_a_lock(waiting=2)
 
     assert [one.is_right for one in audited.result(TIMEOUT_SECONDS)] == [True]
@@ -152,7 +156,7 @@ def test_first_add__in_a_callers_block_fails_so_that_it_is_repeated() -> None:
     def first_add() -> None:
         with transaction.atomic():
             Namespace.objects.count()
-            recording.add(namespace="test", name="new")
+            record.add(namespace="test", name="new")
 
     with pytest.raises(OperationalError) as failed:
         first_add()
@@ -193,7 +197,7 @@ def test_add__of_a_token_that_is_just_used_is_a_duplicate(threads: Threads) -> N
     with own_transaction():
         add_old(5)
         repeated = threads.submit(
-            recording.add,
+            record.add,
             namespace="test",
             name="old",
             delta=5,
@@ -208,11 +212,11 @@ def test_add__of_a_token_that_is_just_used_is_a_duplicate(threads: Threads) -> N
 
 def test_mixed_batch__creates_a_counter_in_each_of_its_steps() -> None:
     """One snapshot would see neither; and the batch is tried twice only."""
-    recorded = recording.add_many(
+    recorded = record.add_many(
         [
-            recording.NewEvent("test", "a", 1, "t", OLD_DAY),
-            recording.NewEvent("test", "a", 1, "t"),
-            recording.NewEvent("test", "b"),
+            record.NewEvent("test", "a", 1, "t", OLD_DAY),
+            record.NewEvent("test", "a", 1, "t"),
+            record.NewEvent("test", "b"),
         ]
     )
 
@@ -223,8 +227,8 @@ def test_mixed_batch__creates_a_counter_in_each_of_its_steps() -> None:
     "use",
     [
         lambda: reading.get(namespace="test", name="old", accuracy="accurate"),
-        lambda: clearing.clear(namespace="test", name="old"),
-        lambda: configuring.change("test", {"accept_past_seconds": 8 * 86_400}),
+        lambda: clear.clear(namespace="test", name="old"),
+        lambda: settings.change("test", {"accept_past_seconds": 8 * 86_400}),
     ],
     ids=["accurate read", "clear", "wider window"],
 )
@@ -242,7 +246,7 @@ def test_callers_block__is_repeated_where_partitions_changed_since_its_snapshot(
             return use()
 
     with pytest.raises(OperationalError) as failed:
-        use_late(lambda: partitions.make(OLD_DAY, OLD_DAY, now=OLD_DAY))
+        use_late(lambda: create.make(OLD_DAY, OLD_DAY, now=OLD_DAY))
     assert isinstance(failed.value.__cause__, SerializationFailure)
 
     use_late(lambda: None)
@@ -254,7 +258,7 @@ def test_read__outside_of_a_block_sees_what_moved_before_its_snapshot(
     """Its snapshot is older than the lock that it waits for."""
     add_old(5)
     with transaction.atomic():
-        partitions._make_one(connection, OLD_PARTITION)
+        create._make_one(connection, OLD_PARTITION)
         read = threads.submit(
             reading.get, namespace="test", name="old", accuracy="accurate"
         )
@@ -268,19 +272,19 @@ def test_callers_block__finds_a_tokens_first_use_that_moved_since_its_snapshot(
     threads: Threads, in_a_batch: bool
 ) -> None:
     """Its snapshot sees the use in the default partition, which the look always reads."""
-    first = recording.add(
+    first = record.add(
         namespace="test", name="old", delta=5, token="t", generation_time=OLD_DAY
     )
     with transaction.atomic():
         Namespace.objects.count()
-        threads.submit(partitions.make, OLD_DAY, OLD_DAY, now=OLD_DAY).result(
+        threads.submit(create.make, OLD_DAY, OLD_DAY, now=OLD_DAY).result(
             TIMEOUT_SECONDS
         )
-        event = recording.NewEvent("test", "old", 5, "t")
+        event = record.NewEvent("test", "old", 5, "t")
         again = (
-            recording.add_many([event])[0]
+            record.add_many([event])[0]
             if in_a_batch
-            else recording.add(namespace="test", name="old", delta=5, token="t")
+            else record.add(namespace="test", name="old", delta=5, token="t")
         )
 
     assert (again.duplicate, again.event_time) == (True, first.event_time)

@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from counters import recording
+from counters.db.statements import affect, fetch
 from counters.models import Namespace
-from counters.statements import affect, fetch
-from rollups import status
-from rollups.folding import fold
+from counters.recording import record
+from rollups.folding.fold import fold
 from rollups.models import Sample
+from rollups.monitor import backlog
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -28,10 +28,10 @@ def pending(committed_namespace: Namespace) -> Callable[..., int]:
     """Make a counter that is pending since then, and was folded then (from now)."""
 
     def make(*, since: timedelta, folded: timedelta, name: str = "hits") -> int:
-        added = recording.add(namespace="test", name=name)
+        added = record.add(namespace="test", name=name)
         assert added.counter_id is not None
         fold([added.counter_id])
-        recording.add(namespace="test", name=name)
+        record.add(namespace="test", name=name)
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE counters_lastwrite SET pending_since = now() + make_interval(secs => %s)"
@@ -58,7 +58,7 @@ SAYS: dict[str, Callable[[int], timedelta]] = {
     "measure_lag_spread": lambda _: timedelta(
         seconds=fetch(connection, "rollups", "measure_lag_spread")[0][3]
     ),
-    "measure_status": lambda _: timedelta(seconds=status.measure().lag_seconds),
+    "measure_status": lambda _: timedelta(seconds=backlog.measure().lag_seconds),
     "measure_counter_lags": lambda counter_id: fetch(
         connection, "rollups", "measure_counter_lags", counter_ids=[counter_id]
     )[0][1],

@@ -20,12 +20,13 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
-from counters import recording
 from counters.models import Namespace
-from rollups import exposition, metrics, publisher
-from rollups.folding import fold
-from rollups.presence import Reporter
-from rollups.sweeping import sweep
+from counters.recording import record
+from rollups.folding.fold import fold
+from rollups.folding.sweep import sweep
+from rollups.monitor import metrics, prometheus
+from rollups.monitor.heartbeat import Reporter
+from rollups.trigger import publisher
 from tests.acceptance.conftest import free_port
 from tests.programs import TIMEOUT_SECONDS, environment, wait_until
 
@@ -38,7 +39,7 @@ def exposed() -> dict[str, float]:
     """Return every sample, by name and labels."""
     publisher.get().count_up()
     found = {}
-    for family in text_string_to_metric_families(exposition.expose().decode()):
+    for family in text_string_to_metric_families(prometheus.expose().decode()):
         assert family.documentation, f"{family.name} has no help text"
         for sample in family.samples:
             labels = ",".join(f"{k}={v}" for k, v in sorted(sample.labels.items()))
@@ -56,7 +57,7 @@ def metrics_dir(tmp_path: Path, settings: Settings) -> Path:
 
 def count_in_another_process(directory: Path, program: str) -> None:
     subprocess.run(
-        [sys.executable, "-c", f"from rollups import metrics\n{program}"],
+        [sys.executable, "-c", f"from rollups.monitor import metrics\n{program}"],
         cwd=ROOT,
         env={"PROMETHEUS_MULTIPROC_DIR": str(directory), "PYTHONPATH": "."},
         check=True,
@@ -73,8 +74,8 @@ def test_metrics__count_what_happened(
 
     ids = {
         answer.counter_id
-        for answer in recording.add_many(
-            [recording.NewEvent("test", f"c{i % 3}") for i in range(30)]
+        for answer in record.add_many(
+            [record.NewEvent("test", f"c{i % 3}") for i in range(30)]
         )
     }
     pending = exposed()
@@ -102,7 +103,7 @@ def test_metrics__add_up_like_the_tally(committed_namespace: Namespace) -> None:
     made = publisher.get()
     before = exposed()
     for number in range(50):
-        recording.add(namespace="test", name=f"c{number % 7}")
+        record.add(namespace="test", name=f"c{number % 7}")
     wait_until(lambda: not made.waiting + made.tally.publishing, "triggers still wait")
     after = exposed()
 
@@ -121,10 +122,10 @@ def test_metrics__add_up_like_the_tally(committed_namespace: Namespace) -> None:
 def test_labels__do_not_grow_with_the_counters(
     committed_namespace: Namespace, triggers: list[list[int]]
 ) -> None:
-    recording.add(namespace="test", name="first")
+    record.add(namespace="test", name="first")
     series = set(exposed())
 
-    recording.add_many([recording.NewEvent("test", f"more {i}") for i in range(300)])
+    record.add_many([record.NewEvent("test", f"more {i}") for i in range(300)])
 
     assert set(exposed()) == series
 
@@ -164,7 +165,7 @@ def test_exposition__without_a_database_still_tells_the_rest(
     def fail() -> None:
         raise OperationalError
 
-    monkeypatch.setattr("rollups.status.measure", fail)
+    monkeypatch.setattr("rollups.monitor.backlog.measure", fail)
 
     samples = exposed()
 
@@ -183,7 +184,7 @@ def test_page__is_what_prometheus_reads(client: Client) -> None:
 
 
 def known_names() -> set[str]:
-    names = {*exposition.DATABASE_GAUGES, *database_counters(), "rollups_database_up"}
+    names = {*prometheus.DATABASE_GAUGES, *database_counters(), "rollups_database_up"}
     for name in families():
         suffixes = ("", "_total", "_bucket", "_sum", "_count")
         names |= {f"{name}{suffix}" for suffix in suffixes}
@@ -260,9 +261,9 @@ def test_healed__of_a_worker_elsewhere_is_told_by_the_web(metrics_dir: Path) -> 
 
     program = (
         "import django; django.setup()\n"
-        "from rollups import presence, metrics\n"
+        "from rollups.monitor import heartbeat, metrics\n"
         "metrics.count_healed(700); metrics.count_fold(events=5, seconds=0.004)\n"
-        "presence.Reporter('worker').report()\n"
+        "heartbeat.Reporter('worker').report()\n"
     )
     subprocess.run(
         [sys.executable, "-c", program],
@@ -290,7 +291,7 @@ def test_files_of_an_older_version__do_not_tell_a_number_twice(
     )
     count_in_another_process(metrics_dir, program)
 
-    text = exposition.expose().decode()
+    text = prometheus.expose().decode()
 
     assert text.count("# TYPE rollups_healed_total counter") == 1
 
@@ -299,7 +300,7 @@ def test_worker__serves_the_numbers_of_its_machine(metrics_dir: Path) -> None:
     count_in_another_process(metrics_dir, "metrics.count_message('sweep')")
     port = free_port()
 
-    exposition.serve(port)
+    prometheus.serve(port)
 
     told = urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
     assert 'rollups_messages_received_total{source="sweep"} 1.0' in told
@@ -325,6 +326,6 @@ def test_worker__whose_port_is_taken_says_so_and_goes_on(
 ) -> None:
     with socket.create_server(("0.0.0.0", 0)) as taken:  # noqa: S104
         port = taken.getsockname()[1]
-        exposition.serve(port)
+        prometheus.serve(port)
 
     assert f"ROLLUPS_METRICS_PORT={port} cannot be used" in caplog.text

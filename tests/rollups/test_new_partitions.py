@@ -14,13 +14,18 @@ from typing import TypeVar
 import pytest
 from django.db import connection
 
-from counters import namespaces, partitions, patience, recording
+from counters.db import lock_retry
+from counters.db.statements import load
 from counters.models import LONGEST, Namespace
-from counters.partitions import Partition
-from counters.statements import load
-from rollups import anchoring, auditing, clearing, reading
-from rollups.folding import fold
+from counters.namespaces import lookup
+from counters.partitions import create
+from counters.partitions.create import Partition
+from counters.recording import record
+from rollups.folding import audit, cluster_identity
+from rollups.folding.fold import fold
 from rollups.models import Rollup
+from rollups.reading import clear
+from rollups.reading import read as reading
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
 
@@ -42,11 +47,11 @@ def hits(
 ) -> Iterator[int]:
     """The id of a counter with one event that is folded and one that is pending."""
     Namespace.objects.update(accept_past=LONGEST, retention=LONGEST)
-    namespaces.forget_all()
-    monkeypatch.setattr(patience, "ATTEMPTS", 1)
-    counter_id = recording.add(namespace="test", name="hits", delta=100).counter_id
+    lookup.forget_all()
+    monkeypatch.setattr(lock_retry, "ATTEMPTS", 1)
+    counter_id = record.add(namespace="test", name="hits", delta=100).counter_id
     fold([counter_id])
-    recording.add(namespace="test", name="hits", delta=10)
+    record.add(namespace="test", name="hits", delta=10)
     yield counter_id
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS counters_event_20010517")
@@ -58,15 +63,15 @@ def add_into_a_new_partition() -> None:
     Where a partition may not be attached at the moment, the event goes into the default one.
     """
     # Not `make`: it lists the partitions first, and so waits for the one that is locked here.
-    partitions._make_patiently(connection, NEW_PARTITION)
-    recording.add(namespace="test", name="hits", token="t", generation_time=NEW_DAY)
+    create._make_patiently(connection, NEW_PARTITION)
+    record.add(namespace="test", name="hits", token="t", generation_time=NEW_DAY)
 
 
 def while_planned(
     threads: Threads, work: Callable[[], T], meanwhile: Callable[[], None]
 ) -> T:
     """Run `meanwhile` while a statement of `work` has listed the partitions."""
-    first = partitions.existing()[0].name
+    first = create.existing()[0].name
     holder = connection.copy()
     try:
         holder.set_autocommit(False)
@@ -86,7 +91,7 @@ def assert_exact(counter_id: int, count: int) -> None:
     fold([counter_id])
     eventual = reading.get(namespace="test", name="hits", accuracy="eventual")
     assert (eventual.count, eventual.pending) == (count, False)
-    [audited] = auditing.audit_some([counter_id])
+    [audited] = audit.audit_some([counter_id])
     assert (audited.is_right, audited.total) == (True, count)
 
 
@@ -111,7 +116,7 @@ def test_fold__in_parts_counts_what_comes_into_a_new_partition(
 def test_repair__counts_what_comes_into_a_new_partition(
     hits: int, threads: Threads
 ) -> None:
-    while_planned(threads, lambda: auditing.repair([hits]), add_into_a_new_partition)
+    while_planned(threads, lambda: audit.repair([hits]), add_into_a_new_partition)
 
     assert_exact(hits, 111)
 
@@ -119,7 +124,7 @@ def test_repair__counts_what_comes_into_a_new_partition(
 def test_reanchor__counts_what_comes_into_a_new_partition(
     hits: int, threads: Threads
 ) -> None:
-    while_planned(threads, anchoring.reanchor, add_into_a_new_partition)
+    while_planned(threads, cluster_identity.reanchor, add_into_a_new_partition)
 
     assert_exact(hits, 111)
 
@@ -129,7 +134,7 @@ def test_clear__takes_off_what_was_added_before_its_snapshot(
 ) -> None:
     cleared = while_planned(
         threads,
-        lambda: clearing.clear(namespace="test", name="hits"),
+        lambda: clear.clear(namespace="test", name="hits"),
         add_into_a_new_partition,
     )
 
@@ -158,7 +163,7 @@ def test_audit__sees_no_difference_where_an_event_came_into_a_new_partition(
         assert Rollup.objects.get().total == 111
 
     fold([hits])
-    batches = while_planned(threads, lambda: list(auditing.audit()), add_and_fold)
+    batches = while_planned(threads, lambda: list(audit.audit()), add_and_fold)
 
     assert [one.is_right for batch in batches for one in batch] == [True]
 

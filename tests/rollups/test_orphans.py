@@ -6,10 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from counters import deleting, recording
 from counters.models import Counter, Event, LastWrite
-from rollups import draining, lagging, reading, sweeping
-from rollups.draining import drain
+from counters.namespaces import deletion
+from counters.recording import record
+from rollups.folding import drain as draining
+from rollups.folding import sweep
+from rollups.folding.drain import drain
+from rollups.monitor import lag
+from rollups.reading import read
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -19,7 +23,7 @@ pytestmark = [
 
 def leave_orphans(*names: str) -> None:
     """Add to counters and take nothing but the counters away."""
-    recording.add_many(recording.NewEvent("test", name) for name in names)
+    record.add_many(record.NewEvent("test", name) for name in names)
     LastWrite.objects.update(pending_since=datetime.now(UTC) - timedelta(hours=1))
     Counter.objects.filter(name__in=names).delete()
 
@@ -30,10 +34,10 @@ def test_drain__folds_what_waits_behind_orphans(
     """They have waited longest, so without being removed they would fill every batch."""
     monkeypatch.setattr(draining, "BATCH_COUNTERS", 2)
     leave_orphans("a", "b", "c")
-    recording.add(namespace="test", name="hits", delta=5)
+    record.add(namespace="test", name="hits", delta=5)
 
     assert sum(one.events for one in drain()) == 1
-    assert reading.get(namespace="test", name="hits").count == 5
+    assert read.get(namespace="test", name="hits").count == 5
     assert not LastWrite.objects.exists()
     assert Event.objects.count() == 1
 
@@ -47,26 +51,26 @@ def test_drain__ends_where_nothing_but_orphans_waits() -> None:
 
 def test_sweep__removes_orphans_that_are_overdue() -> None:
     leave_orphans("a", "b")
-    recording.add(namespace="test", name="hits")
-    assert lagging.measure().pending == 3
+    record.add(namespace="test", name="hits")
+    assert lag.measure().pending == 3
 
-    sweeping.sweep()
+    sweep.sweep()
 
-    assert lagging.measure().pending == 1
+    assert lag.measure().pending == 1
     assert Event.objects.count() == 1
 
 
 def test_remove_orphans_among__leaves_what_is_no_orphan() -> None:
-    recording.add(namespace="test", name="hits")
+    record.add(namespace="test", name="hits")
     ids = list(Counter.objects.values_list("pk", flat=True))
 
-    assert deleting.remove_orphans_among(ids) == 0
+    assert deletion.remove_orphans_among(ids) == 0
     assert Event.objects.count() == LastWrite.objects.count() == 1
 
 
 def test_remove_orphans__goes_on_to_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deleting, "BATCH_COUNTERS", 2)
+    monkeypatch.setattr(deletion, "BATCH_COUNTERS", 2)
     leave_orphans("a", "b", "c", "d", "e")
 
-    assert deleting.remove_orphans() == 5
+    assert deletion.remove_orphans() == 5
     assert not Event.objects.exists()

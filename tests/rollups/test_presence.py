@@ -8,12 +8,12 @@ import pytest
 from django.db import OperationalError, ProgrammingError
 from psycopg import errors
 
-from rollups import presence
+from rollups.monitor import heartbeat
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Failing(presence.Reporter):
+class Failing(heartbeat.Reporter):
     """Fails at its first report, and ends its thread after the next one."""
 
     def __init__(self, error: Exception) -> None:
@@ -38,7 +38,7 @@ def run(reporter: Failing) -> None:
 
 @pytest.fixture(autouse=True)
 def _without_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presence, "EVERY_SECONDS", 0)
+    monkeypatch.setattr(heartbeat, "EVERY_SECONDS", 0)
 
 
 def test_presence__reports_again_where_the_pool_was_closed(

@@ -12,10 +12,10 @@ from celery.loaders.default import Loader
 from pytest_django import Settings
 
 from rollups import project_checks
-from rollups.attaching import CounterField
+from rollups.fields import CounterField
 from rollups.models import Sweep
 from rollups.project_checks import check_celery, check_declared
-from rollups.schedule import beat_schedule
+from rollups.worker.schedule import beat_schedule
 
 
 def ids(found: list[Any]) -> list[str]:

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from rollups import publisher, publishing, trigger
-from rollups.breaker import Breaker
-from rollups.circulation import Circulating
-from rollups.gathering import Gathering
-from rollups.publisher import MESSAGE_COUNTERS, Publisher
-from rollups.publishing import BrokerBusy, Message
-from rollups.sparing import Sparing
-from rollups.tally import Tally
+from rollups.trigger import broker as publishing
+from rollups.trigger import publisher, request
+from rollups.trigger.broker import BrokerBusy, Message
+from rollups.trigger.circuit_breaker import Breaker
+from rollups.trigger.counts import Tally
+from rollups.trigger.publisher import MESSAGE_COUNTERS, Publisher
+from rollups.trigger.spacing import Gathering
+from rollups.trigger.sparing import Sparing
+from rollups.worker.debounce import Circulating
 from tests.programs import wait_until
 
 
@@ -153,7 +154,7 @@ def test_put__spares_what_is_folded_soon_anyway(
     made: Publisher, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "rollups.circulation.look_up",
+        "rollups.worker.debounce.look_up",
         lambda ids: Circulating(coming_soon=frozenset({2, 3} & set(ids))),
     )
 
@@ -183,7 +184,7 @@ def test_put__asks_again_about_what_is_being_folded(
             return Circulating(being_folded=frozenset(folding & set(counter_ids)))
         return Circulating(coming_soon=frozenset({3} & set(counter_ids)))
 
-    monkeypatch.setattr("rollups.circulation.look_up", look_up)
+    monkeypatch.setattr("rollups.worker.debounce.look_up", look_up)
 
     made.put([1, 2, 3, 4])
     wait_until(lambda: settled(made), "what waited was not settled")
@@ -201,7 +202,7 @@ def test_flush__publishes_what_is_being_folded(
 ) -> None:
     """A process that ends cannot ask again."""
     monkeypatch.setattr(
-        "rollups.circulation.look_up",
+        "rollups.worker.debounce.look_up",
         lambda ids: Circulating(being_folded=frozenset(ids)),
     )
     made.put([1, 2])
@@ -257,7 +258,7 @@ def test_sparing__asks_less_and_less_where_little_is_hot(
         asked.append(1)
         return hot
 
-    monkeypatch.setattr("rollups.circulation.look_up", look_up)
+    monkeypatch.setattr("rollups.worker.debounce.look_up", look_up)
     sparing = Sparing()
 
     for _ in range(1_000):
@@ -490,7 +491,7 @@ def test_request__is_nobodys_where_triggers_are_off(settings: Settings) -> None:
     settings.ROLLUPS_TRIGGER = "off"
     before = publisher.get().tally.requested
 
-    assert trigger.request([1, 2]) == 0
-    assert trigger.send([1], expires_seconds=1, sweep_id=1) == 0
+    assert request.request([1, 2]) == 0
+    assert request.send([1], expires_seconds=1, sweep_id=1) == 0
 
     assert publisher.get().tally.requested == before

@@ -12,13 +12,16 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import F, Sum
 from psycopg import sql
 
-from counters import configuring, partitions, recording
 from counters.errors import InvalidValue, NotAnchored
 from counters.models import Counter, Event, LastWrite, Namespace
-from counters.remembering import REMEMBERED_SECONDS
-from rollups import anchoring, auditing, reading, retention
-from rollups.folding import fold
+from counters.namespaces import settings
+from counters.partitions import create
+from counters.recording import record
+from counters.ttl_cache import REMEMBERED_SECONDS
+from rollups.folding import audit, cluster_identity, retention
+from rollups.folding.fold import fold
 from rollups.models import Bucket, Closing, Rollup
+from rollups.reading import read
 from tests.conftest import Threads
 
 pytestmark = [
@@ -36,7 +39,7 @@ LET_GO = MONDAY + DAY + KEPT + retention.MARGIN
 
 @pytest.fixture(autouse=True)
 def _monday(committed_namespace: Namespace) -> object:
-    partitions.make(MONDAY, MONDAY, now=MONDAY)
+    create.make(MONDAY, MONDAY, now=MONDAY)
     yield
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS counters_event_20010101")
@@ -46,8 +49,8 @@ def _monday(committed_namespace: Namespace) -> object:
 
 def add(name: str, delta: int, at: datetime, *, namespace: str = "test") -> None:
     token = f"{name}/{delta}/{at.isoformat()}"
-    event = recording.NewEvent(namespace, name, delta, token, at)
-    recording.add_many([event], any_age=True)
+    event = record.NewEvent(namespace, name, delta, token, at)
+    record.add_many([event], any_age=True)
 
 
 def fold_all() -> None:
@@ -92,11 +95,11 @@ def another_session() -> Iterator[Any]:
 
 
 def names() -> set[str]:
-    return {partition.name for partition in partitions.existing()}
+    return {partition.name for partition in create.existing()}
 
 
 def audit_is_right() -> bool:
-    return all(one.is_right for batch in auditing.audit() for one in batch)
+    return all(one.is_right for batch in audit.audit() for one in batch)
 
 
 @contextmanager
@@ -131,7 +134,7 @@ def test_close__keeps_every_count_without_the_events() -> None:
     assert (closing.since, closing.until) == (MONDAY, MONDAY + DAY)
     assert (closing.counters, closing.events, int(closing.total)) == (2, 3, 10)
     assert audit_is_right()
-    assert reading.get(namespace="test", name="a", accuracy="accurate").count == 103
+    assert read.get(namespace="test", name="a", accuracy="accurate").count == 103
 
 
 @pytest.mark.parametrize(
@@ -194,7 +197,7 @@ def test_close__goes_by_the_clock_of_the_database(
     committed_namespace.save()
     midnight = real_now().replace(hour=0, minute=0, second=0, microsecond=0)
     young, old = midnight - 9 * DAY, midnight - 13 * DAY
-    made = [*partitions.make(young, young), *partitions.make(old, old)]
+    made = [*create.make(young, young), *create.make(old, old)]
     try:
         add("a", 1, young)
         add("a", 1, old)
@@ -266,7 +269,7 @@ def test_close__is_refused_on_another_cluster() -> None:
         with pytest.raises(NotAnchored):
             close()
     finally:
-        anchoring.reanchor()
+        cluster_identity.reanchor()
 
     assert "counters_event_20010101" in names()
     assert close() == {"counters_event_20010101": None}
@@ -405,7 +408,7 @@ def test_close__keeps_the_evidence_of_a_wrong_count() -> None:
 
     assert reason is not None
     assert "the buckets of 1 counter differ from the events" in reason
-    auditing.repair(list(Rollup.objects.values_list("pk", flat=True)))
+    audit.repair(list(Rollup.objects.values_list("pk", flat=True)))
     assert close() == {"counters_event_20010101": None}
 
 
@@ -413,7 +416,7 @@ def test_close__takes_a_second_helping_of_the_same_day() -> None:
     add("a", 5, MONDAY)
     fold_all()
     close()
-    partitions.make(MONDAY, MONDAY, now=MONDAY)
+    create.make(MONDAY, MONDAY, now=MONDAY)
     add("a", 3, MONDAY)
     add("a", 4, MONDAY + timedelta(minutes=1))
     fold_all()
@@ -453,7 +456,7 @@ def test_repair__counts_closed_events_with_the_kept_ones() -> None:
     Bucket.objects.filter(closed_events__isnull=False).update(delta=50)
     assert not audit_is_right()
 
-    auditing.repair(list(Rollup.objects.values_list("pk", flat=True)))
+    audit.repair(list(Rollup.objects.values_list("pk", flat=True)))
 
     assert audit_is_right()
     assert Rollup.objects.get().total == 7
@@ -492,8 +495,8 @@ def test_close__waits_for_an_open_transaction_only_for_a_moment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An add to that day, still open, must not be cut off; nor may it hold up others."""
-    monkeypatch.setattr("counters.patience.ATTEMPTS", 2)
-    monkeypatch.setattr("counters.patience.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("counters.db.lock_retry.ATTEMPTS", 2)
+    monkeypatch.setattr("counters.db.lock_retry.PAUSE_SECONDS", 0.0)
     add("a", 5, MONDAY)
     fold_all()
     with open_transaction(
@@ -619,8 +622,8 @@ def test_close__is_not_fooled_by_a_transaction_that_reads_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A reader holds every partition; the event table cannot be changed under it."""
-    monkeypatch.setattr("counters.patience.ATTEMPTS", 2)
-    monkeypatch.setattr("counters.patience.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("counters.db.lock_retry.ATTEMPTS", 2)
+    monkeypatch.setattr("counters.db.lock_retry.PAUSE_SECONDS", 0.0)
     add("a", 5, MONDAY)
     fold_all()
     with open_transaction("SELECT sum(delta) FROM counters_event"):
@@ -652,7 +655,7 @@ def test_drop__comes_an_hour_after_the_closing() -> None:
 
 
 def test_drop__leaves_what_a_dump_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("counters.patience.ATTEMPTS", 1)
+    monkeypatch.setattr("counters.db.lock_retry.ATTEMPTS", 1)
     add("a", 5, MONDAY)
     fold_all()
     close()
@@ -670,7 +673,7 @@ def test_close__goes_on_while_others_add_and_fold(
     add("a", 5, MONDAY)
     fold_all()
     with transaction.atomic():
-        recording.add(namespace="test", name="a", delta=1)
+        record.add(namespace="test", name="a", delta=1)
 
     assert close() == {"counters_event_20010101": None}
 
@@ -681,7 +684,7 @@ def test_close__goes_on_while_others_add_and_fold(
 
 def widen(days: int) -> Namespace:
     seconds = days * 86_400
-    return configuring.change(
+    return settings.change(
         "test", {"accept_past_seconds": seconds, "retention_seconds": seconds}
     )
 
@@ -740,7 +743,7 @@ def test_window__that_is_widened_holds_up_a_closing_until_it_is_there() -> None:
     add("a", 5, MONDAY)
     fold_all()
     with open_transaction(
-        "SELECT pg_advisory_xact_lock(hashtext('rollups.retention'))"
+        "SELECT pg_advisory_xact_lock(hashtext('rollups.folding.retention'))"
     ):
         assert close() == {
             "counters_event_20010101": "another process is closing partitions, or widening a window"

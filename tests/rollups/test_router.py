@@ -9,20 +9,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import router
 
-from counters import access, deleting, namespaces, recording
 from counters.models import Namespace
-from rollups import (
-    anchoring,
-    auditing,
-    clearing,
-    listing,
-    reading,
-    retention,
-    series,
-    sweeping,
-)
-from rollups.folding import fold
-from rollups.reading_many import CounterName, get_many
+from counters.namespaces import access, deletion, lookup
+from counters.recording import record
+from rollups.folding import audit, cluster_identity, retention, sweep
+from rollups.folding.fold import fold
+from rollups.reading import clear, listing, read, series
+from rollups.reading.many import CounterName, get_many
 
 
 class ReadsFromAReplica:
@@ -41,13 +34,13 @@ def test_router__does_not_send_our_reads_away(
     user = User.objects.create_user("somebody")
     monkeypatch.setattr(router, "routers", [ReadsFromAReplica()])
 
-    recorded = recording.add(namespace="test", name="hits", delta=5)
+    recorded = record.add(namespace="test", name="hits", delta=5)
     assert recorded.counter_id is not None
-    sweeping.sweep()
-    sweeping.sweep()
+    sweep.sweep()
+    sweep.sweep()
     fold([recorded.counter_id])
-    found = namespaces.get_now("test")
-    assert reading.get(namespace="test", name="hits").count == 5
+    found = lookup.get_now("test")
+    assert read.get(namespace="test", name="hits").count == 5
     assert get_many([CounterName("test", "hits")])[0].count == 5
     for ordering in listing.ORDERINGS:
         [one] = listing.list_counters(found, ordering=ordering).readings
@@ -55,11 +48,11 @@ def test_router__does_not_send_our_reads_away(
     assert series.get(found, "hits").buckets[-1].delta == 5
     assert not access.rights_in(user, found).read
     assert not access.visible_to(user).exists()
-    assert clearing.clear(namespace="test", name="hits").count_before == 5
-    assert auditing.audit_some([recorded.counter_id])[0].is_right
-    assert anchoring.reanchor().counters == 1
+    assert clear.clear(namespace="test", name="hits").count_before == 5
+    assert audit.audit_some([recorded.counter_id])[0].is_right
+    assert cluster_identity.reanchor().counters == 1
     retention.close_due(now=datetime.now(UTC) + timedelta(days=90), dry_run=True)
     retention.drop_closed()
-    recording.add(namespace="test", name="other")
-    deleting.delete_counter(namespace="test", name="hits", confirm="hits")
-    assert deleting.delete_namespace("test", confirm="test").counters == 1
+    record.add(namespace="test", name="other")
+    deletion.delete_counter(namespace="test", name="hits", confirm="hits")
+    assert deletion.delete_namespace("test", confirm="test").counters == 1

@@ -10,13 +10,14 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError
 
-from counters import recording
 from counters.models import Namespace
-from rollups import failures, judging
-from rollups.judging import Level, Limits, judge
+from counters.recording import record
+from rollups.folding import quarantine
+from rollups.folding.sweep import sweep
 from rollups.management.commands import rollup_status
-from rollups.status import Status, measure
-from rollups.sweeping import sweep
+from rollups.monitor import status
+from rollups.monitor.backlog import Status, measure
+from rollups.monitor.status import Level, Limits, judge
 
 LIMITS = Limits(
     warn_lag_seconds=10, critical_lag_seconds=60, warn_healed=100, sweep_age_seconds=15
@@ -72,7 +73,7 @@ def test_judge__takes_the_worst(changed: dict[str, Any], level: Level) -> None:
 
 
 def test_limits__by_default_tolerate_what_the_sweep_alone_keeps() -> None:
-    limits = judging.default_limits()
+    limits = status.default_limits()
 
     assert (limits.warn_lag_seconds, limits.critical_lag_seconds) == (10, 60)
 
@@ -92,7 +93,7 @@ def test_status__warns_of_a_counter_that_cannot_be_folded(
     committed_namespace: Namespace, ask: Asking
 ) -> None:
     sweep()
-    failures.set_apart(5, ValueError("broken"))
+    quarantine.set_apart(5, ValueError("broken"))
 
     code, said = ask()
 
@@ -103,7 +104,7 @@ def test_status__warns_of_a_counter_that_cannot_be_folded(
 def test_status__is_critical_beyond_the_given_lag(
     committed_namespace: Namespace, triggers: list[list[int]], ask: Asking
 ) -> None:
-    recording.add(namespace="test", name="hits")
+    record.add(namespace="test", name="hits")
 
     code, said = ask("--warn-lag", "0.000001", "--critical-lag", "0.000002", "--json")
 
@@ -138,7 +139,7 @@ def test_measure__finds_pending_counters_and_sweeps(
     committed_namespace: Namespace, triggers: list[list[int]]
 ) -> None:
     before = measure()
-    recording.add(namespace="test", name="hits")
+    record.add(namespace="test", name="hits")
     sweep()
     after = measure()
 

@@ -10,14 +10,14 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from pytest_django import Settings
 
-from counters import recording
 from counters.models import LastWrite, Namespace
-from rollups import failures, sweeping
-from rollups.draining import Drained, drain
-from rollups.folding import fold
-from rollups.lagging import measure
+from counters.recording import record as recording
+from rollups.folding import quarantine, sweep
+from rollups.folding.drain import Drained, drain
+from rollups.folding.fold import fold
 from rollups.models import Failure, Rollup, Sweep
-from rollups.status import measure as measure_status
+from rollups.monitor.backlog import measure as measure_status
+from rollups.monitor.lag import measure
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
@@ -43,7 +43,7 @@ def test_sweep__enqueues_what_no_trigger_reached(
     fold([folded])
     triggers.clear()
 
-    swept = sweeping.sweep()
+    swept = sweep.sweep()
 
     assert swept is not None
     assert triggers == [[pending]]
@@ -57,7 +57,7 @@ def test_sweep__records_what_it_found(
     age(old, timedelta(minutes=3))
     recording.add(namespace="test", name="new")
 
-    sweeping.sweep()
+    sweep.sweep()
 
     record = Sweep.objects.get()
     assert (record.pending, record.overdue, record.healed) == (2, 2, 0)
@@ -75,7 +75,7 @@ def test_sweep__leaves_a_counter_within_the_grace_to_its_own_trigger(
     age(early, timedelta(seconds=50))
     triggers.clear()
 
-    swept = sweeping.sweep()
+    swept = sweep.sweep()
 
     assert swept is not None
     assert (swept.pending, swept.overdue) == (2, (late,))
@@ -93,7 +93,7 @@ def test_sweep__finds_a_fold_that_crashed_before_it_tidied_up(
     left.save(force_insert=True)
     triggers.clear()
 
-    sweeping.sweep()
+    sweep.sweep()
     assert triggers == [[counter_id]]
     fold([counter_id])
 
@@ -114,28 +114,28 @@ def test_sweep__runs_once_at_a_time(
                 "SELECT pg_try_advisory_xact_lock(hashtext('rollups.sweep'))"
             )
 
-        assert sweeping.sweep() is None
+        assert sweep.sweep() is None
         assert triggers == []
         assert not Sweep.objects.exists()
 
         other.rollback()
     finally:
         other.close()
-    assert sweeping.sweep() is not None
+    assert sweep.sweep() is not None
 
 
 def test_sweep__of_a_second_beat_finds_that_one_has_just_been(
     committed_namespace: Namespace, triggers: list[list[int]], settings: Settings
 ) -> None:
     settings.ROLLUPS_SWEEP_PERIOD_SECONDS = 60
-    assert sweeping.sweep() is not None
+    assert sweep.sweep() is not None
 
-    assert sweeping.sweep() is None
+    assert sweep.sweep() is None
 
     Sweep.objects.update(swept_at=Now() - timedelta(seconds=29))
-    assert sweeping.sweep() is None
+    assert sweep.sweep() is None
     Sweep.objects.update(swept_at=Now() - timedelta(seconds=31))
-    assert sweeping.sweep() is not None
+    assert sweep.sweep() is not None
 
 
 def test_sweep__goes_on_when_the_clock_was_set_back(
@@ -154,7 +154,7 @@ def test_sweep__goes_on_when_the_clock_was_set_back(
     Sweep.objects.create(swept_at=Now() + hour, pending=0)
     triggers.clear()
 
-    swept = sweeping.sweep()
+    swept = sweep.sweep()
 
     assert swept is not None
     assert swept.overdue == (waits, folded)
@@ -174,12 +174,12 @@ def test_failure__from_before_the_clock_was_set_back_is_tried_again(
 ) -> None:
     counter_id = recording.add(namespace="test", name="hits").counter_id
     assert counter_id is not None
-    failures.set_apart(counter_id, ValueError("broken"))
-    assert sweeping.select_pending(grace=timedelta(0), most=10) == []
+    quarantine.set_apart(counter_id, ValueError("broken"))
+    assert sweep.select_pending(grace=timedelta(0), most=10) == []
     ahead = Now() + timedelta(hours=1)
     Failure.objects.update(failed_at=ahead, next_try_at=ahead)
 
-    [waiting] = sweeping.select_pending(grace=timedelta(0), most=10)
+    [waiting] = sweep.select_pending(grace=timedelta(0), most=10)
 
     assert waiting.counter_id == counter_id
     assert fold([counter_id]).events == 1
@@ -193,7 +193,7 @@ def test_sweep__takes_the_longest_waiting_within_its_bound(
     for minutes, counter_id in enumerate(ids):
         age(counter_id, timedelta(minutes=minutes))
 
-    swept = sweeping.sweep()
+    swept = sweep.sweep()
 
     assert swept is not None
     assert swept.overdue == (ids[3], ids[2])
@@ -206,10 +206,11 @@ def test_sweep__sends_bounded_messages_that_expire_with_its_period(
     recording.add_many([recording.NewEvent("test", f"c{i}") for i in range(1_200)])
     sent: list[dict[str, Any]] = []
     monkeypatch.setattr(
-        "rollups.trigger.rollup.apply_async", lambda **options: sent.append(options)
+        "rollups.trigger.request.rollup.apply_async",
+        lambda **options: sent.append(options),
     )
 
-    swept = sweeping.sweep()
+    swept = sweep.sweep()
 
     assert swept is not None
     assert swept.enqueued == 1_200
@@ -228,9 +229,9 @@ def test_sweep__stops_sending_when_the_broker_fails(
         tries.append(1)
         raise ConnectionError
 
-    monkeypatch.setattr("rollups.trigger.rollup.apply_async", fail)
+    monkeypatch.setattr("rollups.trigger.request.rollup.apply_async", fail)
 
-    swept = sweeping.sweep()
+    swept = sweep.sweep()
 
     assert swept is not None
     assert (len(swept.overdue), swept.enqueued, len(tries)) == (1_200, 0, 1)
@@ -240,7 +241,7 @@ def test_lost_triggers__are_healed_by_one_sweep_and_a_fold(
     committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every trigger is dropped; what the sweep enqueues is folded."""
-    monkeypatch.setattr("rollups.receivers.trigger.request", lambda _: 0)
+    monkeypatch.setattr("rollups.receivers.request.request", lambda _: 0)
     truth = {f"c{i}": 0 for i in range(50)}
     for number in range(500):
         name = f"c{number % 50}"
@@ -250,11 +251,11 @@ def test_lost_triggers__are_healed_by_one_sweep_and_a_fold(
     enqueued: list[int] = []
     monkeypatch.undo()
     monkeypatch.setattr(
-        "rollups.trigger.rollup.apply_async",
+        "rollups.trigger.request.rollup.apply_async",
         lambda *, args, **_: enqueued.extend(args[0]),
     )
 
-    sweeping.sweep()
+    sweep.sweep()
     fold(enqueued)
 
     totals = dict(Rollup.objects.values_list("counter__name", "total"))

@@ -6,17 +6,17 @@ import pytest
 from django.contrib.auth.models import Group
 from django.template import Context, Template
 
-from counters import recording
 from counters.models import Namespace
-from rollups.attaching import AttachedCounter
-from rollups.folding import fold
+from counters.recording import record
+from rollups.fields import AttachedCounter
+from rollups.folding.fold import fold
 
 pytestmark = pytest.mark.usefixtures("triggers")
 
 
 @pytest.fixture
 def hits(committed_namespace: Namespace) -> AttachedCounter:
-    recorded = recording.add(namespace="test", name="hits", delta=1_234_567)
+    recorded = record.add(namespace="test", name="hits", delta=1_234_567)
     fold([recorded.counter_id])
     return AttachedCounter("test", "hits", "hits")
 

@@ -13,16 +13,17 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.db import OperationalError, connection
 from pytest_django import Settings
 
-from counters import recording
+from counters.db.statements import load
 from counters.models import LastWrite
-from counters.statements import load
-from rollups import circulation, failures, periodic, sweeping, working
-from rollups.circulation import Circulating
-from rollups.folding import Folded, fold
-from rollups.isolating import fold_each
+from counters.recording import record as recording
+from rollups.folding import quarantine, sweep
+from rollups.folding.bisect import fold_each
+from rollups.folding.fold import Folded, fold
 from rollups.models import Bucket, Failure, Rollup, Sweep
-from rollups.tasks import rollup
-from rollups.working import Again, work
+from rollups.worker import debounce, handle, periodic
+from rollups.worker.debounce import Circulating
+from rollups.worker.handle import Again, work
+from rollups.worker.tasks import rollup
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -35,9 +36,9 @@ BROKEN = 10**40 - 1
 def _no_turns_taken(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.ROLLUPS_FOLD_REST_SECONDS = 0
     # However long a fold takes here.
-    monkeypatch.setattr(working, "_PAUSE_TIMES_FOLDING", 0)
+    monkeypatch.setattr(handle, "_PAUSE_TIMES_FOLDING", 0)
     cache.clear()
-    circulation._own_turns.clear()
+    debounce._own_turns.clear()
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def add(name: str, delta: int = 1) -> int:
 
 
 def coming_soon(counter_ids: Collection[int]) -> frozenset[int]:
-    return circulation.look_up(counter_ids).coming_soon
+    return debounce.look_up(counter_ids).coming_soon
 
 
 def age(by: timedelta) -> None:
@@ -138,7 +139,7 @@ def test_hot_counter__costs_one_fold_and_one_message_a_rest(
         folds.extend(1 for folded in done if folded.events_of)
         return done
 
-    monkeypatch.setattr("rollups.working.fold_each", count)
+    monkeypatch.setattr("rollups.worker.handle.fold_each", count)
 
     messages = []
     for _ in range(200):
@@ -155,15 +156,15 @@ def test_work__comes_back_later_where_folding_takes_long(
 ) -> None:
     """Else one hot counter would keep a crowded machine busy with folds of a few events."""
     settings.ROLLUPS_FOLD_REST_SECONDS = 0.025
-    monkeypatch.setattr(working, "_PAUSE_TIMES_FOLDING", 10)
+    monkeypatch.setattr(handle, "_PAUSE_TIMES_FOLDING", 10)
     clock = [100.0]
-    monkeypatch.setattr("rollups.working.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("rollups.worker.handle.time.monotonic", lambda: clock[0])
 
     def fold_slowly(*_: Any, **__: Any) -> list[Folded]:
         clock[0] += took
         return [Folded({1: 1}, still_pending=frozenset({1}))]
 
-    monkeypatch.setattr("rollups.working.fold_each", fold_slowly)
+    monkeypatch.setattr("rollups.worker.handle.fold_each", fold_slowly)
 
     [again] = work([1])
     assert again.pause_seconds == pytest.approx(pause)
@@ -202,27 +203,27 @@ def test_take_turn__is_taken_until_the_message_is_back(
     if backend.startswith("locmem"):
         kept = LocMemCache("turns", {})
     assert backend in f"{type(kept).__module__}.{type(kept).__name__}"
-    monkeypatch.setattr("rollups.circulation.cache", kept)
+    monkeypatch.setattr("rollups.worker.debounce.cache", kept)
 
-    assert circulation.take_turn([1, 2], 0.025) == [1, 2]
-    assert circulation.take_turn([1, 2, 3], 0.025) == [3]
-    circulation.come_back([1, 3])
-    assert circulation.take_turn([1, 2, 3], 0.025) == [1, 3]
+    assert debounce.take_turn([1, 2], 0.025) == [1, 2]
+    assert debounce.take_turn([1, 2, 3], 0.025) == [3]
+    debounce.come_back([1, 3])
+    assert debounce.take_turn([1, 2, 3], 0.025) == [1, 3]
 
 
 def test_look_up__knows_what_comes_back_soon_and_what_is_here(
     settings: Settings,
 ) -> None:
     settings.ROLLUPS_FOLD_REST_SECONDS = 0.025
-    circulation.take_turn([1], 0.025)
+    debounce.take_turn([1], 0.025)
     # Another fold holds this one: it may be free long before two seconds are over.
-    circulation.take_turn([2], 2.0)
+    debounce.take_turn([2], 2.0)
 
     assert coming_soon([1, 2, 3]) == {1}
-    circulation.come_back([1, 2])
-    assert circulation.look_up([1, 2, 3]) == Circulating(being_folded=frozenset({1, 2}))
-    circulation.leave([1])
-    assert circulation.look_up([1, 2, 3]) == Circulating(being_folded=frozenset({2}))
+    debounce.come_back([1, 2])
+    assert debounce.look_up([1, 2, 3]) == Circulating(being_folded=frozenset({1, 2}))
+    debounce.leave([1])
+    assert debounce.look_up([1, 2, 3]) == Circulating(being_folded=frozenset({2}))
 
 
 def test_work__says_that_it_folds_before_it_does(
@@ -231,11 +232,11 @@ def test_work__says_that_it_folds_before_it_does(
     """Who sees a fold to come sends no message, so it must see what was committed then."""
     settings.ROLLUPS_FOLD_REST_SECONDS = 0.025
     counter_id = add("hits")
-    circulation.take_turn([counter_id], 0.025)
+    debounce.take_turn([counter_id], 0.025)
     original = fold_each
 
     def look_first(*args: Any, **options: Any) -> Any:
-        here = circulation.look_up([counter_id])
+        here = debounce.look_up([counter_id])
         assert here == Circulating(being_folded=frozenset({counter_id}))
         return original(*args, **options)
 
@@ -244,9 +245,9 @@ def test_work__says_that_it_folds_before_it_does(
     # A trigger's message leaves the key: the other one is on its way still.
     work([counter_id])
     assert coming_soon([counter_id]) == {counter_id}
-    monkeypatch.setattr("rollups.working.fold_each", look_first)
+    monkeypatch.setattr("rollups.worker.handle.fold_each", look_first)
     work([counter_id], turn=1)
-    assert circulation.look_up([counter_id]) == Circulating()
+    assert debounce.look_up([counter_id]) == Circulating()
 
 
 def test_work__stays_in_circulation_where_it_was_written_meanwhile(
@@ -255,7 +256,7 @@ def test_work__stays_in_circulation_where_it_was_written_meanwhile(
     """What was not seen by the fold is seen by the next, and nobody sent a message."""
     settings.ROLLUPS_FOLD_REST_SECONDS = 0
     counter_id = add("hits")
-    circulation.take_turn([counter_id], 0.025)
+    debounce.take_turn([counter_id], 0.025)
 
     def write_late(*args: Any, **options: Any) -> Any:
         folded = fold_each(*args, **options)
@@ -265,7 +266,7 @@ def test_work__stays_in_circulation_where_it_was_written_meanwhile(
             for one in folded
         ]
 
-    monkeypatch.setattr("rollups.working.fold_each", write_late)
+    monkeypatch.setattr("rollups.worker.handle.fold_each", write_late)
     [again] = work([counter_id], turn=1)
 
     assert again.counter_ids == [counter_id]
@@ -281,13 +282,13 @@ def test_circulation__goes_on_where_the_cache_fails(
     def fail(*_: Any, **__: Any) -> None:
         raise ConnectionError("no cache")
 
-    circulation.take_turn([1], 0.025)
-    monkeypatch.setattr(f"rollups.circulation.cache.{call}", fail)
+    debounce.take_turn([1], 0.025)
+    monkeypatch.setattr(f"rollups.worker.debounce.cache.{call}", fail)
 
-    circulation.come_back([1])
-    circulation.leave([1])
+    debounce.come_back([1])
+    debounce.leave([1])
     assert (
-        circulation.look_up([1])
+        debounce.look_up([1])
         == {
             "get_many": Circulating(),
             "set_many": Circulating(),
@@ -302,16 +303,16 @@ def test_take_turn__is_each_workers_own_where_the_cache_fails(
     def fail(*_: Any, **__: Any) -> None:
         raise ConnectionError("no cache")
 
-    monkeypatch.setattr("rollups.circulation.cache.get_many", fail)
+    monkeypatch.setattr("rollups.worker.debounce.cache.get_many", fail)
 
-    assert circulation.take_turn([1, 2], 60) == [1, 2]
-    assert circulation.take_turn([2, 3], 60) == [3]
+    assert debounce.take_turn([1, 2], 60) == [1, 2]
+    assert debounce.take_turn([2, 3], 60) == [3]
 
 
 def test_task__enqueues_what_is_pending_still(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[dict[str, Any]] = []
     monkeypatch.setattr(rollup, "apply_async", lambda **options: sent.append(options))
-    monkeypatch.setattr(working, "work", lambda *_, **__: [Again([4, 5], 0.2, 3)])
+    monkeypatch.setattr(handle, "work", lambda *_, **__: [Again([4, 5], 0.2, 3)])
 
     rollup([4, 5])
 
@@ -333,7 +334,7 @@ def test_task__ends_well_where_it_cannot_enqueue(
         raise ConnectionError
 
     monkeypatch.setattr(rollup, "apply_async", fail)
-    monkeypatch.setattr(working, "work", lambda *_, **__: [Again([4], 0.2, 1)])
+    monkeypatch.setattr(handle, "work", lambda *_, **__: [Again([4], 0.2, 1)])
 
     rollup([4])
 
@@ -353,12 +354,12 @@ def test_task__gives_turns_back_where_it_cannot_enqueue(
 
     monkeypatch.setattr(rollup, "apply_async", fail)
     if not cache_works:
-        monkeypatch.setattr("rollups.circulation.cache.get_many", fail)
+        monkeypatch.setattr("rollups.worker.debounce.cache.get_many", fail)
 
     rollup([first, second])
 
-    assert circulation.look_up([first, second]) == Circulating()
-    assert circulation.take_turn([first, second], 60) == [first, second]
+    assert debounce.look_up([first, second]) == Circulating()
+    assert debounce.take_turn([first, second], 60) == [first, second]
 
 
 def test_failing_counter__does_not_hold_up_its_batch() -> None:
@@ -372,7 +373,7 @@ def test_failing_counter__does_not_hold_up_its_batch() -> None:
     failure = Failure.objects.get()
     assert failure.counter_id == broken
     assert "DataError" in failure.error
-    assert failure.next_try_at - failure.failed_at == failures.FIRST_PAUSE
+    assert failure.next_try_at - failure.failed_at == quarantine.FIRST_PAUSE
 
 
 def test_lost_connection__is_no_counters_fault(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -383,7 +384,7 @@ def test_lost_connection__is_no_counters_fault(monkeypatch: pytest.MonkeyPatch) 
             cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
         return {}
 
-    monkeypatch.setattr("rollups.folding._fold_locked", lose)
+    monkeypatch.setattr("rollups.folding.fold._fold_locked", lose)
     with pytest.raises(OperationalError):
         work([counter_id])
     monkeypatch.undo()
@@ -429,7 +430,7 @@ def test_failing_counter__is_left_out_until_its_next_try(settings: Settings) -> 
     work([broken])
 
     work([broken])
-    swept = sweeping.sweep()
+    swept = sweep.sweep()
 
     assert Failure.objects.get().attempts == 1
     assert swept is not None
@@ -446,7 +447,7 @@ def test_failing_counter__is_tried_later_and_later(settings: Settings) -> None:
         Failure.objects.update(next_try_at=failure.failed_at)
 
     expected = [
-        min(failures.FIRST_PAUSE * 2**i, failures.LONGEST_PAUSE) for i in range(12)
+        min(quarantine.FIRST_PAUSE * 2**i, quarantine.LONGEST_PAUSE) for i in range(12)
     ]
     assert pauses == expected
     assert Failure.objects.get().attempts == 12
@@ -459,7 +460,7 @@ def test_failing_counter__is_forgotten_once_it_is_folded(settings: Settings) -> 
     Rollup.objects.update(total=5)
     Failure.objects.update(next_try_at="2020-01-01T00:00Z")
 
-    swept = sweeping.sweep()
+    swept = sweep.sweep()
     assert swept is not None
     assert swept.overdue == (broken,)
     work([broken])
@@ -471,9 +472,9 @@ def test_failing_counter__is_forgotten_once_it_is_folded(settings: Settings) -> 
 def test_failures__of_counters_that_are_not_pending_are_forgotten_by_the_sweep() -> (
     None
 ):
-    failures.set_apart(987, ValueError("gone"))
+    quarantine.set_apart(987, ValueError("gone"))
 
-    sweeping.sweep()
+    sweep.sweep()
 
     assert not Failure.objects.exists()
 
@@ -535,7 +536,7 @@ def test_healed__counts_once_what_is_folded_in_parts(
 ) -> None:
     settings.ROLLUPS_FOLD_EVENTS = 3
     settings.ROLLUPS_TASK_SECONDS = 0.0001  # one part a task
-    monkeypatch.setattr("rollups.folding._LEAST_EVENTS", 1)
+    monkeypatch.setattr("rollups.folding.fold._LEAST_EVENTS", 1)
     for _ in range(10):
         counter_id = add("hits")
     age(timedelta(minutes=5))

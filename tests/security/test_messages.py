@@ -14,9 +14,10 @@ from celery import current_app
 from django.conf import settings
 from kombu import Connection, Producer
 
-from counters import recording
 from counters.models import Namespace
-from rollups import reading, working
+from counters.recording import record
+from rollups.reading import read as reading
+from rollups.worker import handle
 from tests import programs
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -145,14 +146,14 @@ def test_worker__survives_every_shape(
 def test_work__of_a_counter_that_was_held_for_hours_ends(
     committed_namespace: Namespace, triggers: list[list[int]]
 ) -> None:
-    added = recording.add(namespace="test", name="hits")
+    added = record.add(namespace="test", name="hits")
 
-    assert working.work([added.counter_id], turn=100_000) == []
+    assert handle.work([added.counter_id], turn=100_000) == []
 
 
 def fold_one(broker_url: str) -> None:
     """Add, and wait until the worker has folded it: it has got through all before."""
-    added = recording.add(namespace="test", name="hits")
+    added = record.add(namespace="test", name="hits")
     send(broker_url, json.dumps([[[added.counter_id]], {}, NO_CALLBACKS]).encode())
 
     def folded() -> bool:

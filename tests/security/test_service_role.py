@@ -22,10 +22,13 @@ from django.test import Client
 from psycopg import sql
 from pytest_django import Settings
 
-from counters import recording, service_role
+from counters.db import roles
 from counters.errors import InvalidValue
 from counters.models import LONGEST, LastWrite, Namespace
-from rollups import auditing, folding, periodic, reading, sweeping
+from counters.recording import record
+from rollups.folding import audit, fold, sweep
+from rollups.reading import read as reading
+from rollups.worker import periodic
 from tests import programs
 from tests.api.conftest import Api, answer, counter
 
@@ -58,7 +61,7 @@ def role(transactional_db: None) -> Iterator[str]:
         # So that the tests' own connection can become the role.
         admin.execute(sql.SQL("GRANT {} TO {}").format(name, owner))
         with connection.cursor() as cursor:
-            for statement in service_role.statements(ROLE):
+            for statement in roles.statements(ROLE):
                 cursor.execute(statement)
         yield ROLE
         connection.close()
@@ -114,8 +117,8 @@ def test_api__does_everything_as_the_role(
     answer(api.post("events", {"events": batch[:2]}))
     assert api.add("hits", {"delta": 9, "token": "any"}).status_code == 409
     assert answer(api.read("hits", "?accuracy=accurate"))["count"] == 7
-    sweeping.sweep()
-    folding.fold(set(LastWrite.objects.values_list("counter_id", flat=True)))
+    sweep.sweep()
+    fold.fold(set(LastWrite.objects.values_list("counter_id", flat=True)))
     assert answer(api.read("hits"))["count"] == 7
     assert answer(api.get(f"{counter('hits')}/series?bucket=minute"))["buckets"]
     for ordering in ("name", "-count", "last_write_at"):
@@ -178,11 +181,11 @@ def test_background__works_as_the_role(
     # No partition is due, not even those of the distant past that imports have left.
     committed_namespace.retention = LONGEST
     committed_namespace.save()
-    added = recording.add(namespace="test", name="hits", delta=3)
+    added = record.add(namespace="test", name="hits", delta=3)
 
     periodic.sweep()
-    folding.fold([added.counter_id])
-    audited = list(auditing.audit())
+    fold.fold([added.counter_id])
+    audited = list(audit.audit())
     with caplog.at_level(logging.WARNING):
         periodic.make_partitions()
         periodic.close_partitions()
@@ -214,7 +217,7 @@ def test_upkeep__without_the_right_says_once_who_has_it(
     namespace.accept_future = timedelta(days=90)
     namespace.save()
     ahead = datetime.now(UTC) + timedelta(days=50)
-    recording.add(namespace="test", name="hits", generation_time=ahead)
+    record.add(namespace="test", name="hits", generation_time=ahead)
 
 
 @pytest.mark.parametrize(
@@ -295,14 +298,14 @@ def test_command__prints_what_psql_takes(role: str) -> None:
 
 
 def test_command__quotes_the_role(transactional_db: None) -> None:
-    statements = service_role.statements('x"; DROP TABLE counters_event; --')
+    statements = roles.statements('x"; DROP TABLE counters_event; --')
 
     assert all('"x""; DROP TABLE counters_event; --"' in one for one in statements)
 
 
 def test_command__refuses_the_owner(transactional_db: None) -> None:
     with pytest.raises(InvalidValue, match="another role"):
-        service_role.statements(str(connection.settings_dict["USER"]))
+        roles.statements(str(connection.settings_dict["USER"]))
 
 
 def test_worker__folds_as_the_role(
@@ -314,7 +317,7 @@ def test_worker__folds_as_the_role(
     programs.purge(broker_url)
     owner = str(connection.settings_dict["USER"])
     url = programs.test_database_url().replace(f"//{owner}@", f"//{role}@")
-    recording.add(namespace="test", name="hits", delta=3)
+    record.add(namespace="test", name="hits", delta=3)
 
     def folded() -> bool:
         read = reading.get(namespace="test", name="hits", accuracy="eventual")

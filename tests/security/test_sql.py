@@ -18,12 +18,12 @@ FILES = sorted(
 # Names of tables, roles and databases cannot be parameters. These put them together by
 # psycopg.sql, which quotes them.
 COMPOSING = {
-    "counters/compacting.py",
+    "counters/partitions/reindex.py",
     "counters/migrations/_event_key.py",
-    "counters/partitions.py",
-    "counters/service_role.py",
+    "counters/partitions/create.py",
+    "counters/db/roles.py",
     "counters_project/embedded/postgres.py",
-    "rollups/retention.py",
+    "rollups/folding/retention.py",
 }
 RUNS = {"execute", "executemany", "raw", "extra", "RawSQL", "RunSQL"}
 STATEMENT = re.compile(

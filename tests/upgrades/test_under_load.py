@@ -30,11 +30,11 @@ import sys
 from pathlib import Path
 import django
 django.setup()
-from counters import recording
+from counters.recording import record
 stop, mine = Path(sys.argv[-2]), Path(sys.argv[-1])
 adds = 0
 while not stop.exists():
-    recording.add(namespace="demo", name=f"c{adds % 7}")
+    record.add(namespace="demo", name=f"c{adds % 7}")
     adds += 1
     mine.write_text(str(adds))
 """

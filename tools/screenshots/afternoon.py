@@ -11,9 +11,9 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 
-from counters import recording
 from counters.models import Counter, LastWrite, Namespace
-from counters.recording import NewEvent
+from counters.recording import record
+from counters.recording.record import NewEvent
 from rollups.models import Failure, Process, Rollup, Sample, Sweep
 
 BOSS, PASSWORD = "boss", "only for these pictures"
@@ -46,7 +46,7 @@ def fill() -> None:
     _report_triggers()
     events = list(_history(datetime.now(UTC)))
     for first in range(0, len(events), BATCH):
-        recording.add_many(events[first : first + BATCH])
+        record.add_many(events[first : first + BATCH])
     _wait_until_folded(len(events))
     _make_one_lag()
     _draw_the_last_hour()
@@ -111,7 +111,7 @@ def _make_one_lag() -> None:
         next_try_at=now + timedelta(minutes=20),
     )
     for _ in range(37):
-        recording.add(namespace="shop", name=LAGGING)
+        record.add(namespace="shop", name=LAGGING)
     LastWrite.objects.filter(counter_id=counter.pk).update(pending_since=now - ago)
     Rollup.objects.filter(pk=counter.pk).update(watermark_at=now - ago)
 

@@ -56,12 +56,12 @@ def measure(plan: Plan) -> list[Point]:
 
 
 def _turn(counter_ids: Sequence[int], chance: random.Random) -> dict[str, float]:
-    recording: Any = import_module("counters.recording")
-    draining: Any = import_module("rollups.draining")
-    reading: Any = import_module("rollups.reading")
-    listing: Any = import_module("rollups.listing")
-    namespaces: Any = import_module("counters.namespaces")
-    sweeping: Any = import_module("rollups.sweeping")
+    recording: Any = import_module("counters.recording.record")
+    draining: Any = import_module("rollups.folding.drain")
+    reading: Any = import_module("rollups.reading.read")
+    listing: Any = import_module("rollups.reading.listing")
+    namespaces: Any = import_module("counters.namespaces.lookup")
+    sweeping: Any = import_module("rollups.folding.sweep")
     bench = namespaces.get("bench")
     size = len(counter_ids)
 

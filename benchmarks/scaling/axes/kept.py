@@ -43,7 +43,7 @@ def measure(plan: Plan) -> list[Point]:
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     # The partitions that there are from the start begin two days ago.
     days = {size: midnight + timedelta(days=i - 2) for i, size in enumerate(kept)}
-    folding: Any = import_module("rollups.folding")
+    folding: Any = import_module("rollups.folding.fold")
     counter_ids = {size: filling.add_counter(f"kept {size}") for size in kept}
     for size in kept:
         plan.say(f"keep {size:,} events")
@@ -58,8 +58,8 @@ def measure(plan: Plan) -> list[Point]:
 
 
 def _turn(size: int, counter_id: int, day: datetime) -> dict[str, float]:
-    folding: Any = import_module("rollups.folding")
-    reading: Any = import_module("rollups.reading")
+    folding: Any = import_module("rollups.folding.fold")
+    reading: Any = import_module("rollups.reading.read")
     read = partial(reading.get, namespace="bench", name=f"kept {size}")
     [(namespace_id,)] = filling.execute(NAMESPACE)
     named = {"namespace_id": namespace_id, "name": f"kept {size}"}

@@ -35,15 +35,15 @@ def measure(plan: Plan) -> list[Point]:
     # What the planner knows is then of a table in use, as autovacuum would see to it.
     first = counter_ids[pending[0]]
     filling.add_events(first, 100_000, since=datetime.now(UTC) - SPAN, span=SPAN)
-    folding: Any = import_module("rollups.folding")
+    folding: Any = import_module("rollups.folding.fold")
     folding.fold([first])
     filling.execute("VACUUM ANALYZE")
     return in_turns(pending, lambda size: _turn(size, counter_ids[size]), plan)
 
 
 def _turn(size: int, counter_id: int) -> dict[str, float]:
-    folding: Any = import_module("rollups.folding")
-    reading: Any = import_module("rollups.reading")
+    folding: Any = import_module("rollups.folding.fold")
+    reading: Any = import_module("rollups.reading.read")
     filling.add_events(counter_id, size, since=datetime.now(UTC) - SPAN, span=SPAN)
     read = partial(
         reading.get, namespace="bench", name=f"pending {size}", accuracy="accurate"

@@ -59,6 +59,6 @@ def measure(plan: Plan) -> list[Point]:
 
 def _drain() -> tuple[int, int]:
     """Fold all that is pending; return how many counters and how many events."""
-    draining: Any = import_module("rollups.draining")
+    draining: Any = import_module("rollups.folding.drain")
     folded = list(draining.drain())
     return sum(one.counters for one in folded), sum(one.events for one in folded)

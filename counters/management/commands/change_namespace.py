@@ -7,10 +7,10 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from counters import configuring, namespaces
-from counters.api.shapes import namespace_body
 from counters.management import namespace_options
-from counters.management.taught import TaughtCommand, add_json_option
+from counters.management.base import TaughtCommand, add_json_option
+from counters.namespaces import lookup, settings
+from counters.rest.responses import namespace_body
 
 
 class Command(TaughtCommand):
@@ -32,7 +32,7 @@ exit codes: 0 changed; 1 refused, with the reason; 2 wrong usage
         add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        name = namespaces.get(options["name"]).name
+        name = lookup.get(options["name"]).name
         changes = namespace_options.given(options)
         # The name is the positional argument, not a change.
         if changes.keys() <= {"name"}:
@@ -40,7 +40,7 @@ exit codes: 0 changed; 1 refused, with the reason; 2 wrong usage
                 "There is nothing to change. Give a setting, such as --retention 90d.",
                 returncode=2,
             )
-        changed = configuring.change(name, changes)
+        changed = settings.change(name, changes)
         if options["json"]:
             self.write_json(namespace_body(changed))
         else:

@@ -12,7 +12,7 @@ from knox.auth import TokenAuthentication
 from knox.models import AuthToken
 from rest_framework.exceptions import AuthenticationFailed
 
-from counters.management.taught import ExplainedCommand
+from counters.management.base import ExplainedCommand
 from counters.models import Namespace
 
 NAMESPACE = "demo"

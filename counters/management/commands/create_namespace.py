@@ -5,10 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from counters import configuring, granting
-from counters.api.shapes import namespace_body
 from counters.management import namespace_options
-from counters.management.taught import TaughtCommand, add_json_option
+from counters.management.base import TaughtCommand, add_json_option
+from counters.namespaces import grants, settings
+from counters.rest.responses import namespace_body
 
 
 class Command(TaughtCommand):
@@ -33,9 +33,9 @@ exit codes: 0 created; 1 refused, with the reason; 2 wrong usage
 
     def handle(self, *args: Any, **options: Any) -> None:
         manager = options["manager"]
-        created = configuring.create(
+        created = settings.create(
             namespace_options.given(options),
-            manager=None if manager is None else granting.user_named(manager),
+            manager=None if manager is None else grants.user_named(manager),
         )
         if options["json"]:
             self.write_json(namespace_body(created))

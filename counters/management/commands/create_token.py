@@ -6,9 +6,9 @@ from argparse import ArgumentParser, ArgumentTypeError
 from datetime import timedelta
 from typing import Any
 
-from counters import token_keeping
 from counters.errors import stamp
-from counters.management.taught import TaughtCommand, add_json_option
+from counters.management.base import TaughtCommand, add_json_option
+from counters.namespaces import api_tokens
 
 
 def days(text: str) -> timedelta:
@@ -43,7 +43,7 @@ exit codes: 0 made; 1 no such user; 2 wrong usage
         add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        kept, token = token_keeping.create(
+        kept, token = api_tokens.create(
             user=options["user"], expires_in=options["expires_in"]
         )
         expires = stamp(kept.expires_at) if kept.expires_at else None

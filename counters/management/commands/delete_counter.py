@@ -5,13 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from counters import deleting
 from counters.errors import counted
-from counters.management.taught import (
-    TaughtCommand,
-    add_confirm_options,
-    add_json_option,
-)
+from counters.management.base import TaughtCommand, add_confirm_options, add_json_option
+from counters.namespaces import deletion
 
 
 class Command(TaughtCommand):
@@ -35,7 +31,7 @@ exit codes: 0 deleted; 1 not confirmed, or no such counter; 2 wrong usage
     def handle(self, *args: Any, **options: Any) -> None:
         namespace, name = options["namespace"], options["name"]
         confirm = self.confirmed(name, f"the counter {namespace}/{name}", options)
-        deleted = deleting.delete_counter(
+        deleted = deletion.delete_counter(
             namespace=namespace, name=name, confirm=confirm
         )
         if options["json"]:

@@ -7,16 +7,16 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
-from counters import deleting, namespaces
-from counters.deleting import Deleted
 from counters.errors import counted
-from counters.management.taught import (
+from counters.management.base import (
     TaughtCommand,
     add_confirm_options,
     add_json_option,
     progress_bar,
 )
 from counters.models import Counter
+from counters.namespaces import deletion, lookup
+from counters.namespaces.deletion import Deleted
 
 
 class Command(TaughtCommand):
@@ -38,7 +38,7 @@ exit codes: 0 deleted; 1 not confirmed, or no such namespace; 2 wrong usage
         add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        namespace = namespaces.get(options["name"])
+        namespace = lookup.get(options["name"])
         number = Counter.objects.filter(namespace=namespace).count()
         what = f"the namespace {namespace.name} with {counted(number, 'counter')}"
         confirm = self.confirmed(namespace.name, what, options)
@@ -61,7 +61,7 @@ def _delete(name: str, confirm: str, number: int) -> Deleted:
     )
     with progress_bar(*columns) as progress:
         bar = progress.add_task("delete", total=number)
-        return deleting.delete_namespace(
+        return deletion.delete_namespace(
             name,
             confirm=confirm,
             progress=lambda so_far: progress.update(bar, completed=so_far.counters),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from counters import granting
-from counters.management.taught import TaughtCommand, add_json_option
+from counters.management.base import TaughtCommand, add_json_option
+from counters.namespaces import grants
 
 
 class Command(TaughtCommand):
@@ -30,20 +30,20 @@ exit codes: 0 granted; 1 no such namespace, user or group; 2 wrong usage
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("namespace")
         parser.add_argument("user", help="a user's name, or a group's with --group")
-        parser.add_argument("right", nargs="+", choices=granting.RIGHTS)
+        parser.add_argument("right", nargs="+", choices=grants.RIGHTS)
         parser.add_argument(
             "--group", action="store_true", help="the name is a group's"
         )
         add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        granted = granting.grant(
+        granted = grants.grant(
             namespace=options["namespace"],
             to=options["user"],
             rights=options["right"],
             is_group=options["group"],
         )
-        rights = granting.rights_of(granted)
+        rights = grants.rights_of(granted)
         if options["json"]:
             self.write_json(
                 {

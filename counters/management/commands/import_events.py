@@ -17,14 +17,14 @@ from django.core.management.base import (
 )
 from django.db import DatabaseError
 
-from counters import namespaces
 from counters.errors import BatchRefused, NamespaceNotFound, span
-from counters.importing import bar, identity, options, summary
+from counters.importing import options, progress_bar, row_tokens, summary
 from counters.importing.errors import CannotImport, InputBroken
-from counters.importing.opening import Input, opened
+from counters.importing.input import Input, opened
 from counters.importing.plan import Plan
-from counters.importing.running import Import, Outcome, Watcher
-from counters.management.taught import ExplainedCommand
+from counters.importing.run import Import, Outcome, Watcher
+from counters.management.base import ExplainedCommand
+from counters.namespaces import lookup
 
 WRONG_OPTIONS, SOME_REJECTED, STOPPED_BY_CTRL_C = 2, 1, 130
 # Rejected rows that are shown; all of them are in the rejects file.
@@ -68,7 +68,7 @@ class Command(ExplainedCommand):
         as_text = (
             json.dumps(done)
             if given["json"]
-            else summary.as_text(done, namespaces.get(plan.namespace))
+            else summary.as_text(done, lookup.get(plan.namespace))
         )
         self.stdout.write(as_text)
         if outcome.totals.rejected:
@@ -84,7 +84,7 @@ class Command(ExplainedCommand):
         told.warn_of_doubt(running.source)
         try:
             before = running.committed.totals.events
-            with bar.shown(source, events_before=before) as told.speaker:
+            with progress_bar.shown(source, events_before=before) as told.speaker:
                 told.watcher.advanced = told.speaker.advance
                 return running.run()
         except KeyboardInterrupt:
@@ -102,7 +102,7 @@ class _Told:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._rejects_shown = 0
-        self.speaker = bar.Quiet()
+        self.speaker = progress_bar.Quiet()
         self.watcher = Watcher(
             resumed=lambda line: self.speaker.say(
                 f"Going on behind line {line:,}, where the last import of this file stopped."
@@ -113,14 +113,14 @@ class _Told:
     def warn_of_untimed(self) -> None:
         plan = self._plan
         if plan.time is None and plan.at is None:
-            window = span(namespaces.get(plan.namespace).accept_past)
+            window = span(lookup.get(plan.namespace).accept_past)
             self.speaker.say(
                 f"No --time and no --at: the event time is now, and importing again counts"
                 f" once only within {window}."
             )
 
     def warn_of_doubt(self, source: str) -> None:
-        if doubt := identity.doubt(self._plan, source):
+        if doubt := row_tokens.doubt(self._plan, source):
             self.speaker.say(doubt)
 
     def _rejected(self, line: int, reason: str) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from counters.api.shapes import namespace_body
 from counters.errors import span
-from counters.management.taught import TaughtCommand, add_json_option
+from counters.management.base import TaughtCommand, add_json_option
 from counters.models import Namespace
+from counters.rest.responses import namespace_body
 
 COLUMNS = ("namespace", "type", "accepts", "ahead", "keeps", "buckets")
 

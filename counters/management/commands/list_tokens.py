@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from counters import token_keeping
 from counters.errors import stamp
-from counters.management.taught import TaughtCommand, add_json_option
+from counters.management.base import TaughtCommand, add_json_option
+from counters.namespaces import api_tokens
 
 
 class Command(TaughtCommand):
@@ -34,7 +34,7 @@ exit codes: 0 listed; 1 no such user; 2 wrong usage
                 stamp(one.created_at),
                 stamp(one.expires_at) if one.expires_at else None,
             )
-            for one in token_keeping.list_all(user=options["user"])
+            for one in api_tokens.list_all(user=options["user"])
         ]
         if options["json"]:
             keys = ("prefix", "user", "created_at", "expires_at")

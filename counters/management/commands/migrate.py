@@ -13,7 +13,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from psycopg import errors
 
-from counters import patience, routers
+from counters import routers
+from counters.db import lock_retry
 
 # Open transactions in the way, the longest open first.
 _IN_THE_WAY = """
@@ -62,7 +63,7 @@ class Command(MigrateCommand):
                 if time.monotonic() >= until:
                     raise CommandError(_describe_locks_held(connection))
                 self.stdout.write("  Locks are held; trying again.")
-                time.sleep(patience.PAUSE_SECONDS)
+                time.sleep(lock_retry.PAUSE_SECONDS)
         finally:
             if connection.is_usable():
                 _set_lock_timeout(connection, self._before)
@@ -80,7 +81,7 @@ class Command(MigrateCommand):
                 _set_lock_timeout(self._connection, self._before)
             # CONCURRENTLY waits for old transactions, as it should: nobody waits behind it.
             elif migration.atomic:
-                _set_lock_timeout(self._connection, patience.PATIENCE)
+                _set_lock_timeout(self._connection, lock_retry.PATIENCE)
             else:
                 _set_lock_timeout(self._connection, "0")
         super().migration_progress_callback(action, migration, fake)

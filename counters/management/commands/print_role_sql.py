@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from counters import service_role
-from counters.management.taught import TaughtCommand, add_json_option
+from counters.db import roles
+from counters.management.base import TaughtCommand, add_json_option
 
 
 class Command(TaughtCommand):
@@ -29,7 +29,7 @@ exit codes: 0 printed; 1 the role is the owner; 2 wrong usage
         add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        statements = service_role.statements(options["role"])
+        statements = roles.statements(options["role"])
         if options["json"]:
             self.write_json(statements)
             return

@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from counters import granting
-from counters.management.taught import TaughtCommand, add_json_option
+from counters.management.base import TaughtCommand, add_json_option
+from counters.namespaces import grants
 
 
 class Command(TaughtCommand):
@@ -32,7 +32,7 @@ exit codes: 0 taken back, or not there; 1 no such namespace, user or group; 2 wr
             "right",
             nargs="*",
             # argparse holds the empty list against the choices, too.
-            choices=[*granting.RIGHTS, []],
+            choices=[*grants.RIGHTS, []],
             metavar="right",
             help="read, write or manage (default: all)",
         )
@@ -42,13 +42,13 @@ exit codes: 0 taken back, or not there; 1 no such namespace, user or group; 2 wr
         add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        left = granting.revoke(
+        left = grants.revoke(
             namespace=options["namespace"],
             of=options["user"],
-            rights=options["right"] or granting.RIGHTS,
+            rights=options["right"] or grants.RIGHTS,
             is_group=options["group"],
         )
-        rights = [] if left is None else granting.rights_of(left)
+        rights = [] if left is None else grants.rights_of(left)
         if options["json"]:
             self.write_json(
                 {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from counters import token_keeping
-from counters.management.taught import TaughtCommand, add_json_option
+from counters.management.base import TaughtCommand, add_json_option
+from counters.namespaces import api_tokens
 
 
 class Command(TaughtCommand):
@@ -28,7 +28,7 @@ exit codes: 0 revoked; 1 no token begins so, or several do; 2 wrong usage
         add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        revoked = token_keeping.revoke(options["prefix"])
+        revoked = api_tokens.revoke(options["prefix"])
         if options["json"]:
             self.write_json({"prefix": revoked.prefix, "user": revoked.user})
         else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.contrib import admin
 
 from articles.models import Article
-from rollups.admin_counts import CounterAdminMixin
+from rollups.admin_mixin import CounterAdminMixin
 
 # Django's admin classes take their types only in the stubs.
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from rollups.attaching import CounterField
+from rollups.fields import CounterField
 
 
 class Article(models.Model):

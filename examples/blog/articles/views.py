@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.views.generic import DetailView, ListView
 
 from articles.models import Article
-from rollups.attaching import with_counts
+from rollups.fields import with_counts
 
 # Django's views take their types only in the stubs.
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rollups.schedule import beat_schedule  # counters
+from rollups.worker.schedule import beat_schedule  # counters
 
 SECRET_KEY = "only-for-the-example"  # noqa: S105
 DEBUG = True
@@ -25,7 +25,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "counters.api.paths.CounterNameInPath",  # counters: for the API
+    "counters.rest.paths.CounterNameInPath",  # counters: for the API
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -61,8 +61,8 @@ CACHES = {
 }
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "redis://127.0.0.1:6379/0")
 CELERY_BEAT_SCHEDULE = {**beat_schedule()}  # counters
-CELERY_WORKER_CONSUMER = "rollups.guarded_consumer:GuardedConsumer"  # counters
-CELERY_BEAT_SCHEDULER = "rollups.steady_beat:SteadyScheduler"  # counters
+CELERY_WORKER_CONSUMER = "rollups.worker.consumer:GuardedConsumer"  # counters
+CELERY_BEAT_SCHEDULER = "rollups.worker.beat:SteadyScheduler"  # counters
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # counters
 CELERY_DB_REUSE_MAX = 1000  # counters
 LANGUAGE_CODE = "en-us"

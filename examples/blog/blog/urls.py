@@ -11,5 +11,5 @@ urlpatterns = [
     path("", ArticleListView.as_view(), name="articles"),
     path("articles/<int:pk>/", ArticleView.as_view(), name="article"),
     path("admin/", admin.site.urls),
-    path("api/v1/", include("rollups.api.urls")),  # counters: for the API
+    path("api/v1/", include("rollups.rest.urls")),  # counters: for the API
 ]

@@ -5,16 +5,17 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from counters import namespaces, recording
-from counters.api.shapes import recorded_body
-from counters.management.taught import (
+from counters.management.base import (
     TaughtCommand,
     add_generation_time_option,
     add_json_option,
 )
-from rollups import reading
-from rollups.api.shapes import count_body
-from rollups.reading_many import get_or_zero
+from counters.namespaces import lookup
+from counters.recording import record
+from counters.rest.responses import recorded_body
+from rollups.reading import read as reading
+from rollups.reading.many import get_or_zero
+from rollups.rest.responses import count_body
 
 
 class Command(TaughtCommand):
@@ -55,9 +56,9 @@ exit codes: 0 added or a duplicate; 1 refused, with the reason; 2 wrong usage
         accuracy = None
         if options["get"]:
             # Before anything is written: an add that counted must not end as refused.
-            found = namespaces.get(options["namespace"])
+            found = lookup.get(options["namespace"])
             accuracy = reading.choose_accuracy(found, options["get"])
-        recorded = recording.add(
+        recorded = record.add(
             namespace=options["namespace"],
             name=options["name"],
             delta=options["delta"],

@@ -5,13 +5,13 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from counters.management.taught import (
+from counters.management.base import (
     TaughtCommand,
     add_generation_time_option,
     add_json_option,
 )
-from rollups import clearing
-from rollups.api.shapes import cleared_body
+from rollups.reading import clear
+from rollups.rest.responses import cleared_body
 
 
 class Command(TaughtCommand):
@@ -36,7 +36,7 @@ exit codes: 0 cleared or a duplicate; 1 refused, with the reason; 2 wrong usage
         add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        cleared = clearing.clear(
+        cleared = clear.clear(
             namespace=options["namespace"],
             name=options["name"],
             token=options["token"],

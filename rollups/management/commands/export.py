@@ -17,10 +17,10 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from counters import namespaces
-from counters.management.taught import TaughtCommand, instant, progress_bar
-from rollups import exporting
-from rollups.export_formats import FORMATS, open_writer
+from counters.management.base import TaughtCommand, instant, progress_bar
+from counters.namespaces import lookup
+from rollups.reading import export
+from rollups.reading.export_formats import FORMATS, open_writer
 
 
 class Command(TaughtCommand):
@@ -50,7 +50,7 @@ exit codes: 0 exported; 1 refused, with the reason; 2 wrong usage; 130 Ctrl-C, n
 """
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("what", choices=[*exporting.COLUMNS])
+        parser.add_argument("what", choices=[*export.COLUMNS])
         parser.add_argument("--namespace", help="only this namespace's counters")
         parser.add_argument(
             "--from",
@@ -90,9 +90,9 @@ exit codes: 0 exported; 1 refused, with the reason; 2 wrong usage; 130 Ctrl-C, n
             raise CommandError(f"--for-spreadsheets is for CSV, not for {chosen}.")
         if chosen == "parquet" and output == "-" and sys.stdout.isatty():
             raise CommandError("Parquet is no text: give --output FILE.")
-        batches = exporting.rows(
+        batches = export.rows(
             what,
-            namespace=namespaces.get(name) if name else None,
+            namespace=lookup.get(name) if name else None,
             since=options["since"],
             until=options["until"],
         )
@@ -102,7 +102,7 @@ exit codes: 0 exported; 1 refused, with the reason; 2 wrong usage; 130 Ctrl-C, n
             writer = open_writer(
                 chosen,
                 stream,
-                exporting.COLUMNS[what],
+                export.COLUMNS[what],
                 for_spreadsheets=for_spreadsheets,
             )
             for batch in batches:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from counters.management.taught import TaughtCommand
-from rollups import reading
-from rollups.api.shapes import reading_body
+from counters.management.base import TaughtCommand
+from rollups.reading import read as reading
+from rollups.rest.responses import reading_body
 
 
 class Command(TaughtCommand):

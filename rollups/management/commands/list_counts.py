@@ -6,13 +6,13 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
 from typing import Any
 
-from counters import namespaces
 from counters.errors import counted, stamp
-from counters.management.taught import TaughtCommand, add_json_option
+from counters.management.base import TaughtCommand, add_json_option
 from counters.models import Namespace
-from rollups import listing
-from rollups.api.shapes import reading_body
-from rollups.reading import Reading
+from counters.namespaces import lookup
+from rollups.reading import listing
+from rollups.reading.read import Reading
+from rollups.rest.responses import reading_body
 
 
 def above_zero(text: str) -> int:
@@ -59,7 +59,7 @@ exit codes: 0 listed; 1 no such namespace, or a best-effort one; 2 wrong usage
         # Read one more than is shown, to know whether there are more.
         found = list(
             _readings(
-                namespaces.get(options["namespace"]),
+                lookup.get(options["namespace"]),
                 options["ordering"],
                 options["search"],
                 options["limit"] + 1,

@@ -17,14 +17,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from counters import clock, compacting, partitions
-from counters.compacting import Compacted
+from counters.db import clock
+from counters.db.statements import fetch
 from counters.errors import counted, stamp
-from counters.management.taught import TaughtCommand, add_json_option, progress_bar
-from counters.statements import fetch
-from rollups import retention, upkeep
-from rollups.retention import Outcome
-from rollups.upkeep import ClearedAway
+from counters.management.base import TaughtCommand, add_json_option, progress_bar
+from counters.partitions import create, reindex
+from counters.partitions.reindex import Compacted
+from rollups.folding import maintenance, retention
+from rollups.folding.maintenance import ClearedAway
+from rollups.folding.retention import Outcome
 
 
 class Command(TaughtCommand):
@@ -86,11 +87,9 @@ exit codes: 0 done; 1 refused, with the reason; 2 wrong usage
             self._list(as_json=options["json"])
             return
         made = (
-            [*partitions.make_ahead(), *partitions.make_for_strays()]
-            if options["make"]
-            else []
+            [*create.make_ahead(), *create.make_for_strays()] if options["make"] else []
         )
-        cleared = upkeep.clear_away() if options["make"] else ClearedAway(0, 0)
+        cleared = maintenance.clear_away() if options["make"] else ClearedAway(0, 0)
         outcomes = _close(dry_run=dry_run) if close else []
         dropped = retention.drop_closed() if close and not dry_run else []
         compacted = _compact(dry_run=dry_run) if compact else []
@@ -191,7 +190,7 @@ def _close(*, dry_run: bool) -> list[Outcome]:
 
 
 def _compact(*, dry_run: bool) -> list[Compacted]:
-    waiting = compacting.due()
+    waiting = reindex.due()
     if dry_run:
         return [Compacted(index, None) for index in waiting]
     columns = (
@@ -203,7 +202,7 @@ def _compact(*, dry_run: bool) -> list[Compacted]:
     done = []
     with progress_bar(*columns) as bar:
         task = bar.add_task("compact", total=sum(one.size_bytes for one in waiting))
-        for one in compacting.compact_due():
+        for one in reindex.compact_due():
             done.append(one)
             bar.advance(task, one.index.size_bytes)
     return done

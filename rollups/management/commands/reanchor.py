@@ -8,11 +8,11 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from counters.errors import counted
-from counters.management.taught import TaughtCommand, add_json_option
+from counters.management.base import TaughtCommand, add_json_option
 from counters.models import Counter
-from rollups import anchoring
-from rollups.anchoring import Reanchored
-from rollups.management.recounting import recounting
+from rollups.folding import cluster_identity
+from rollups.folding.cluster_identity import Reanchored
+from rollups.management.progress import recounting
 
 
 class Command(TaughtCommand):
@@ -37,7 +37,7 @@ Broken off, start it again. A physical backup or a replica needs none of it.
         add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if anchoring.is_anchored() and not options["anyway"]:
+        if cluster_identity.is_anchored() and not options["anyway"]:
             raise CommandError(
                 "The watermarks are of this cluster: there is nothing to reanchor."
                 " `manage.py verify_rollups` recounts without a restore."
@@ -54,4 +54,4 @@ Broken off, start it again. A physical backup or a replica needs none of it.
 
 def _reanchor(counters: int) -> Reanchored:
     with recounting(counters) as show:
-        return anchoring.reanchor(progress=lambda so_far: show(so_far.counters))
+        return cluster_identity.reanchor(progress=lambda so_far: show(so_far.counters))

@@ -13,9 +13,11 @@ from django.db import InterfaceError, OperationalError, connection
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
 from counters.errors import counted
-from counters.management.taught import TaughtCommand, progress_bar
-from rollups import conf, lagging, presence, sampling, sweeping
-from rollups.draining import drain
+from counters.management.base import TaughtCommand, progress_bar
+from rollups import conf
+from rollups.folding import sweep
+from rollups.folding.drain import drain
+from rollups.monitor import heartbeat, lag, samples
 
 
 def seconds(text: str) -> float:
@@ -64,7 +66,7 @@ examples:
             self.stdout.write("Stopped.")
 
     def _watch(self, pause_seconds: float) -> None:
-        presence.start(presence.WATCH)
+        heartbeat.start(heartbeat.WATCH)
         recorded_at = -math.inf
         while True:
             try:
@@ -72,8 +74,8 @@ examples:
                 # In place of beat, which may not run: otherwise the status would miss a sweep.
                 if time.monotonic() - recorded_at >= conf.sweep_period_seconds() / 2:
                     recorded_at = time.monotonic()
-                    sweeping.record_watch()
-                    sampling.take()
+                    sweep.record_watch()
+                    samples.take()
             except (OperationalError, InterfaceError) as error:
                 self.stderr.write(
                     f"The database does not answer, trying again: {error}"
@@ -93,7 +95,7 @@ examples:
             TextColumn("counters"),
         )
         with progress_bar(*columns) as progress:
-            bar = progress.add_task("fold", total=lagging.measure().pending)
+            bar = progress.add_task("fold", total=lag.measure().pending)
             for step in drain():
                 counters += step.counters
                 events += step.events

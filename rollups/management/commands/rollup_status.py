@@ -11,12 +11,12 @@ from django.db import Error as DatabaseError
 from rich.console import Console
 from rich.table import Table
 
-from counters import outages
-from counters.management.taught import TaughtCommand
-from rollups import judging
-from rollups.judging import Level, Limits
+from counters.db import errors
+from counters.management.base import TaughtCommand
 from rollups.management.commands.rollup import seconds
-from rollups.status import measure
+from rollups.monitor import status as judging
+from rollups.monitor.backlog import measure
+from rollups.monitor.status import Level, Limits
 
 UNKNOWN = 3
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.CRITICAL: "red"}
@@ -80,7 +80,7 @@ serve; 3 UNKNOWN: wrong usage
         try:
             status = measure()
         except DatabaseError as error:
-            said = outages.explain(error) or outages.describe(error)
+            said = errors.explain(error) or errors.describe(error)
             self.stdout.write(f"CRITICAL - {said}")
             sys.exit(Level.CRITICAL)
         verdicts = judging.judge(status, limits)

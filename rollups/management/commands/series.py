@@ -6,13 +6,13 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
 
-from counters import namespaces
 from counters.errors import stamp
-from counters.management.taught import TaughtCommand, add_json_option, instant
+from counters.management.base import TaughtCommand, add_json_option, instant
 from counters.models import Counter, Namespace
-from rollups import series
-from rollups.api.shapes import series_body
-from rollups.series import Series
+from counters.namespaces import lookup
+from rollups.reading import series
+from rollups.reading.series import Series
+from rollups.rest.responses import series_body
 
 BAR_WIDTH = 30
 EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -61,7 +61,7 @@ exit codes: 0 read; 1 refused, with the reason; 2 wrong usage
         add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        namespace = namespaces.get(options["namespace"])
+        namespace = lookup.get(options["namespace"])
         read = series.get(
             namespace,
             options["name"],

@@ -14,13 +14,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from counters import namespaces
 from counters.errors import stamp
-from counters.management.taught import TaughtCommand, add_json_option
-from rollups import busiest, judging
-from rollups.busiest import Busy, Top
-from rollups.judging import Level
+from counters.management.base import TaughtCommand, add_json_option
+from counters.namespaces import lookup
 from rollups.management.commands.rollup import seconds
+from rollups.monitor import status
+from rollups.monitor.status import Level
+from rollups.reading import busiest
+from rollups.reading.busiest import Busy, Top
 
 _STYLES = {
     Level.OK: "bold green",
@@ -71,7 +72,7 @@ exit codes: 0 shown; 1 no such namespace; 2 wrong usage
 
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["namespace"]
-        self._namespace = namespaces.get(name) if name else None
+        self._namespace = lookup.get(name) if name else None
         self._every, self._limit = options["every"], options["limit"]
         if options["json"]:
             self.write_json(_as_json(self._next(busiest.look(self._namespace))[1]))
@@ -123,7 +124,7 @@ def _view(top: Top) -> Group:
 
 
 def _headline(top: Top) -> Text:
-    verdicts = judging.judge(top.status, judging.default_limits())
+    verdicts = status.judge(top.status, status.default_limits())
     level = max(verdict.level for verdict in verdicts)
     line = Text()
     line.append(f" {level.name} ", style=f"{_STYLES[level]} reverse")

@@ -6,13 +6,13 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from counters import namespaces
 from counters.errors import counted
-from counters.management.taught import TaughtCommand
+from counters.management.base import TaughtCommand
 from counters.models import Counter
-from rollups import auditing
-from rollups.auditing import Audited
-from rollups.management.recounting import recounting
+from counters.namespaces import lookup
+from rollups.folding import audit
+from rollups.folding.audit import Audited
+from rollups.management.progress import recounting
 
 # Differences that are printed; the summary counts all of them.
 SHOWN = 100
@@ -43,17 +43,17 @@ exit codes: 0 all right, or all repaired; 1 some counters differ; 2 wrong usage
 
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["namespace"]
-        namespace = namespaces.get(name) if name else None
+        namespace = lookup.get(name) if name else None
         counters = Counter.objects.all()
         if namespace:
             counters = counters.filter(namespace=namespace)
         different: list[Audited] = []
         audited = repaired = 0
         with recounting(counters.count()) as show:
-            for batch in auditing.audit(namespace):
+            for batch in audit.audit(namespace):
                 wrong = [one for one in batch if not one.is_right]
                 if wrong and options["repair"]:
-                    repaired += len(auditing.repair([one.counter_id for one in wrong]))
+                    repaired += len(audit.repair([one.counter_id for one in wrong]))
                 different += wrong
                 audited += len(batch)
                 show(audited)

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from counters import batches, partitions
 from counters.models import Event, Namespace
+from counters.partitions import create
+from counters.recording import batch
 from tests.counters.importing.conftest import (
     HEADER,
     TIMED,
@@ -168,8 +169,8 @@ def test_import__tells_of_them_in_a_batch_with_a_conflict(
 def test_import__records_a_batch_again_that_met_an_unseen_duplicate(
     run: Run, write: Write, counts: Counts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two indexes stand beside each other while one is rebuilt: see counters.repeats."""
-    add_all, failures = batches.add_all, ["one"]
+    """Two indexes stand beside each other while one is rebuilt: see counters.recording.duplicates."""
+    add_all, failures = batch.add_all, ["one"]
 
     def fail_once(events: Any) -> Any:
         if failures:
@@ -177,7 +178,7 @@ def test_import__records_a_batch_again_that_met_an_unseen_duplicate(
             Namespace.objects.create(name="test")
         return add_all(events)
 
-    monkeypatch.setattr(batches, "add_all", fail_once)
+    monkeypatch.setattr(batch, "add_all", fail_once)
 
     ran = run(write(*ROWS))
 
@@ -296,7 +297,7 @@ def test_import__naive_times_take_the_zone(
 def test_import__makes_the_partitions_it_needs_and_no_other(
     run: Run, write: Write
 ) -> None:
-    before = {partition.name for partition in partitions.existing()}
+    before = {partition.name for partition in create.existing()}
     file = write(
         "2013-01-01T10:00:00Z,a,1",
         "1970-01-01T00:00:00Z,a,1",
@@ -305,7 +306,7 @@ def test_import__makes_the_partitions_it_needs_and_no_other(
 
     ran = run(file)
 
-    made = {partition.name for partition in partitions.existing()} - before
+    made = {partition.name for partition in create.existing()} - before
     assert made == {"counters_event_201301", "counters_event_197001"}
     assert ran.summary["partitions_made"] == 2
     assert ran.summary["older_than_retention"] == 3
@@ -315,13 +316,13 @@ def test_coverage__asks_once_for_each_day(
     run: Run, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[datetime] = []
-    make = partitions.make
+    make = create.make
 
-    def note(since: datetime, until: datetime) -> list[partitions.Partition]:
+    def note(since: datetime, until: datetime) -> list[create.Partition]:
         asked.append(since)
         return make(since, until)
 
-    monkeypatch.setattr("counters.partitions.make", note)
+    monkeypatch.setattr("counters.partitions.create.make", note)
 
     run(
         write(*["2013-01-01T10:00:00Z,a,1", "2013-01-02T10:00:00Z,a,1"] * 5),

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError
 
-from counters import namespaces
-from counters.importing.opening import opened
+from counters.importing.input import opened
 from counters.importing.plan import Plan
 from counters.models import CounterType, Namespace
+from counters.namespaces import lookup
 from tests.counters.importing.conftest import (
     HEADER,
     Counts,
@@ -205,7 +205,7 @@ def test_import__dry_run_writes_nothing(run: Run, write: Write, counts: Counts) 
 
 def test_import__best_effort_namespace_is_refused(run: Run, write: Write) -> None:
     Namespace.objects.update(counter_type=CounterType.BEST_EFFORT)
-    namespaces.forget_all()
+    lookup.forget_all()
 
     with pytest.raises(CommandError, match="best-effort"):
         run(write("2025-03-01T10:00:00Z,a,1"))

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from counters import deleting
-from counters.importing import progress, running, writing
+from counters.importing import resume
+from counters.importing import run as running
+from counters.importing import write as writing
 from counters.models import Event, ImportProgress, Namespace
+from counters.namespaces import deletion
 from tests.counters.importing.conftest import (
     HEADER,
     Counts,
@@ -43,7 +45,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
                 raise KeyboardInterrupt
             return written
 
-        monkeypatch.setattr("counters.importing.writing.write", write_and_stop)
+        monkeypatch.setattr("counters.importing.write.write", write_and_stop)
 
     return plan
 
@@ -128,7 +130,7 @@ def _killed_after(batches: int) -> Any:
         made += bool(args)
         if made == batches:
             transaction.on_commit(_end)
-        return progress.Progress(*args)
+        return resume.Progress(*args)
 
     return make
 
@@ -171,7 +173,7 @@ def test_import__starts_over_in_another_namespace(
     file = write(*[f"2025-03-01T10:00:00Z,a,{n}" for n in range(30)])
     interrupt(2)
     run(file, "--batch-rows", "10")
-    deleting.delete_namespace("test", confirm="test")
+    deletion.delete_namespace("test", confirm="test")
     Namespace.objects.create(name="test")
 
     run(file, "--batch-rows", "10")

@@ -1,0 +1,108 @@
+"""Who may do what in which namespace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from django.contrib.auth.models import AbstractUser, AnonymousUser
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models import Q, QuerySet
+
+from counters.errors import AccessDenied, NamespaceNotFound
+from counters.models import Grant, Namespace
+from counters.namespaces import lookup
+from counters.ttl_cache import Memory
+
+Right = Literal["read", "write", "manage"]
+User = AbstractUser | AnonymousUser
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What one user may do in one namespace."""
+
+    read: bool = False
+    write: bool = False
+    manage: bool = False
+
+
+ALL = Rights(read=True, write=True, manage=True)
+NONE = Rights()
+
+_memory: Memory[tuple[Any, int], Rights] = Memory()
+
+
+def check(user: User, namespace: object, right: Right) -> Namespace:
+    """Return the namespace if the user has the right in it.
+
+    Raises NamespaceNotFound where the user has no right in it at all: what one may not see
+    is not there. Raises AccessDenied where it is another right that the user has.
+    """
+    found = check_visible(user, namespace)
+    if not getattr(rights_in(user, found), right):
+        raise AccessDenied(found.name, right)
+    return found
+
+
+def check_visible(user: User, namespace: object) -> Namespace:
+    """Return the namespace if the user has any right in it; raise NamespaceNotFound."""
+    found = lookup.get(namespace)
+    if rights_in(user, found) == NONE:
+        raise NamespaceNotFound(found.name)
+    return found
+
+
+def rights_in(user: User, namespace: Namespace) -> Rights:
+    """Return the user's rights, by grants of their own and of their groups."""
+    if is_superuser(user):
+        return ALL
+    key = (user.pk, namespace.pk)
+    known = _memory.get(key)
+    if known is not None:
+        return known
+    granted = list(
+        _grants_of(user)
+        .filter(namespace=namespace)
+        .values_list("can_read", "can_write", "can_manage")
+    )
+    rights = Rights(
+        read=any(read for read, _, _ in granted),
+        write=any(write for _, write, _ in granted),
+        manage=any(manage for _, _, manage in granted),
+    )
+    return _memory.keep(key, rights)
+
+
+def visible_to(user: User) -> QuerySet[Namespace]:
+    """Return the namespaces in which the user has any right."""
+    if is_superuser(user):
+        return Namespace.objects.using(DEFAULT_DB_ALIAS).all()
+    some = Q(can_read=True) | Q(can_write=True) | Q(can_manage=True)
+    return Namespace.objects.using(DEFAULT_DB_ALIAS).filter(
+        pk__in=_grants_of(user).filter(some).values("namespace")
+    )
+
+
+def may_create_namespaces(user: User) -> bool:
+    return hasattr(user, "has_perm") and user.has_perm("counters.add_namespace")
+
+
+def forget_all() -> None:
+    """Look grants up anew at their next use."""
+    _memory.forget()
+
+
+def is_superuser(user: Any) -> bool:
+    """Tell whether the user may do everything; a project's user model may lack the field."""
+    return bool(getattr(user, "is_superuser", False))
+
+
+def _grants_of(user: User) -> QuerySet[Grant]:
+    # Grants of groups have no user: None would match them.
+    if user.pk is None:
+        return Grant.objects.none()
+    held = Q(user=user.pk)
+    if hasattr(user, "groups"):
+        held |= Q(group__in=user.groups.all())
+    return Grant.objects.using(DEFAULT_DB_ALIAS).filter(held)

@@ -1,0 +1,158 @@
+"""Deleting counters and namespaces, with everything that belongs to them, for good."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import DEFAULT_DB_ALIAS, connection
+
+from counters.db import timeouts
+from counters.db.statements import fetch
+from counters.db.transactions import own_transaction
+from counters.errors import CounterNotFound, DeletionUnfinished, NotConfirmed
+from counters.models import Counter, LastWrite, Namespace
+from counters.namespaces import best_effort, lookup
+from counters.recording import names
+from counters.signals import counters_deleting
+
+# Few enough that a transaction stays short, many enough that a namespace goes quickly.
+BATCH_COUNTERS = 200
+# As good as for ever, where connections do not wait for an answer for longer than a minute.
+_DELETED_WITHIN_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """How much is gone."""
+
+    counters: int
+    events: int
+
+
+def delete_counter(*, namespace: str, name: str, confirm: object) -> Deleted:
+    """Delete a counter in one transaction; `confirm` must be its name.
+
+    An add at the same moment may make the counter anew. Raises NamespaceNotFound,
+    CounterNotFound, NotConfirmed.
+    """
+    found = lookup.get(namespace)
+    name = names.check(name)
+    if not isinstance(confirm, str) or names.normalized(confirm) != name:
+        raise NotConfirmed(name, confirm)
+    if best_effort.applies_to(found):
+        if not best_effort.delete(found, name):
+            raise CounterNotFound(namespace, name)
+        return Deleted(1, 0)
+    try:
+        counter_id = (
+            Counter.objects.using(DEFAULT_DB_ALIAS)
+            .values_list("pk", flat=True)
+            .get(namespace=found, name=name)
+        )
+    except Counter.DoesNotExist as error:
+        raise CounterNotFound(namespace, name) from error
+    return Deleted(1, _delete([counter_id]))
+
+
+def delete_namespace(
+    namespace: str,
+    *,
+    confirm: str | None,
+    progress: Callable[[Deleted], None] = lambda so_far: None,
+    within: timedelta | None = None,
+) -> Deleted:
+    """Delete a namespace and all its counters, in batches; `confirm` must be its name.
+
+    An interruption leaves a namespace with fewer counters; call again. `within` bounds the
+    time: no batch begins after it. Raises NamespaceNotFound, NotConfirmed, and
+    DeletionUnfinished when the time is over.
+    """
+    begun_at = time.monotonic()
+    if confirm != lookup.get(namespace).name:
+        raise NotConfirmed(namespace, confirm)
+    # Not the one remembered: that may be gone, and another have its name.
+    found = lookup.get_now(namespace)
+    counters = events = 0
+    while True:
+        ids = list(
+            Counter.objects.using(DEFAULT_DB_ALIAS)
+            .filter(namespace=found)
+            .values_list("pk", flat=True)[:BATCH_COUNTERS]
+        )
+        if ids:
+            events += _delete(ids)
+            counters += len(ids)
+            progress(Deleted(counters, events))
+            if within is not None and time.monotonic() - begun_at >= (
+                within.total_seconds()
+            ):
+                raise DeletionUnfinished(namespace, counters, events)
+        elif _delete_if_empty(found):
+            lookup.forget_all()
+            return Deleted(counters, events)
+
+
+def remove_orphans() -> int:
+    """Remove what adds left that came while their counter was deleted; return counters."""
+    removed = 0
+    while rows := fetch(connection, "counters", "find_orphans", most=BATCH_COUNTERS):
+        _delete([counter_id for (counter_id,) in rows])
+        removed += len(rows)
+    return removed
+
+
+def remove_orphans_among(counter_ids: Collection[int]) -> int:
+    """Remove what is left of those of these counters that are gone; return how many.
+
+    For whoever found them waiting for a fold: nobody can fold them. An id is never used
+    again, and a counter is committed no later than what is written of it.
+    """
+    # Never by a replica, which may not have it yet.
+    there = Counter.objects.using(DEFAULT_DB_ALIAS).filter(pk__in=counter_ids)
+    gone = sorted(set(counter_ids) - set(there.values_list("pk", flat=True)))
+    for first in range(0, len(gone), BATCH_COUNTERS):
+        _delete(gone[first : first + BATCH_COUNTERS])
+    return len(gone)
+
+
+def _delete(counter_ids: list[int]) -> int:
+    """Delete counters in one transaction; return how many events went with them.
+
+    Statement by statement, because each waits for somebody and must then see what that
+    one has committed.
+    """
+    with own_transaction(), timeouts.at_most(_DELETED_WITHIN_SECONDS):
+        # A counter's events may be many, and nobody waits for them: adds and folds go on.
+        # Cut off by a web request's time-out it would begin anew with each retry, for ever.
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = 0")
+        # For a clear: it holds its counter. One that comes later finds no counter.
+        list(
+            Counter.objects.select_for_update()
+            .filter(pk__in=counter_ids)
+            .order_by("pk")
+            .values_list("pk")
+        )
+        # For a fold: it holds its rollups.
+        counters_deleting.send(sender=None, counter_ids=counter_ids)
+        # For an add whose connection wrote the counter before. Its last write goes here,
+        # so its event must go below: without a last write no orphan is ever found.
+        LastWrite.objects.filter(counter_id__in=counter_ids).delete()
+        [(events,)] = fetch(
+            connection, "counters", "delete_counters", counter_ids=counter_ids
+        )
+    return int(events)
+
+
+def _delete_if_empty(namespace: Namespace) -> bool:
+    """Delete a namespace without counters; False where it has got one meanwhile."""
+    with own_transaction():
+        # Whoever makes a counter in it waits for this lock, and then finds no namespace.
+        list(Namespace.objects.select_for_update().filter(pk=namespace.pk))
+        if Counter.objects.using(DEFAULT_DB_ALIAS).filter(namespace=namespace).exists():
+            return False
+        Namespace.objects.filter(pk=namespace.pk).delete()
+    return True

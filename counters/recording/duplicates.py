@@ -1,0 +1,114 @@
+"""Answer duplicates: find the event that a token's first use made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from django.db import IntegrityError, OperationalError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.errors import (
+    CheckViolation,
+    DeadlockDetected,
+    SerializationFailure,
+    UniqueViolation,
+)
+
+from counters.db.statements import fetch
+from counters.errors import TokenConflict
+from counters.recording.validation import CheckedEvent
+
+Rows = TypeVar("Rows")
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The answer to an add: which event counts, and whether it was there before.
+
+    A best-effort add has no token and the id 0: nothing durable was made.
+    """
+
+    counter_id: int
+    token: str | None
+    event_time: datetime
+    duplicate: bool
+
+
+def see_repeats(connection: BaseDatabaseWrapper, record: Callable[[], Rows]) -> Rows:
+    """Return what `record` returns; run it once more if an unseen duplicate made it fail.
+
+    ON CONFLICT asks the key's own index only. A second one stands beside it while it is
+    rebuilt (REINDEX CONCURRENTLY of a past day) or its order is changed (migration 0005). Of
+    two first uses of a token at the same moment both may find the key free, and one comes to
+    the second index too late. It fails when the other has committed, so its next try finds
+    the key taken. (A batch that meets two such tokens, one on each try, raises.) And an event
+    that was on its way into the default partition while the one of its day was attached fails
+    a check there; its next try finds that. Under a default isolation level above READ
+    COMMITTED, an add fails if the token's first use was committed after its snapshot. Two
+    batches that take their tokens in several steps (see counters.recording.batch) may deadlock, and
+    PostgreSQL ends one of them. Within a transaction block there is no next try: the error has
+    ended the block.
+    """
+    try:
+        return record()
+    except (IntegrityError, OperationalError) as error:
+        in_block = connection.in_atomic_block or not connection.get_autocommit()
+        if in_block or not isinstance(
+            error.__cause__,
+            (UniqueViolation, CheckViolation, SerializationFailure, DeadlockDetected),
+        ):
+            raise
+    return record()
+
+
+def answer_repeat(event: CheckedEvent, counter_id: int) -> Recorded | None:
+    """Return the first event of the token; None if its counter has been deleted meanwhile.
+
+    Raises TokenConflict for another delta.
+    """
+    [(event_time, delta)] = find_first_events([(event, counter_id)])
+    if event_time is None or delta is None:
+        return None
+    if delta != event.delta:
+        raise TokenConflict(event.token.text, kept=delta, offered=event.delta)
+    return Recorded(counter_id, event.token.text, event_time, duplicate=True)
+
+
+def find_first_events(
+    repeats: Sequence[tuple[CheckedEvent, int]],
+) -> list[tuple[datetime | None, int | None]]:
+    """Return event time and delta of the first event of each (event, counter id), in order.
+
+    Both are None where there is none: it was deleted with its counter.
+
+    To be called after the insert, as a statement of its own: the first event may have
+    been committed while the insert waited for it, after the insert's snapshot was taken.
+    """
+    if not repeats:
+        return []
+    sinces, untils = zip(*(_where_to_look(event) for event, _ in repeats), strict=True)
+    found = fetch(
+        connection,
+        "counters",
+        "find_first_events",
+        counter_ids=[counter_id for _, counter_id in repeats],
+        tokens=[event.token.uuid for event, _ in repeats],
+        sinces=list(sinces),
+        untils=list(untils),
+        used_ats=[event.event_time if event.untimed else None for event, _ in repeats],
+    )
+    return [(event_time, delta) for event_time, delta in found]
+
+
+def _where_to_look(event: CheckedEvent) -> tuple[datetime, datetime]:
+    """Return the span of event times in which the first event lies.
+
+    For a token without a time, what add_event_of_untimed_token.sql takes for a first use:
+    were it longer, a use that is spent would answer for one that is not.
+    """
+    if not event.untimed:
+        return event.event_time, event.event_time
+    return event.event_time - event.namespace.accept_past, END_OF_TIME

@@ -1,0 +1,88 @@
+"""Checks what a caller asks to add, before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from counters.db import clock
+from counters.errors import InvalidValue, MissingValue, NotForBestEffort
+from counters.models import Namespace
+from counters.namespaces import best_effort, lookup
+from counters.recording import names, tokens
+
+DELTA_MIN, DELTA_MAX = -(2**63), 2**63 - 1
+DELTA_WANTED = f"a whole number from {DELTA_MIN} to {DELTA_MAX}"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedEvent:
+    """An event that may be recorded as it stands."""
+
+    namespace: Namespace
+    name: str
+    token: tokens.Token
+    event_time: datetime
+    delta: int
+
+    @property
+    def untimed(self) -> bool:
+        """Tell whether the token fixes no time, so that a duplicate must be looked up."""
+        return self.token.event_time is None
+
+
+def check_event(
+    *,
+    namespace: object,
+    name: object,
+    delta: object,
+    token: object = None,
+    generation_time: datetime | None = None,
+    now: datetime | None = None,
+    any_age: bool = False,
+) -> CheckedEvent:
+    """Return the event that these values ask for, or raise what is wrong with them.
+
+    `any_age` lifts the accept window; it is for imports of old events only.
+    """
+    found = lookup.get(namespace)
+    if best_effort.applies_to(found) and (
+        token is not None or generation_time is not None
+    ):
+        raise NotForBestEffort(found.name, "tokens and no event times")
+    checked_name = names.check(name)
+    checked_delta = check_delta(delta)
+    check_generation_time(generation_time)
+    now = now or clock.now()
+    # A token made here carries the generation time, so that the time fits when it is sent again.
+    parsed = (
+        tokens.new(generation_time or now)
+        if token is None
+        else tokens.parse(token, generation_time)
+    )
+    event_time = parsed.event_time or now
+    if not any_age:
+        carried = generation_time is None and parsed.event_time is not None
+        lookup.check_event_time(found, event_time, now, carried=carried)
+    return CheckedEvent(found, checked_name, parsed, event_time, checked_delta)
+
+
+def check_delta(delta: object) -> int:
+    """Return the delta, or raise MissingValue or InvalidValue."""
+    if delta is None:
+        raise MissingValue("delta", DELTA_WANTED)
+    # bool is a subclass of int; `true` is no count.
+    if not isinstance(delta, int) or isinstance(delta, bool):
+        raise InvalidValue("delta", delta, DELTA_WANTED)
+    if not DELTA_MIN <= delta <= DELTA_MAX:
+        raise InvalidValue("delta", delta, DELTA_WANTED)
+    return delta
+
+
+def check_generation_time(at: datetime | None) -> None:
+    if at is not None and (at.tzinfo is None or at < tokens.EPOCH):
+        raise InvalidValue(
+            "generation_time",
+            at.isoformat(),
+            "an instant since 1970 with its UTC offset",
+        )

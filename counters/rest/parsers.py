@@ -1,0 +1,280 @@
+"""Reading request bodies."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from http import HTTPStatus
+from typing import IO, Any
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import QueryDict
+from django.utils.dateparse import parse_datetime
+from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
+from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
+from rest_framework.utils import json
+
+from counters import conf
+from counters.errors import InvalidValue, shown
+from counters.recording import names
+from counters.rest.responses import EXACT_IN_JAVASCRIPT, exact_number
+
+DELTA_AS_TEXT = (
+    f"a number without quotes. Only whole numbers beyond ±{EXACT_IN_JAVASCRIPT} may be text,"
+    " and only in digits"
+)
+# RFC 8941, 3.3.3.
+SF_STRING = re.compile(r'"(?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"')
+KEY_WANTED = (
+    'one token, such as order-17 or "order-17"; put a token with a comma or a quotation mark'
+    " between quotation marks, or into the body"
+)
+KEY_NOT_ASCII = "ASCII; send a token with other characters as `token` in the body"
+
+
+class LengthRequired(APIException):
+    """A body of unknown length, which Django does not read."""
+
+    status_code = HTTPStatus.LENGTH_REQUIRED
+    default_code = "length_required"
+    default_detail = (
+        "The body came without a Content-Length (Transfer-Encoding: chunked) and was not"
+        " read; send its length."
+    )
+
+
+class BodyTooLarge(RequestDataTooBig):
+    """A body beyond the limit of its call."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"The body is larger than {most:,} bytes; send less at once.")
+
+
+class ContentEncoded(UnsupportedMediaType):
+    """A body with a Content-Encoding header: compressed, or declared to be."""
+
+    # RFC 9110, 15.5.16: the answer names the accepted encodings.
+    accept_encoding = "identity"
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(
+            encoding,
+            f"Content-Encoding: {encoding[:40]!r} is not accepted; send the body uncompressed,"
+            " without this header.",
+        )
+
+
+def check_encoding(request: Request) -> None:
+    """Raise ContentEncoded unless the body is sent as it is."""
+    encoding = request.headers.get("Content-Encoding", "").strip()
+    if encoding and encoding.lower() != "identity":
+        raise ContentEncoded(encoding)
+
+
+def check_length(request: Request, *, most: int) -> None:
+    """Raise LengthRequired or BodyTooLarge before anything of the body is read.
+
+    To Django a chunked body looks like none at all: a clear would take place without its
+    token.
+    """
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if not length and "HTTP_TRANSFER_ENCODING" in request.META:
+        raise LengthRequired
+    if length.isascii() and length.isdigit() and int(length[:20]) > most:
+        raise BodyTooLarge(most)
+
+
+def is_no_text(charset: str) -> bool:
+    """Tell whether it is one of Python's codecs that are no encoding of text, as `zlib`."""
+    try:
+        codecs.lookup(charset)
+    except LookupError:
+        return False
+    except ValueError:
+        return True
+    try:
+        "".encode(charset)
+    except (LookupError, ValueError):
+        return True
+    return False
+
+
+class StrictJSONParser(JSONParser):
+    """JSON as RFC 8259 has it, of bounded size; nesting that breaks the parser is an error."""
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        # Django's own limit is for forms; nothing else bounds what is read here.
+        most = conf.body_bytes()
+        body = stream.read(most + 1)
+        if len(body) > most:
+            raise BodyTooLarge(most)
+        encoding = str((parser_context or {}).get("encoding") or "utf-8")
+        if is_no_text(encoding):
+            raise ParseError(f"{encoding!r} is no encoding of text; use utf-8")
+        try:
+            return json.loads(
+                body.decode(encoding),
+                parse_float=_read_number,
+                parse_constant=json.strict_constant,
+                object_pairs_hook=_read_object,
+            )
+        except RecursionError as error:
+            raise ParseError("JSON parse error - nested too deeply") from error
+        except ValueError as error:
+            raise ParseError(f"JSON parse error - {error}") from error
+
+
+def _read_number(text: str) -> int | Decimal:
+    """Return a number with a point or an exponent; as an int if it is whole (`5.0`, `1e3`).
+
+    Never as a float, which would silently round some numbers to whole ones.
+    """
+    try:
+        number = Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError(f"{text[:40]} is out of range") from error
+    # The longest integers that any field takes have 19 digits.
+    if number.adjusted() < 20 and number == number.to_integral_value():
+        return int(number)
+    return number
+
+
+def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"{shown(twice)} is given twice in one object")
+    return found
+
+
+def read_object(body: object, *, allowed: frozenset[str]) -> dict[str, Any]:
+    """Return a JSON object that holds no other than the allowed fields.
+
+    A field that nobody reads is refused: a misspelt `token` would count twice in silence.
+    """
+    if not isinstance(body, dict):
+        raise InvalidValue("body", body, f"a JSON object with {_listed(allowed)}")
+    if not body.keys() <= allowed:
+        field = next(field for field in body if field not in allowed)
+        raise InvalidValue("body", field, f"a field of this call: {_listed(allowed)}")
+    return body
+
+
+def check_query(query: QueryDict, known: frozenset[str]) -> None:
+    """Raise InvalidValue for a parameter that the call does not know or that is given twice.
+
+    Otherwise `POST …/add?token=` would silently count twice, and `?confirm=x&dry_run=`
+    would delete.
+    """
+    for name, values in query.lists():
+        if name not in known:
+            raise unknown_parameter(name, known)
+        if len(values) > 1:
+            raise InvalidValue(name, values, "one value; give each parameter once")
+
+
+def unknown_parameter(name: str, known: frozenset[str]) -> InvalidValue:
+    takes = f"a query parameter of this call; it takes {_listed(known) or 'none'}"
+    return InvalidValue("query", name, takes)
+
+
+def read_named(
+    body: object, in_path: str | None, *, allowed: frozenset[str]
+) -> dict[str, Any]:
+    """Return the body's fields with the counter's `name`, from the path or the body."""
+    if in_path is None:
+        return {"name": None, **read_object(body, allowed=allowed | {"name"})}
+    return {**read_object(body, allowed=allowed), "name": in_path}
+
+
+def read_time(field: str, value: object) -> datetime | None:
+    """Return an ISO 8601 instant, which must have its UTC offset, in UTC; None for None."""
+    if value is None:
+        return None
+    wanted = "an ISO 8601 instant with its UTC offset, such as 2026-01-31T12:00:00.000Z"
+    if isinstance(value, str) and re.search(r":[0-9.]+ [0-9]{2}(:?[0-9]{2})?$", value):
+        # A `+` in a query string means a space.
+        wanted += "; in a URL write the offset's + as %2B"
+    try:
+        at = parse_datetime(value) if isinstance(value, str) else None
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise InvalidValue(field, value, wanted)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidValue(field, value, "an instant of the years 1 to 9999") from error
+
+
+def read_delta(value: object) -> object:
+    """Return the number where a large one is sent as text, as `exact_number` answers it.
+
+    JavaScript cannot send it otherwise. A value that is not text is returned unchanged, for
+    `check_delta`.
+    """
+    if not isinstance(value, str):
+        return value
+    if re.fullmatch(r"-?[0-9]{16,19}", value):
+        number = int(value)
+        if exact_number(number) == value:
+            return number
+    raise InvalidValue("delta", value, DELTA_AS_TEXT)
+
+
+def read_idempotency_key(value: str | None) -> str | None:
+    """Return the token of an Idempotency-Key header, which may be a quoted string.
+
+    The draft standard wants a string of RFC 8941 (`"order-17"`); many clients send the bare
+    token. If a header is sent twice, servers join the two values with a comma.
+    """
+    if value is None:
+        return None
+    if not value.isascii():
+        raise InvalidValue("Idempotency-Key", value, KEY_NOT_ASCII)
+    if value.startswith('"'):
+        if not SF_STRING.fullmatch(value):
+            raise InvalidValue("Idempotency-Key", value, KEY_WANTED)
+        return re.sub(r"\\(.)", r"\1", value[1:-1])
+    if "," in value:
+        raise InvalidValue("Idempotency-Key", value, KEY_WANTED)
+    return value
+
+
+def _listed(fields: frozenset[str]) -> str:
+    return ", ".join(sorted(fields))
+
+
+def read_text(field: str, value: str) -> str:
+    """Return text of a query string that a name can hold."""
+    if not names.is_text(value):
+        raise InvalidValue(field, value, "text without control characters")
+    return value
+
+
+def read_whole_number(field: str, value: str | None, default: int) -> int:
+    """Return a whole number of a query string."""
+    if value is None:
+        return default
+    if not value.isascii() or not value.isdigit() or len(value) > 18:
+        raise InvalidValue(field, value, "a whole number")
+    return int(value)
+
+
+def read_claim(field: str, value: str | None) -> bool:
+    """Return a yes or no of a query string."""
+    if value is None or value == "false":
+        return False
+    if value == "true":
+        return True
+    raise InvalidValue(field, value, "true or false")

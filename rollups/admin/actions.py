@@ -1,0 +1,232 @@
+"""What staff may do with counters: roll up, clear, verify. Each change asks and is logged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from counters.db import clock
+from counters.errors import CountersError, counted
+from counters.models import Counter
+from counters.recording import names, tokens
+from rollups.folding import audit, quarantine
+from rollups.folding.bisect import fold_each
+from rollups.folding.cluster_identity import anchored_only
+from rollups.reading import clear
+
+
+def may_act(request: HttpRequest) -> bool:
+    """Say whether the user may fold and clear."""
+    return request.user.has_perm("counters.change_counter")
+
+
+def roll_up_one(
+    model_admin: Any, request: HttpRequest, counter_id: int
+) -> HttpResponseBase:
+    counter = _get(request, counter_id)
+    back = reverse("admin:counters_counter_change", args=[counter_id])
+    if request.method == "POST":
+        _roll_up(model_admin, request, [counter])
+        return redirect(back)
+    return _ask_to_roll_up(model_admin, request, [counter], back)
+
+
+def roll_up_many(
+    model_admin: Any, request: HttpRequest, queryset: QuerySet[Counter]
+) -> HttpResponseBase | None:
+    """Fold what was ticked in the list; the first call asks."""
+    counters = list(queryset.select_related("namespace"))
+    if "confirmed" in request.POST:
+        _roll_up(model_admin, request, counters)
+        return None
+    return _ask_to_roll_up(
+        model_admin,
+        request,
+        counters,
+        back=request.get_full_path(),
+        kept=[
+            ("action", "roll_up"),
+            *((ACTION_CHECKBOX_NAME, counter.pk) for counter in counters),
+        ],
+    )
+
+
+def clear_one(
+    model_admin: Any, request: HttpRequest, counter_id: int
+) -> HttpResponseBase:
+    """Set a count to 0, once its name was typed. A form sent twice clears once."""
+    counter = _get(request, counter_id)
+    back = reverse("admin:counters_counter_change", args=[counter_id])
+    typed_error = ""
+    token = request.POST.get("token", "")
+    if request.method == "POST":
+        if names.normalized(request.POST.get("typed", "")) == counter.name:
+            _clear(model_admin, request, counter, token)
+            return redirect(back)
+        typed_error = "That is not its name. Nothing was cleared."
+    return _ask(
+        model_admin,
+        request,
+        title="Clear a counter?",
+        question=f"Clear {counter.name} in {counter.namespace.name}?",
+        facts=[
+            "Its count becomes 0, for everybody who reads it.",
+            "An event of the opposite sign is added; no event is removed, and the series"
+            " shows it.",
+            "What is added while this runs is kept.",
+        ],
+        confirm="Clear it",
+        is_danger=True,
+        back=back,
+        typed=counter.name,
+        typed_error=typed_error,
+        kept=[("token", token or tokens.new(clock.now()).text)],
+    )
+
+
+def verify(model_admin: Any, request: HttpRequest, queryset: QuerySet[Counter]) -> None:
+    """Recount what was ticked and say what differs; changes nothing."""
+    try:
+        audited = audit.audit_some(list(queryset.values_list("pk", flat=True)))
+    except (CountersError, OperationalError) as error:
+        model_admin.message_user(request, audit.why_not(error), messages.ERROR)
+        return
+    wrong = [one for one in audited if not one.is_right]
+    for one in wrong:
+        model_admin.message_user(
+            request,
+            f"The counter {one.name} differs: its rollup says {one.total:,}, its events"
+            f" {one.recounted_total:,}, its buckets {one.buckets_total:,};"
+            f" {counted(one.buckets_off, 'wrong bucket')},"
+            f" {counted(one.unseen_events, 'pending event')} that no fold finds. Repair it"
+            " with manage.py verify_rollups --repair.",
+            messages.ERROR,
+        )
+    if not wrong:
+        model_admin.message_user(
+            request,
+            f"Recounted {counted(len(audited), 'counter')}: no difference.",
+            messages.SUCCESS,
+        )
+
+
+def _get(request: HttpRequest, counter_id: int) -> Counter:
+    if not may_act(request):
+        raise PermissionDenied
+    return get_object_or_404(Counter.objects.select_related("namespace"), pk=counter_id)
+
+
+def _ask_to_roll_up(
+    model_admin: Any,
+    request: HttpRequest,
+    counters: list[Counter],
+    back: str,
+    kept: Iterable[tuple[str, Any]] = (),
+) -> HttpResponseBase:
+    what = counters[0].name if len(counters) == 1 else counted(len(counters), "counter")
+    return _ask(
+        model_admin,
+        request,
+        title="Roll up now?",
+        question=f"Roll up {what} now?",
+        facts=[
+            "Pending events are folded into the count, here and now, without a worker.",
+            "No count is changed by it: it becomes up to date.",
+        ],
+        confirm="Roll up",
+        is_danger=False,
+        back=back,
+        kept=kept,
+    )
+
+
+def _ask(model_admin: Any, request: HttpRequest, **context: Any) -> TemplateResponse:
+    site: admin.AdminSite = model_admin.admin_site
+    context |= {
+        **site.each_context(request),
+        "opts": model_admin.opts,
+        "trail": "counters",
+    }
+    return TemplateResponse(request, "counters/confirm.html", context)
+
+
+def _roll_up(model_admin: Any, request: HttpRequest, counters: list[Counter]) -> None:
+    ids = [one.pk for one in counters]
+    try:
+        # Whoever asks by hand does not wait for the next try of one that was set apart.
+        quarantine.try_now(ids)
+        with anchored_only():
+            folds = fold_each(ids, until=math.inf)
+    except CountersError as error:
+        model_admin.message_user(request, error.message, messages.ERROR)
+        return
+    events_of = {pk: events for fold in folds for pk, events in fold.events_of.items()}
+    for counter in counters:
+        _log(
+            request,
+            counter,
+            f"Rolled up: {counted(events_of.get(counter.pk, 0), 'event')}.",
+        )
+    model_admin.message_user(
+        request,
+        f"Folded {counted(sum(events_of.values()), 'event')} of"
+        f" {counted(len(counters), 'counter')}.",
+        messages.SUCCESS,
+    )
+    missed = [one.name for one in counters if one.pk not in events_of]
+    if missed:
+        model_admin.message_user(
+            request,
+            f"Not folded: {', '.join(missed)}. Another fold holds it, or it failed: its"
+            " page says why.",
+            messages.WARNING,
+        )
+
+
+def _clear(
+    model_admin: Any, request: HttpRequest, counter: Counter, token: str
+) -> None:
+    try:
+        cleared = clear.clear(
+            namespace=counter.namespace.name, name=counter.name, token=token or None
+        )
+        # At once, so that the page does not show the old count.
+        fold_each([counter.pk], until=math.inf)
+    except CountersError as error:
+        model_admin.message_user(request, error.message, messages.ERROR)
+        return
+    if cleared.duplicate:
+        model_admin.message_user(
+            request, f"The counter {counter.name} was cleared already.", messages.INFO
+        )
+        return
+    _log(request, counter, f"Cleared: the count was {cleared.count_before:,}.")
+    model_admin.message_user(
+        request,
+        f"Cleared {counter.name}: its count was {cleared.count_before:,}.",
+        messages.SUCCESS,
+    )
+
+
+def _log(request: HttpRequest, counter: Counter, message: str) -> None:
+    LogEntry.objects.create(
+        user_id=request.user.pk or 0,
+        content_type=ContentType.objects.get_for_model(Counter),
+        object_id=str(counter.pk),
+        object_repr=f"{counter.namespace.name}/{counter.name}"[:200],
+        action_flag=CHANGE,
+        change_message=message,
+    )

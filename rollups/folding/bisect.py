@@ -1,0 +1,57 @@
+"""Folding so that a counter whose fold fails does not hold up the rest of its batch."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection
+from datetime import timedelta
+
+from django.db import DatabaseError, connection
+
+from counters.db import errors
+from rollups.folding import quarantine
+from rollups.folding.fold import NO_REST, Folded, fold
+from rollups.monitor import metrics
+
+logger = logging.getLogger(__name__)
+
+
+def fold_each(
+    counter_ids: Collection[int], *, until: float, rest: timedelta = NO_REST
+) -> list[Folded]:
+    """Fold the counters; where that fails, in halves, down to those that are at fault.
+
+    These are set apart. Past `until` (of time.monotonic) nothing more is begun; the sweep
+    finds the rest. Raises only where the database has gone or lacks migrations: then no
+    counter is at fault.
+    """
+    done: list[Folded] = []
+    batches = [list(counter_ids)]
+    while batches and (not done or time.monotonic() < until):
+        batch = batches.pop()
+        connection.ensure_connection()
+        used = connection.connection
+        try:
+            done.append(fold(batch, rest=rest))
+        except DatabaseError as error:
+            # Where it broke within a transaction, Django has made a new one by now.
+            if (
+                connection.connection is not used
+                or not connection.is_usable()
+                or errors.lacks_migrations(error)
+            ):
+                raise
+            if len(batch) == 1:
+                _set_apart(batch[0], error)
+                done.append(Folded())
+            else:
+                middle = len(batch) // 2
+                batches += [batch[middle:], batch[:middle]]
+    return done
+
+
+def _set_apart(counter_id: int, error: DatabaseError) -> None:
+    logger.error("Counter %d cannot be folded, set apart: %s", counter_id, error)
+    quarantine.set_apart(counter_id, error)
+    metrics.count_set_apart(type(error).__name__)

@@ -1,0 +1,139 @@
+"""Folding: bringing rollups forward over the events that they do not cover yet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.db import connection
+
+from counters.db.statements import fetch
+from counters.db.transactions import alone, own_transaction
+from rollups import conf
+from rollups.folding import quarantine
+from rollups.folding.cluster_identity import anchored_only
+from rollups.monitor import metrics
+
+# In a fold by parts, however many counters share it, each may go on by this much.
+_LEAST_EVENTS = 1_000
+NO_REST = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What one fold did."""
+
+    # Counter id -> number of events folded now (0 where the last fold crashed half-way).
+    events_of: dict[int, int] = field(default_factory=dict)
+    # Counters that should be folded again: the three below, and those written meanwhile.
+    still_pending: frozenset[int] = frozenset()
+    # Another fold held them; it sees to them, unless it dies.
+    held: frozenset[int] = frozenset()
+    # Folded a moment ago by another; left out this time.
+    resting: frozenset[int] = frozenset()
+    # They had more events than one fold takes: the oldest part is folded.
+    partly: frozenset[int] = frozenset()
+    # How long each counter had been waiting when the fold began.
+    lag_of: dict[int, timedelta] = field(default_factory=dict)
+    # Their last fold failed.
+    failed_before: frozenset[int] = frozenset()
+
+    @property
+    def events(self) -> int:
+        return sum(self.events_of.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    counter_id: int
+    lag: timedelta
+    is_resting: bool
+    failed_before: bool
+
+
+def fold(counter_ids: Collection[int], *, rest: timedelta = NO_REST) -> Folded:
+    """Fold the pending events of the given counters, each exactly once.
+
+    One transaction for all of them; it never waits for another fold, and no writer ever
+    waits for it. Safe to run at any time, any number of times, by anybody at once. A
+    counter folded within `rest` is left out; so is one that was set apart. Where folding
+    lags behind, the oldest events come first and no more than ROLLUPS_FOLD_EVENTS, so
+    time and memory are bounded. Must not be called inside a transaction block (raises
+    RuntimeError). Raises NotAnchored after a restore into another cluster.
+    """
+    started = time.monotonic()
+    rows = alone(
+        lambda: fetch(
+            connection,
+            "rollups",
+            "prepare_fold",
+            counter_ids=list(counter_ids),
+            rest=rest,
+        )
+    )
+    prepared = [_Prepared(*row) for row in rows]
+    pending = {one.counter_id for one in prepared if not one.is_resting}
+    resting = frozenset(one.counter_id for one in prepared if one.is_resting)
+    if not pending:
+        return Folded(still_pending=resting, resting=resting)
+    long = timedelta(seconds=conf.fold_in_parts_after_seconds())
+    behind = {one.counter_id for one in prepared if one.lag > long} & pending
+    events_of: dict[int, int] = {}
+    partly: set[int] = set()
+    with anchored_only(), own_transaction(durable=True, limits_idle_itself=True):
+        locked = _ids("lock_rollups", pending)
+        if behind & locked:
+            part_of, partly = _fold_in_parts(behind & locked)
+            events_of |= part_of
+        if locked - partly:
+            events_of |= _fold_locked(locked - partly)
+    # A crash here leaves last writes behind; the sweep finds them and folds to no effect.
+    written_since = alone(lambda: _ids("remove_settled", locked)) if locked else set()
+    failed_before = frozenset(one.counter_id for one in prepared if one.failed_before)
+    if failed_before & events_of.keys():
+        quarantine.forget(failed_before & events_of.keys())
+    if events_of:
+        metrics.count_fold(
+            events=sum(events_of.values()), seconds=time.monotonic() - started
+        )
+    return Folded(
+        events_of,
+        still_pending=frozenset((pending - locked) | written_since | resting),
+        held=frozenset(pending - locked),
+        resting=resting,
+        # Where the part's end was the events' end too, nothing is left.
+        partly=frozenset(partly & written_since),
+        lag_of={one.counter_id: one.lag for one in prepared},
+        failed_before=failed_before,
+    )
+
+
+def _fold_locked(locked: Collection[int]) -> dict[int, int]:
+    rows = fetch(connection, "rollups", "fold_events", counter_ids=list(locked))
+    return {counter_id: int(events) for counter_id, events in rows}
+
+
+def _fold_in_parts(behind: Collection[int]) -> tuple[dict[int, int], set[int]]:
+    """Fold the oldest part of those that have more events than a fold may take."""
+    most = max(_LEAST_EVENTS, conf.fold_events() // len(behind))
+    bounds = dict(
+        fetch(connection, "rollups", "bound_fold", counter_ids=list(behind), most=most)
+    )
+    if not bounds:
+        return {}, set()
+    rows = fetch(
+        connection,
+        "rollups",
+        "fold_events_up_to",
+        counter_ids=list(bounds),
+        bounds=list(bounds.values()),
+    )
+    return {counter_id: int(events) for counter_id, events in rows}, set(bounds)
+
+
+def _ids(statement: str, counter_ids: Collection[int]) -> set[int]:
+    """Run a statement that takes counter ids and returns some of them."""
+    rows = fetch(connection, "rollups", statement, counter_ids=list(counter_ids))
+    return {counter_id for (counter_id,) in rows}

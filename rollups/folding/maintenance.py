@@ -1,0 +1,98 @@
+"""The hourly upkeep, for beat: says in the log what it did and could not do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.db import ProgrammingError
+from psycopg.errors import InsufficientPrivilege
+
+from counters.errors import NotAnchored
+from counters.namespaces import deletion
+from counters.partitions import create, reindex
+from counters.recording import claims
+from rollups.folding import retention
+
+logger = logging.getLogger(__name__)
+
+# A day has two indexes. A round rebuilds no more, so that the first one, which may find
+# months of them, spreads over as many hours.
+COMPACTED_A_ROUND = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ClearedAway:
+    """How much of what nobody needs was removed."""
+
+    claims: int
+    orphans: int
+
+
+def clear_away() -> ClearedAway:
+    """Remove expired claims, and what adds left of counters that were deleted meanwhile."""
+    return ClearedAway(claims.drop_expired(), deletion.remove_orphans())
+
+
+def make_partitions() -> None:
+    """Make the partitions of the coming days, and of events that found none."""
+
+    def make() -> None:
+        for made in [*create.make_ahead(), *create.make_for_strays()]:
+            logger.info("Made the partition %s.", made.name)
+
+    _as_owner(make)
+
+
+def close_partitions() -> None:
+    """Close and drop what retention lets go; log what is kept past it, and why."""
+
+    def close() -> None:
+        for outcome in retention.close_due():
+            name, reason = outcome.partition.name, outcome.kept_because
+            if reason is None:
+                logger.info("Closed the partition %s: %d events.", name, outcome.events)
+            else:
+                logger.info("Kept the partition %s: %s.", name, reason)
+        for table in retention.drop_closed():
+            logger.info("Dropped %s.", table)
+
+    try:
+        _as_owner(close)
+    except NotAnchored as error:
+        logger.error("No partition is closed: %s", error.message)
+
+
+def compact_partitions() -> None:
+    """Rebuild the two oldest indexes that are worth it."""
+
+    def compact() -> None:
+        for done in reindex.compact_due(most=COMPACTED_A_ROUND):
+            index = done.index
+            if done.bytes_after is None:
+                logger.info("Left the index %s: %s.", index.name, done.kept_because)
+            else:
+                logger.info(
+                    "Rebuilt the index %s: %d bytes in place of %d.",
+                    index.name,
+                    done.bytes_after,
+                    index.size_bytes,
+                )
+
+    _as_owner(compact)
+
+
+def _as_owner(work: Callable[[], None]) -> None:
+    """Run it; where this role does not own the tables, say once who has to."""
+    try:
+        work()
+    except ProgrammingError as error:
+        if not isinstance(error.__cause__, InsufficientPrivilege):
+            raise
+        logger.warning(
+            "The database role of this process owns no tables, so it leaves their upkeep:"
+            " run `manage.py partitions --make --close --compact` hourly as the owner. No add fails"
+            " without it. (%s)",
+            str(error).strip(),
+        )

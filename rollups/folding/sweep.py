@@ -1,0 +1,137 @@
+"""The sweep: finds pending counters however their trigger was lost, and enqueues them."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import DEFAULT_DB_ALIAS, connection
+from django.db.models.functions import Now
+
+from counters.db.statements import fetch
+from counters.db.transactions import own_transaction
+from counters.errors import NotAnchored
+from counters.namespaces import deletion
+from rollups import conf
+from rollups.folding import cluster_identity
+from rollups.models import Sweep
+from rollups.monitor import lag as lagging
+from rollups.monitor import metrics
+from rollups.trigger import request
+
+logger = logging.getLogger(__name__)
+
+# How long the record of a sweep is kept.
+KEPT = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A counter that waits for a fold, and for how long it has."""
+
+    counter_id: int
+    lag: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep found and did."""
+
+    pending: int
+    # Those that waited for at least the grace, longest lag first.
+    overdue: tuple[int, ...]
+    oldest_lag: timedelta | None
+    enqueued: int
+
+
+def select_pending(*, grace: timedelta, most: int) -> list[Pending]:
+    """Return the counters that wait for at least `grace`, longest lag first."""
+    rows = fetch(connection, "rollups", "select_pending", grace=grace, most=most)
+    return [Pending(*row) for row in rows]
+
+
+def sweep() -> Swept | None:
+    """Enqueue the counters that have waited for too long; return what was found.
+
+    One sweep runs at a time in the whole system, whoever starts it, and at most two in a
+    period, however many beats there are: None where another one is at it or just was. Its
+    messages expire with its period, so no more than ROLLUPS_SWEEP_COUNTERS a sweep are
+    ever in flight, and sweeps never pile up. None as well while nothing can be folded,
+    after a restore into another cluster.
+    """
+    try:
+        cluster_identity.check()
+    except NotAnchored as error:
+        logger.error("No sweep: %s", error.message)
+        return None
+    grace = timedelta(seconds=conf.sweep_grace_seconds())
+    with own_transaction(durable=True):
+        if not _only_sweep() or _swept_just_now():
+            return None
+        waiting = select_pending(grace=timedelta(0), most=conf.sweep_counters())
+        overdue = tuple(one.counter_id for one in waiting if one.lag >= grace)
+        oldest_lag = waiting[0].lag if waiting else None
+        [(sweep_id,)] = fetch(
+            connection,
+            "rollups",
+            "record_sweep",
+            pending=len(waiting),
+            overdue=len(overdue),
+            oldest_lag=oldest_lag,
+            keep=KEPT,
+        )
+    metrics.count_sweep()
+    # Outside the transaction: nobody waits on its lock while the broker is slow.
+    enqueued = request.send(
+        overdue, expires_seconds=conf.sweep_period_seconds(), sweep_id=sweep_id
+    )
+    # A counter that was deleted while somebody added to it cannot be folded, only cleared
+    # away. Few are overdue as a rule, so this is where looking costs least.
+    if overdue:
+        deletion.remove_orphans_among(overdue)
+    return Swept(len(waiting), overdue, oldest_lag, enqueued)
+
+
+def record_watch() -> None:
+    """Record a sweep for `rollup --watch`, not more often than beat's sweeps.
+
+    It enqueues nothing, because `rollup --watch` folds what it finds.
+    """
+    with own_transaction(durable=True):
+        if not _only_sweep() or _swept_just_now():
+            return
+        lag = lagging.measure()
+        fetch(
+            connection,
+            "rollups",
+            "record_sweep",
+            pending=lag.pending,
+            overdue=0,
+            oldest_lag=lag.oldest,
+            keep=KEPT,
+        )
+
+
+def _only_sweep() -> bool:
+    """Take the sweep's lock until the end of the transaction, or return False.
+
+    An advisory lock ends with its transaction, so a beat that dies leaves nothing behind.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('rollups.sweep'))")
+        [(taken,)] = cursor.fetchall()
+    return bool(taken)
+
+
+def _swept_just_now() -> bool:
+    """Whether another beat's sweep was less than half a period ago.
+
+    One from the future is a clock that was set back: no reason to wait for it.
+    """
+    half = timedelta(seconds=conf.sweep_period_seconds() / 2)
+    return (
+        Sweep.objects.using(DEFAULT_DB_ALIAS)
+        .filter(swept_at__gt=Now() - half, swept_at__lte=Now())
+        .exists()
+    )

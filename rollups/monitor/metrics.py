@@ -1,0 +1,139 @@
+"""The numbers that this service exposes.
+
+Each process writes its own files in ROLLUPS_METRICS_DIR (prometheus_client's multiprocess mode);
+`rollups.monitor.prometheus` adds up those of one machine. Numbers that must cover all machines go
+through the database: see DATABASE_COUNTERS. Labels never name a counter.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as TallyOf
+from collections.abc import Mapping
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from counters import forking
+
+ADDS = Counter("counters_adds", "Events that were recorded and committed.")
+REQUESTED = Counter(
+    "rollups_trigger_requested",
+    "Counters that triggers were asked for: = coalesced + published + failed + dropped"
+    " + those that wait.",
+)
+COALESCED = Counter(
+    "rollups_trigger_coalesced",
+    "Counters whose trigger joined one that was waiting in its process already.",
+)
+PUBLISHED = Counter(
+    "rollups_trigger_published", "Counters whose trigger was handed to the broker."
+)
+FAILED = Counter(
+    "rollups_trigger_failed",
+    "Counters whose trigger the broker did not take, by the class of the error.",
+    ["error"],
+)
+DROPPED = Counter(
+    "rollups_trigger_dropped",
+    "Counters whose trigger was dropped before it reached a broker: overflow (too many"
+    " wait), breaker (the broker had just failed), busy, exit (of the process).",
+    ["reason"],
+)
+MESSAGES_SENT = Counter(
+    "rollups_messages_sent", "Messages handed to the broker; each names many counters."
+)
+WAITING = Gauge(
+    "rollups_trigger_waiting",
+    "Counters whose trigger waits in a process for its message.",
+    multiprocess_mode="livesum",
+)
+BREAKER_OPEN = Gauge(
+    "rollups_trigger_breaker_open",
+    "Processes that leave the broker alone after a failure.",
+    multiprocess_mode="livesum",
+)
+MESSAGES_RECEIVED = Counter(
+    "rollups_messages_received",
+    "Messages that workers began on, by who sent them.",
+    ["source"],
+)
+FOLD_SECONDS = Histogram(
+    "rollups_fold_seconds",
+    "How long a fold took, its tidying up included.",
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+SET_APART = Counter(
+    "rollups_counters_set_apart",
+    "Times that a counter was set apart because its fold failed, by the class of the"
+    " error.",
+    ["error"],
+)
+# What processes report to the database (rollups.monitor.heartbeat), which sums it over all machines.
+DATABASE_COUNTERS = {
+    "folds": "Folds: transactions that brought rollups forward.",
+    "events_folded": "Events that were folded.",
+    "healed": "Counters that the sweep had to fold, because no trigger did.",
+    "sweeps": "Sweeps that looked for pending counters.",
+}
+
+# Prometheus' client guards its files by a lock that a fork may copy while it is held; no
+# process could count any more. So every change is made under ours, which no fork copies.
+_changing = forking.lock()
+# This process's own share of what workers count, for rollups.monitor.heartbeat; a child has its own.
+_own: TallyOf[str] = TallyOf()
+forking.in_child(_own.clear)
+_TRIGGERS = {
+    "requested": REQUESTED,
+    "coalesced": COALESCED,
+    "published": PUBLISHED,
+    "messages": MESSAGES_SENT,
+    "adds": ADDS,
+}
+
+
+def count_triggers(
+    changes: Mapping[tuple[str, str], int], *, waiting: int, breaker_is_open: bool
+) -> None:
+    """Add what a process's tally gained since the last time."""
+    with _changing:
+        for (name, label), count in changes.items():
+            if name == "failed":
+                FAILED.labels(label).inc(count)
+            elif name == "dropped":
+                DROPPED.labels(label).inc(count)
+            else:
+                _TRIGGERS[name].inc(count)
+        WAITING.set(waiting)
+        BREAKER_OPEN.set(breaker_is_open)
+
+
+def count_message(source: str) -> None:
+    with _changing:
+        MESSAGES_RECEIVED.labels(source).inc()
+
+
+def count_fold(*, events: int, seconds: float) -> None:
+    with _changing:
+        FOLD_SECONDS.observe(seconds)
+        _own["folds"] += 1
+        _own["events_folded"] += events
+
+
+def count_healed(counters: int) -> None:
+    with _changing:
+        _own["healed"] += counters
+
+
+def count_set_apart(error: str) -> None:
+    with _changing:
+        SET_APART.labels(error).inc()
+
+
+def count_sweep() -> None:
+    with _changing:
+        _own["sweeps"] += 1
+
+
+def totals() -> dict[str, int]:
+    """Return this process's share of DATABASE_COUNTERS since it began, by name."""
+    with _changing:
+        return dict(_own)

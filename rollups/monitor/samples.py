@@ -1,0 +1,82 @@
+"""Samples: how the database and all processes are doing, noted at each sweep for a day."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from counters.db.statements import affect, fetch
+from counters.db.transactions import own_transaction
+from rollups import conf
+from rollups.monitor import heartbeat
+
+logger = logging.getLogger(__name__)
+
+KEPT = timedelta(days=1)
+# What the sweep may wait for here at most: a page's history is worth no more.
+_STATEMENT_TIMEOUT = "2s"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A sample, or several of one step of time."""
+
+    sampled_at: datetime
+    pending: int
+    lag_p50_seconds: float
+    lag_p99_seconds: float
+    lag_max_seconds: float
+    inserted: int
+    numbers: dict[str, int]
+
+
+def take() -> bool:
+    """Take a sample unless one was taken just now; return whether. Never raises.
+
+    However many beats call it, there is one in half a sweep period at most.
+    """
+    try:
+        return _take()
+    # A page with a gap in its plot is no reason to fail a sweep.
+    except Exception as error:
+        logger.warning("No sample was taken: %r", error)
+        return False
+
+
+def read(*, lasting: timedelta, step: timedelta) -> list[Reading]:
+    """Return the samples of the last while, one a step of time, oldest first."""
+    rows = fetch(
+        connection,
+        "rollups",
+        "read_samples",
+        since=datetime.now(UTC) - lasting,
+        step=step,
+    )
+    # Django leaves JSON to its fields: a statement of ours gets it as text.
+    return [
+        Reading(at, pending, p50, p99, longest, inserted, json.loads(numbers))
+        for at, pending, p50, p99, longest, inserted, numbers in rows
+    ]
+
+
+def _take() -> bool:
+    gap = timedelta(seconds=conf.sweep_period_seconds() / 2)
+    with own_transaction():
+        if not _alone():
+            return False
+        heartbeat.forget_silent()
+        return bool(affect(connection, "rollups", "take_sample", gap=gap, keep=KEPT))
+
+
+def _alone() -> Any:
+    """Take the samples' lock until the transaction ends; False where another has it."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT}'")
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('rollups.sample'))")
+        [(taken,)] = cursor.fetchall()
+    return taken

@@ -1,0 +1,108 @@
+"""Judging the state of folding: OK, WARNING or CRITICAL, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from counters.errors import counted
+from rollups import conf
+from rollups.monitor.backlog import Status
+
+
+class Level(IntEnum):
+    """How bad it is; also the exit code."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From where on a value is worth a warning, or worse."""
+
+    warn_lag_seconds: float
+    critical_lag_seconds: float
+    warn_healed: int
+    sweep_age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One value, judged."""
+
+    name: str
+    level: Level
+    says: str
+
+
+def default_limits() -> Limits:
+    """Return limits that fit the settings: what the sweep alone keeps is no alarm."""
+    period = conf.sweep_period_seconds()
+    return Limits(
+        warn_lag_seconds=2 * period,
+        critical_lag_seconds=12 * period,
+        warn_healed=100,
+        sweep_age_seconds=3 * period,
+    )
+
+
+def judge(status: Status, limits: Limits) -> list[Verdict]:
+    """Return a verdict on each value; each limit itself is over the limit."""
+    return [
+        _lag(status, limits),
+        _sweep(status, limits),
+        _workers(status),
+        Verdict(
+            "healed",
+            Level.WARNING if status.healed_lately >= limits.warn_healed else Level.OK,
+            f"sweeps healed {counted(status.healed_lately, 'counter')} in ten minutes",
+        ),
+        Verdict(
+            "set apart",
+            Level.WARNING if status.set_apart else Level.OK,
+            f"{counted(status.set_apart, 'counter')} cannot be folded"
+            + (", see rollups_failure" if status.set_apart else ""),
+        ),
+        Verdict(
+            "anchor",
+            Level.OK if status.is_anchored else Level.CRITICAL,
+            "the watermarks are of this cluster"
+            if status.is_anchored
+            else "restored from a dump: run manage.py reanchor, nothing folds before",
+        ),
+    ]
+
+
+def _lag(status: Status, limits: Limits) -> Verdict:
+    level = Level.OK
+    if status.lag_seconds >= limits.critical_lag_seconds:
+        level = Level.CRITICAL
+    elif status.lag_seconds >= limits.warn_lag_seconds:
+        level = Level.WARNING
+    says = f"{counted(status.pending, 'counter')} pending, the oldest for {status.lag_seconds:.1f} s"
+    return Verdict("lag", level, says)
+
+
+def _workers(status: Status) -> Verdict:
+    """Warn if workers run but none reads the queue of rollup messages."""
+    if status.idle_workers and not status.folding:
+        name = conf.queue_name()
+        return Verdict(
+            "workers",
+            Level.WARNING,
+            f"{counted(status.idle_workers, 'worker process', 'worker processes')} found, but"
+            f" none reads the queue {name!r}: add {name} to -Q, or remove it from -X",
+        )
+    folding = counted(status.folding, "process", "processes")
+    return Verdict("workers", Level.OK, f"{folding} folding")
+
+
+def _sweep(status: Status, limits: Limits) -> Verdict:
+    age = status.last_sweep_age_seconds
+    if age is not None and age < limits.sweep_age_seconds:
+        return Verdict("sweep", Level.OK, f"the last sweep was {age:.1f} s ago")
+    runs = "`rollup --watch`" if conf.trigger_mode() == "off" else "beat"
+    since = "is on record" if age is None else f"for {age:.0f} s"
+    return Verdict("sweep", Level.WARNING, f"no sweep {since}: is {runs} running?")

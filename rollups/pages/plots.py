@@ -1,0 +1,100 @@
+"""The last hour in plots, each with its numbers in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.utils.safestring import SafeString
+
+from rollups.monitor import samples as sampling
+from rollups.monitor.charts import Line, Values, lines, short
+from rollups.monitor.samples import Reading
+from rollups.pages import rates
+
+MINUTE = timedelta(minutes=1)
+MINUTES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A picture, what its lines mean, and the same as rows of a table, newest first."""
+
+    title: str
+    names: list[str]
+    picture: SafeString
+    rows: list[tuple[datetime, list[str]]]
+
+
+def draw(now: datetime) -> list[Plot]:
+    """Draw lag, pending, and adds and folds a second, a step a minute; one query."""
+    until = now.astimezone(UTC).replace(second=0, microsecond=0) + MINUTE
+    # One more, so that the first minute shown has a rate.
+    samples = sampling.read(lasting=(MINUTES + 2) * MINUTE, step=MINUTE)
+    steps = [until - (MINUTES - i) * MINUTE for i in range(MINUTES)]
+    adds, folds = rates.each(samples, "inserted"), rates.each(samples, "events_folded")
+    return [
+        _plot(
+            "Lag, seconds",
+            steps,
+            samples,
+            {
+                "p50": [one.lag_p50_seconds for one in samples],
+                "p99": [one.lag_p99_seconds for one in samples],
+                "max": [one.lag_max_seconds for one in samples],
+            },
+        ),
+        _plot(
+            "Pending counters",
+            steps,
+            samples,
+            {"pending": [one.pending for one in samples]},
+        ),
+        _plot(
+            "Events a second",
+            steps,
+            samples,
+            {"added": adds, "folded": folds},
+        ),
+    ]
+
+
+def _plot(
+    title: str,
+    steps: list[datetime],
+    samples: Sequence[Reading],
+    values: dict[str, Values],
+) -> Plot:
+    names = list(values)
+    drawn = [Line(name, _by_minute(steps, samples, values[name])) for name in names]
+    rows = [
+        (at, [_shown(line.values[i]) for line in drawn])
+        for i, at in enumerate(steps)
+        if any(line.values[i] is not None for line in drawn)
+    ]
+    return Plot(
+        title,
+        names,
+        lines(
+            drawn,
+            label=f"{title}, in the last hour: the table below has the same numbers.",
+            first=f"{steps[0]:%H:%M}",
+            last=f"{steps[-1]:%H:%M} UTC",
+        ),
+        rows[::-1],
+    )
+
+
+def _by_minute(
+    steps: list[datetime], samples: Sequence[Reading], values: Values
+) -> list[float | None]:
+    there = {
+        one.sampled_at.astimezone(UTC).replace(second=0, microsecond=0): value
+        for one, value in zip(samples, values, strict=True)
+    }
+    return [there.get(at) for at in steps]
+
+
+def _shown(value: float | None) -> str:
+    return "unknown" if value is None else short(value)

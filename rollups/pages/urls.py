@@ -1,0 +1,12 @@
+"""Where the operations page lives; staff only, as the admin is."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from rollups.pages import views
+
+urlpatterns = [
+    path("ops", views.page, name="ops"),
+    path("ops/now", views.fragment, name="ops-now"),
+]

@@ -1,0 +1,106 @@
+"""Which counters are written most right now, by two looks at their rollups."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+from counters.db.statements import fetch
+from counters.models import Namespace
+from rollups.monitor import backlog
+from rollups.monitor.backlog import Status
+
+# So many are looked at: those written last. Where more are written between two looks,
+# some of the rest may be as busy.
+LOOKED_AT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A counter as one look found it."""
+
+    counter_id: int
+    namespace: str
+    name: str
+    count: int
+    events: int
+    pending: bool
+    last_write_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The system at one moment."""
+
+    at: float
+    status: Status
+    written: int
+    counters: dict[int, Seen]
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """A counter, and how many events a second were folded into it between two looks."""
+
+    counter: Seen
+    events_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """The busiest counters, busiest first, and the system's rates between two looks."""
+
+    status: Status
+    adds_per_second: float
+    folds_per_second: float
+    busiest: list[Busy]
+
+
+def look(namespace: Namespace | None = None) -> Look:
+    """Look once; a few index look-ups, whatever the number of counters."""
+    rows = fetch(
+        connection,
+        "rollups",
+        "list_busiest",
+        most=LOOKED_AT,
+        namespace_id=namespace.pk if namespace else None,
+    )
+    [(written,)] = fetch(connection, "rollups", "measure_writes")
+    seen = [
+        Seen(counter_id, its_namespace, name, int(total), events, pending, last_write)
+        for counter_id, its_namespace, name, total, events, pending, last_write in rows
+    ]
+    return Look(
+        time.monotonic(),
+        backlog.measure(),
+        written,
+        {one.counter_id: one for one in seen},
+    )
+
+
+def compare(before: Look, now: Look, *, most: int) -> Top:
+    """Return what happened between two looks; a counter that is new counts from 0."""
+    seconds = max(now.at - before.at, 1e-6)
+    busy = [
+        Busy(one, (one.events - _events_before(before, one)) / seconds)
+        for one in now.counters.values()
+    ]
+    busy.sort(key=lambda one: one.counter.last_write_at, reverse=True)
+    busy.sort(key=lambda one: one.events_per_second, reverse=True)
+    return Top(
+        now.status,
+        max(0, now.written - before.written) / seconds,
+        sum(one.events_per_second for one in busy),
+        busy[:most],
+    )
+
+
+def _events_before(before: Look, one: Seen) -> int:
+    known = before.counters.get(one.counter_id)
+    if known is not None:
+        return known.events
+    # Not among those written last before: nothing is known of it, unless it is new.
+    return one.events if len(before.counters) >= LOOKED_AT else 0

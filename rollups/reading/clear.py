@@ -1,0 +1,136 @@
+"""Clearing a counter: its count becomes 0, its log stays append-only.
+
+The accurate total is taken off by a compensating event. It is read and written under the
+rollup's lock, so two clears come one after the other and no fold comes between; an add
+that commits meanwhile is in neither, and survives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+from counters.db import clock
+from counters.db.statements import fetch
+from counters.db.transactions import own_transaction
+from counters.errors import CounterNotFound, InvalidValue, NotForBestEffort
+from counters.models import Namespace
+from counters.namespaces import best_effort, lookup
+from counters.recording import batch, names, tokens
+from counters.recording.duplicates import find_first_events
+from counters.recording.validation import DELTA_MAX, CheckedEvent, check_generation_time
+from rollups.folding.cluster_identity import anchored_only
+
+# A total beyond one event's range takes several; nobody has so many.
+MOST_EVENTS = batch.BATCH_EVENTS
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What a clear took off, and which token and time it was recorded under."""
+
+    counter_id: int | None
+    token: str | None
+    event_time: datetime
+    duplicate: bool
+    # The count before; None for a duplicate, whose first answer had it.
+    count_before: int | None
+
+
+def clear(
+    *,
+    namespace: str,
+    name: str,
+    token: tokens.GivenToken | None = None,
+    generation_time: datetime | None = None,
+) -> Cleared:
+    """Set the count to 0; a duplicate changes nothing.
+
+    A clear's tokens are apart from those of adds. Waits for a fold of this counter that
+    is under way. Raises NamespaceNotFound, CounterNotFound, InvalidValue,
+    OutsideAcceptWindow, NotAnchored.
+    """
+    found = lookup.get(namespace)
+    name = names.check(name)
+    now = clock.now()
+    if best_effort.applies_to(found):
+        given = token is not None or generation_time is not None
+        return _clear_best_effort(found, name, now, given=given)
+    check_generation_time(generation_time)
+    parsed = (
+        tokens.new(generation_time or now)
+        if token is None
+        else tokens.parse(tokens.as_text(token), generation_time)
+    )
+    event_time = parsed.event_time or now
+    carried = generation_time is None and parsed.event_time is not None
+    lookup.check_event_time(found, event_time, now, carried=carried)
+    with anchored_only(), own_transaction():
+        locked = fetch(
+            connection, "rollups", "lock_for_clear", namespace_id=found.pk, name=name
+        )
+        if not locked:
+            raise CounterNotFound(namespace, name)
+        [(counter_id,)] = locked
+        marker = _event(found, name, parsed, event_time, 0, part=0)
+        first_time = _first_time(marker, counter_id)
+        if first_time is not None:
+            return Cleared(counter_id, parsed.text, first_time, True, None)
+        # A statement of its own, so that its snapshot is newer than the lock.
+        rows = fetch(
+            connection, "rollups", "read_accurate", namespace_id=found.pk, name=name
+        )
+        total = int(rows[0][1])
+        batch.add_all(
+            [
+                _event(found, name, parsed, event_time, -part, number)
+                for number, part in enumerate(_parts(total))
+            ]
+        )
+    return Cleared(counter_id, parsed.text, event_time, False, total)
+
+
+def _clear_best_effort(
+    namespace: Namespace, name: str, now: datetime, *, given: bool
+) -> Cleared:
+    if given:
+        raise NotForBestEffort(namespace.name, "tokens and no event times")
+    count = best_effort.clear(namespace, name)
+    if count is None:
+        raise CounterNotFound(namespace.name, name)
+    return Cleared(None, None, now, duplicate=False, count_before=count)
+
+
+def _event(
+    namespace: Namespace,
+    name: str,
+    token: tokens.Token,
+    event_time: datetime,
+    delta: int,
+    part: int,
+) -> CheckedEvent:
+    """Return a compensating event under a token of its own, derived from the clear's."""
+    # Control characters: no client's token can be the same text.
+    text = f"\x01clear\x01{part}\x01{token.text}"
+    derived = tokens.Token(text, tokens.digest(text), token.event_time)
+    return CheckedEvent(namespace, name, derived, event_time, delta)
+
+
+def _first_time(marker: CheckedEvent, counter_id: int) -> datetime | None:
+    """Return when this token cleared the counter before, None if it never did."""
+    return find_first_events([(marker, counter_id)])[0][0]
+
+
+def _parts(total: int) -> Iterator[int]:
+    """Yield the total in pieces that each fit an event; 0 is one piece, for its token."""
+    if abs(total) > MOST_EVENTS * DELTA_MAX:
+        raise InvalidValue("count", total, "a count that a clear can take off at once")
+    if total == 0:
+        yield 0
+    while total:
+        piece = max(min(total, DELTA_MAX), -DELTA_MAX)
+        yield piece
+        total -= piece

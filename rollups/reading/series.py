@@ -1,0 +1,210 @@
+"""Series: a counter's sums per minute, hour or day (UTC)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.db import DEFAULT_DB_ALIAS, connection
+from django.db.models import Max, Min
+
+from counters.db.statements import fetch
+from counters.errors import CounterNotFound, InvalidValue, NotForBestEffort, stamp
+from counters.models import Counter, Namespace
+from counters.namespaces import best_effort, lookup
+from counters.recording import names
+from rollups import models
+from rollups.reading.read import ask_for_folds
+
+LENGTHS = {
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DEFAULT_BUCKETS, MOST_BUCKETS = 60, 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """What was folded of the events from `at` until the next bucket."""
+
+    at: datetime
+    delta: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Buckets, oldest first; `since` and `until` (exclusive) are on bucket boundaries."""
+
+    bucket: str
+    since: datetime
+    until: datetime
+    buckets: list[Bucket]
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The folded sum of one counter from `since` up to, but not including, `until`.
+
+    None is an open end. Everything committed up to `as_of` is in the sum.
+    """
+
+    name: str
+    since: datetime | None
+    until: datetime | None
+    delta: int
+    events: int
+    as_of: datetime
+    pending: bool
+
+
+def get(
+    namespace: Namespace | str,
+    name: str,
+    *,
+    bucket: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    with_gaps: bool = False,
+) -> Series:
+    """Return a counter's folded sums per bucket, the last 60 unless a span is given.
+
+    A span that cuts a bucket is widened to hold the whole of it. `with_gaps` adds buckets
+    of 0 where nothing happened. Raises NamespaceNotFound, CounterNotFound, InvalidValue,
+    NotForBestEffort.
+    """
+    if not isinstance(namespace, Namespace):
+        namespace = lookup.get(namespace)
+    if best_effort.applies_to(namespace):
+        raise NotForBestEffort(namespace.name, "series")
+    bucket = namespace.bucket_size if bucket is None else bucket
+    length = _length(namespace, bucket)
+    since, until = _span(since, until or datetime.now(UTC), length)
+    name = names.check(name)
+    counter = (
+        Counter.objects.using(DEFAULT_DB_ALIAS)
+        .filter(namespace=namespace, name=name)
+        .first()
+    )
+    if counter is None:
+        raise CounterNotFound(namespace.name, name)
+    rows = fetch(
+        connection,
+        "rollups",
+        "read_series",
+        counter_id=counter.pk,
+        bucket=bucket,
+        since=since,
+        until=until,
+    )
+    buckets = [Bucket(at, int(delta), events) for at, delta, events in rows]
+    if with_gaps:
+        buckets = _filled(buckets, since, until, length)
+    return Series(bucket, since, until, buckets)
+
+
+def get_total(
+    namespace: Namespace,
+    name: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Total:
+    """Return the sum of a counter's folded events in a span; by default of all of them.
+
+    A span that cuts a bucket is widened to the whole bucket. Raises CounterNotFound,
+    InvalidValue, NotForBestEffort.
+    """
+    if best_effort.applies_to(namespace):
+        raise NotForBestEffort(namespace.name, "totals of a span")
+    name = names.check(name)
+    length = LENGTHS[namespace.bucket_size]
+    if since is not None and until is not None and since >= until:
+        raise InvalidValue("from", stamp(since), f"before {stamp(until)}")
+    since = None if since is None else _round_down(since, length)
+    try:
+        until = None if until is None else _round_up(until, length)
+    except OverflowError:
+        # No bucket begins after the year 9999.
+        until = None
+    rows = fetch(
+        connection,
+        "rollups",
+        "read_total",
+        namespace_id=namespace.pk,
+        name=name,
+        since=since,
+        until=until,
+    )
+    if not rows:
+        raise CounterNotFound(namespace.name, name)
+    [(counter_id, delta, events, as_of, pending)] = rows
+    if pending:
+        ask_for_folds([(counter_id, as_of)])
+    return Total(name, since, until, int(delta), events, as_of, pending)
+
+
+def span_of_data(counter: Counter) -> tuple[datetime, datetime] | None:
+    """Return the starts of the counter's first and last bucket; None where it has none."""
+    found = (
+        models.Bucket.objects.using(DEFAULT_DB_ALIAS)
+        .filter(counter_id=counter.pk)
+        .aggregate(first=Min("bucket_at"), last=Max("bucket_at"))
+    )
+    return (found["first"], found["last"]) if found["first"] else None
+
+
+def _length(namespace: Namespace, bucket: str) -> timedelta:
+    kept = LENGTHS[namespace.bucket_size]
+    possible = [name for name, length in LENGTHS.items() if length >= kept]
+    if bucket not in possible:
+        raise InvalidValue(
+            "bucket",
+            bucket,
+            f"one of {', '.join(possible)}: this namespace keeps sums per"
+            f" {namespace.bucket_size}",
+        )
+    return LENGTHS[bucket]
+
+
+def _span(
+    since: datetime | None, until: datetime, length: timedelta
+) -> tuple[datetime, datetime]:
+    """Return whole buckets that hold the span; the last ones where it has no start."""
+    if since is not None and since >= until:
+        raise InvalidValue("from", stamp(since), f"before {stamp(until)}")
+    try:
+        last = _round_up(until, length)
+        first = (
+            last - DEFAULT_BUCKETS * length
+            if since is None
+            else _round_down(since, length)
+        )
+    except OverflowError as error:
+        raise InvalidValue("to", stamp(until), "within the years 1 to 9999") from error
+    if (last - first) // length > MOST_BUCKETS:
+        raise InvalidValue(
+            "from", stamp(first), f"at most {MOST_BUCKETS:,} buckets before the end"
+        )
+    return first, last
+
+
+def _filled(
+    buckets: list[Bucket], since: datetime, until: datetime, length: timedelta
+) -> list[Bucket]:
+    there = {bucket.at: bucket for bucket in buckets}
+    number = (until - since) // length
+    return [
+        there.get(at, Bucket(at, 0, 0))
+        for at in (since + i * length for i in range(number))
+    ]
+
+
+def _round_down(at: datetime, length: timedelta) -> datetime:
+    return at - (at - EPOCH) % length
+
+
+def _round_up(at: datetime, length: timedelta) -> datetime:
+    return at + (EPOCH - at) % length
