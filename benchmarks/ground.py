@@ -140,7 +140,7 @@ class Measured:
 
 def adds(measured: Measured, *, threads: int, seconds: float, counters: int) -> None:
     """Add from several threads for a time, each as fast as it can."""
-    recording: Any = import_module("counters.recording.record")
+    recording: Any = import_module("counters.events")
     connections: Any = import_module("django.db").connections
     until = time.perf_counter() + seconds
     lock = threading.Lock()

@@ -25,13 +25,14 @@ from django.db import Error as DatabaseFault
 from django.db.models import CompositePrimaryKey, Field, Model
 from django.utils.formats import localize
 
+from counters import events
 from counters.errors import CountersError, InvalidValue
 from counters.models import CounterType
-from counters.recording import names, record
+from counters.recording import names
 from counters.recording.duplicates import Recorded
 from counters.recording.tokens import GivenToken
+from rollups.counts import Reading
 from rollups.reading.many import CounterName, get_many, get_or_zero
-from rollups.reading.read import Reading
 
 OnDelete = Literal["keep", "delete"]
 M = TypeVar("M", bound=Model)
@@ -87,7 +88,7 @@ class AttachedCounter:
     ) -> Recorded:
         """Add to it, as `recording.add`: with the caller's transaction, or at once."""
         self._loaded.pop(self.attribute, None)
-        return record.add(
+        return events.add(
             namespace=self.namespace,
             name=self.name,
             delta=delta,

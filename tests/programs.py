@@ -99,9 +99,9 @@ def beat(broker_url: str, log: Path, **extra: str) -> Iterator[subprocess.Popen[
 def add_in_another_process(broker_url: str, counters: int, adds: int) -> None:
     """Add 1 to `counter 0`, `counter 1`, ... in turn, `adds` times in all."""
     program = (
-        "from counters.recording import record\n"
+        "from counters import events\n"
         f"for i in range({adds}):\n"
-        f"    record.add(namespace='test', name=f'counter {{i % {counters}}}')\n"
+        f"    events.add(namespace='test', name=f'counter {{i % {counters}}}')\n"
     )
     subprocess.run(
         [sys.executable, "manage.py", "shell", "--no-imports", "-c", program],

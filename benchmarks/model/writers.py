@@ -133,7 +133,7 @@ def sleep_until(at: float) -> None:
 
 
 def _write(turn: Turn, number: int, begins_at: float, ends_at: float) -> _Done:
-    recording: Any = import_module("counters.recording.record")
+    recording: Any = import_module("counters.events")
     publisher: Any = import_module("rollups.trigger.publisher")
     settings: Any = import_module("django.conf").settings
     connection: Any = import_module("django.db").connection

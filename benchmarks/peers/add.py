@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks import ground
-from counters.recording import record
+from counters import events
 
 TITLE = "add (this project)"
 STEP_EVENTS = 1
@@ -15,4 +15,4 @@ def setup(counters: int) -> None:
 
 
 def step(key: int) -> None:
-    record.add(namespace="bench", name=f"c{key}")
+    events.add(namespace="bench", name=f"c{key}")

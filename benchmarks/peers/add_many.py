@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks import ground
-from counters.recording import record
+from counters import events
 
 TITLE = "add_many (this project), 1,000 each"
 STEP_EVENTS = 1_000
@@ -15,4 +15,4 @@ def setup(counters: int) -> None:
 
 
 def step(key: int) -> None:
-    record.add_many([record.NewEvent("bench", f"c{i}") for i in range(STEP_EVENTS)])
+    events.add_many([events.NewEvent("bench", f"c{i}") for i in range(STEP_EVENTS)])

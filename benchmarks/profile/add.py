@@ -10,8 +10,9 @@ from django.db import connection
 
 from benchmarks.profile import backends
 from benchmarks.profile.local import profile
+from counters import events
 from counters.models import Namespace
-from counters.recording import record, tokens
+from counters.recording import tokens
 
 COUNTERS = 100_000
 MANY = """
@@ -21,7 +22,7 @@ SELECT id, 'c' || i FROM counters_namespace, generate_series(0, %s - 1) AS i
 
 
 def show(seconds: float) -> None:
-    record.add(namespace="bench", name="hot")
+    events.add(namespace="bench", name="hot")
     profile(
         "An add to one hot counter",
         lambda: _add("hot"),
@@ -52,4 +53,4 @@ def show(seconds: float) -> None:
 
 
 def _add(name: str) -> None:
-    record.add(namespace="bench", name=name)
+    events.add(namespace="bench", name=name)

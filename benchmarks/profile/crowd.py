@@ -120,7 +120,7 @@ def _look(begins_at: float, ends_at: float) -> tuple[float, float, float]:
 
 
 def _write(number: int, begins_at: float, ends_at: float) -> _Taken:
-    recording: Any = import_module("counters.recording.record")
+    recording: Any = import_module("counters.events")
     settings: Any = import_module("django.conf").settings
     settings.ROLLUPS_TRIGGER = "off"
     chance = random.Random(number)

@@ -8,7 +8,7 @@ from django.db import connection
 
 from benchmarks.profile import backends
 from benchmarks.profile.local import profile
-from counters.recording import record
+from counters import events
 from rollups.folding import fold
 
 EVENTS, COUNTERS = 200_000, 500
@@ -19,16 +19,16 @@ SELECT %s, gen_random_uuid(), now(), 1 FROM generate_series(1, %s)
 
 
 def show(seconds: float) -> None:
-    hits = record.add(namespace="bench", name="hits").counter_id
+    hits = events.add(namespace="bench", name="hits").counter_id
     took = [_fold_many(hits) for _ in range(max(3, round(seconds / 2)))]
     print(
         f"a fold of {EVENTS:,} events of one counter: {EVENTS / min(took):,.0f} events/s"
     )
-    batch = [record.NewEvent("bench", f"c{i}") for i in range(COUNTERS)]
-    counter_ids = [one.counter_id for one in record.add_many(batch)]
+    batch = [events.NewEvent("bench", f"c{i}") for i in range(COUNTERS)]
+    counter_ids = [one.counter_id for one in events.add_many(batch)]
 
     def step() -> None:
-        record.add_many(batch)
+        events.add_many(batch)
         fold.fold(counter_ids)
 
     profile(
@@ -37,7 +37,7 @@ def show(seconds: float) -> None:
         seconds=seconds,
         events=COUNTERS,
     )
-    record.add_many(batch)
+    events.add_many(batch)
     backends.show_plan("rollups", "fold_events", {"counter_ids": counter_ids})
     backends.show_tables()
 
@@ -46,7 +46,7 @@ def _fold_many(counter_id: int) -> float:
     with connection.cursor() as cursor:
         cursor.execute(APPEND, [counter_id, EVENTS])
         cursor.execute("VACUUM ANALYZE counters_event")
-    record.add(namespace="bench", name="hits")
+    events.add(namespace="bench", name="hits")
     began = time.perf_counter()
     fold.fold([counter_id])
     return time.perf_counter() - began

@@ -29,10 +29,10 @@ from rich.table import Table
 
 from benchmarks import ground, programs
 from benchmarks.scaling import workers
+from counters import events
 from counters.db.statements import load
-from counters.recording import record
+from rollups import counts
 from rollups.folding import fold
-from rollups.reading import read
 
 COUNTERS, WRITERS, MOST_SHOWN = 1_000, 4, 12
 APPS = ("counters", "rollups")
@@ -146,13 +146,13 @@ def _key(statement: str) -> str:
 
 def _show_plans() -> None:
     """Print the plans of an add, a fold and an accurate read as they are kept and run."""
-    hit = record.add(namespace="bench", name="c0")
+    hit = events.add(namespace="bench", name="c0")
     with _explained() as plans:
         # From the sixth time on a kept plan may be used; the last one is looked at.
         for _ in range(8):
             plans.clear()
-            record.add(namespace="bench", name="c0")
-            read.get(namespace="bench", name="c0", accuracy="accurate")
+            events.add(namespace="bench", name="c0")
+            counts.get(namespace="bench", name="c0", accuracy="accurate")
             fold.fold([hit.counter_id])
     names = _names()
     for said in plans:

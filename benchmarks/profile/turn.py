@@ -25,8 +25,8 @@ django.setup()
 from django.conf import settings  # noqa: E402
 from django.db import connection  # noqa: E402
 
-from counters.recording import record  # noqa: E402
-from rollups.reading import read  # noqa: E402
+from counters import events as record  # noqa: E402
+from rollups import counts  # noqa: E402
 
 MANY, BATCH = 100_000, 1_000
 INSERT = "INSERT INTO bench_log VALUES (1, gen_random_uuid(), now(), 1)"
@@ -62,7 +62,7 @@ def _add_batch() -> Callable[[], object]:
 
 def _read() -> Callable[[], object]:
     number = _numbers()
-    return lambda: read.get(namespace="bench", name=f"c{next(number)}")
+    return lambda: counts.get(namespace="bench", name=f"c{next(number)}")
 
 
 def _bare_insert() -> Callable[[], object]:

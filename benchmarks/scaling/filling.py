@@ -52,7 +52,7 @@ def _connection() -> psycopg.Connection:
 
 def add_counter(name: str) -> int:
     """Make a counter, with a rollup and nothing pending; return its id."""
-    recording: Any = import_module("counters.recording.record")
+    recording: Any = import_module("counters.events")
     folding: Any = import_module("rollups.folding.fold")
     counter_id = int(recording.add(namespace="bench", name=name).counter_id)
     folding.fold([counter_id])

@@ -132,7 +132,7 @@ def _write(
 def _one_writer(
     keys: Sequence[int], begins_at: float, ends_at: float, took: list[float]
 ) -> None:
-    recording: Any = import_module("counters.recording.record")
+    recording: Any = import_module("counters.events")
     database: Any = import_module("django.db")
     turn = cycle(keys)
     # Connect, prepare the statement, meet the others.

@@ -8,7 +8,7 @@ from benchmarks.ground import execute
 from benchmarks.options import Options
 from benchmarks.results import Result, Table, figure, ratios
 from benchmarks.seeding import add_events, mark_pending
-from counters.recording import record
+from counters import events as record
 from rollups.folding import fold
 
 TITLE = "Fold, one counter"

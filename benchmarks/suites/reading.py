@@ -20,9 +20,9 @@ from benchmarks.peers.bare_insert import bare_cursor
 from benchmarks.plain.models import PlainCounter, create_table
 from benchmarks.results import Result, Table, figure, ratios
 from benchmarks.seeding import add_events, mark_pending
-from counters.recording import record
+from counters import events
+from rollups import counts as reading
 from rollups.folding import fold
-from rollups.reading import read as reading
 
 TITLE = "Reads of one counter among many"
 READS = 1_000
@@ -68,7 +68,7 @@ def measure(options: Options) -> Result:
 def _counter(kept: int, options: Options) -> int:
     """Make a counter with so many folded events; return its id."""
     options.say(f"{kept:,} kept events")
-    counter_id = record.add(namespace="bench", name=f"read {kept}").counter_id
+    counter_id = events.add(namespace="bench", name=f"read {kept}").counter_id
     if counter_id is None:
         raise RuntimeError("the namespace is not of this kind")
     # Now: beside a last write that has waited while millions were appended, a fold would

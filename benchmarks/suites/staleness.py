@@ -16,7 +16,7 @@ from benchmarks.ground import Measured, adds
 from benchmarks.options import Options
 from benchmarks.programs import Running, worker
 from benchmarks.results import Result, Table, figure
-from counters.recording import record
+from counters import events as record
 
 TITLE = "From commit to visible in an eventual read"
 COUNTERS = 100

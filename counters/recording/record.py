@@ -1,98 +1,29 @@
-"""Recording events: the write path.
+"""Record one event.
 
-An add is one SQL statement that appends the event and its last write together, so both
-are committed or neither is. Outside a transaction block that is one round trip and no
-BEGIN/COMMIT pair; inside the caller's `atomic()` it commits or rolls back with it.
+One SQL statement appends the event and its last write, so both are committed or neither is.
+Outside a transaction block that is one round trip without BEGIN and COMMIT. Inside the
+caller's `atomic()` it commits or rolls back with the block. After the commit the signal
+`events_committed` is sent, once for each transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from counters.db import clock
 from counters.db.statements import fetch_row
-from counters.errors import BatchRefused, CounterNotFound, CountersError
+from counters.errors import CounterNotFound
 from counters.namespaces import best_effort, lookup
-from counters.recording import batch
 from counters.recording.announce import after_commit
 from counters.recording.duplicates import Recorded, answer_repeat, see_repeats
 from counters.recording.new_counters import MOST_TRIES, create_counters
-from counters.recording.tokens import GivenToken, as_text
-from counters.recording.validation import CheckedEvent, check_event
+from counters.recording.validation import CheckedEvent
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
-    """One event of a batch, as the caller gives it."""
-
-    namespace: str
-    name: str
-    delta: int = 1
-    token: GivenToken | None = None
-    generation_time: datetime | None = None
-
-
-def add(
-    *,
-    namespace: str,
-    name: str,
-    delta: int = 1,
-    token: GivenToken | None = None,
-    generation_time: datetime | None = None,
-) -> Recorded:
-    """Add `delta` to a counter; its first add creates the counter.
-
-    A token is text, a whole number or a UUID; a number is the same token as its digits.
-    A duplicate of a token returns the first event with `duplicate=True`. Without a token the
-    server makes one. Raises MissingValue, InvalidValue, NamespaceNotFound,
-    OutsideAcceptWindow, or TokenConflict (same token, other delta; nothing is written).
-    """
-    return add_checked(
-        check_event(
-            namespace=namespace,
-            name=name,
-            delta=delta,
-            token=as_text(token),
-            generation_time=generation_time,
-        )
-    )
-
-
-def add_many(events: Iterable[NewEvent], *, any_age: bool = False) -> list[Recorded]:
-    """Add a batch in one statement, all or nothing; return an answer each, in order.
-
-    Raises BatchRefused, which names the index of the bad event and carries its error.
-    `any_age` lifts the accept window, for imports of old events; make the partitions
-    first (`counters.partitions.create.make`).
-    """
-    now = clock.now()
-    checked = []
-    for index, event in enumerate(events):
-        try:
-            checked.append(
-                check_event(
-                    namespace=event.namespace,
-                    name=event.name,
-                    delta=event.delta,
-                    token=as_text(event.token),
-                    generation_time=event.generation_time,
-                    now=now,
-                    any_age=any_age,
-                )
-            )
-        except CountersError as error:
-            raise BatchRefused(index, error) from error
-    return batch.add_all(checked)
-
-
-def add_checked(event: CheckedEvent) -> Recorded:
-    """As `add`, for an event that `check_event` returned."""
+def record(event: CheckedEvent) -> Recorded:
+    """Record an event that `check_event` returned; create its counter if it is missing."""
     if best_effort.applies_to(event.namespace):
         best_effort.add(event.namespace, event.name, event.delta)
         return Recorded(0, None, event.event_time, duplicate=False)

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from counters.recording.record import add_checked
+from counters.recording.record import record
 from counters.recording.validation import check_event
 from counters.rest import descriptions
 from counters.rest.base import CountersView, token_of
@@ -40,7 +40,7 @@ class AddView(CountersView):
             token=token_of(request, fields.get("token")),
             generation_time=read_time("generation_time", fields.get("generation_time")),
         )
-        answer = recorded_body(add_checked(event))
+        answer = recorded_body(record(event))
         return event.name, self.named(event.name, in_path, answer)
 
 

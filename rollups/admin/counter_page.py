@@ -83,13 +83,18 @@ def _series(counter: Counter, per: str) -> dict[str, Any]:
 
 def _last_buckets_with_data(counter: Counter, bucket: str) -> series.Series:
     """Return the last 60 buckets; if they are empty, the 60 that end with the newest data."""
-    found = series.get(counter.namespace, counter.name, bucket=bucket, with_gaps=True)
+    found = series.series(
+        namespace=counter.namespace.name,
+        name=counter.name,
+        bucket=bucket,
+        with_gaps=True,
+    )
     span = series.span_of_data(counter)
     if span is None or any(one.events for one in found.buckets):
         return found
-    return series.get(
-        counter.namespace,
-        counter.name,
+    return series.series(
+        namespace=counter.namespace.name,
+        name=counter.name,
         bucket=bucket,
         until=span[1] + series.LENGTHS[bucket],
         with_gaps=True,

@@ -56,8 +56,8 @@ class Row(Func):
 
 
 def list_counters(
-    namespace: Namespace | str,
     *,
+    namespace: str,
     ordering: str = "name",
     search: str = "",
     place: Place | None = None,
@@ -69,33 +69,31 @@ def list_counters(
     `search` keeps names that contain it. Raises NamespaceNotFound, InvalidValue,
     NotForBestEffort.
     """
-    if not isinstance(namespace, Namespace):
-        namespace = lookup.get(namespace)
-    if best_effort.applies_to(namespace):
-        raise NotForBestEffort(namespace.name, "lists")
+    found = lookup.get(namespace)
+    if best_effort.applies_to(found):
+        raise NotForBestEffort(found.name, "lists")
     if ordering not in ORDERINGS:
         raise InvalidValue("ordering", ordering, f"one of {', '.join(ORDERINGS)}")
     if not 1 <= limit <= MOST:
         raise InvalidValue("limit", limit, f"a whole number from 1 to {MOST}")
     backwards = place is not None and place.backwards
-    rows = _rows(namespace, ordering, search, place)[: limit + 1]
-    found = list(rows)
-    more = len(found) > limit
-    found = found[:limit]
+    rows = list(_rows(found, ordering, search, place)[: limit + 1])
+    more = len(rows) > limit
+    rows = rows[:limit]
     if backwards:
-        found.reverse()
-    readings = _readings(namespace, [counter_id for _, counter_id in found])
+        rows.reverse()
+    readings = _readings(found, [counter_id for _, counter_id in rows])
     # A fold may have come between the two statements. The page is ordered by the values that it
     # shows. The places are those of the first statement, so no counter is missed.
     if by_shown := _BY_SHOWN.get(ordering.removeprefix("-")):
         readings.sort(key=by_shown, reverse=ordering.startswith("-"))
     return Page(
         readings,
-        next=Place(*found[-1], backwards=False)
-        if found and (more or backwards)
+        next=Place(*rows[-1], backwards=False)
+        if rows and (more or backwards)
         else None,
-        previous=Place(*found[0], backwards=True)
-        if found and (more if backwards else place is not None)
+        previous=Place(*rows[0], backwards=True)
+        if rows and (more if backwards else place is not None)
         else None,
     )
 

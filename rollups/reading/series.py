@@ -60,10 +60,10 @@ class Total:
     pending: bool
 
 
-def get(
-    namespace: Namespace | str,
-    name: str,
+def series(
     *,
+    namespace: str,
+    name: str,
     bucket: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
@@ -75,21 +75,20 @@ def get(
     of 0 where nothing happened. Raises NamespaceNotFound, CounterNotFound, InvalidValue,
     NotForBestEffort.
     """
-    if not isinstance(namespace, Namespace):
-        namespace = lookup.get(namespace)
-    if best_effort.applies_to(namespace):
-        raise NotForBestEffort(namespace.name, "series")
-    bucket = namespace.bucket_size if bucket is None else bucket
-    length = _length(namespace, bucket)
+    found = lookup.get(namespace)
+    if best_effort.applies_to(found):
+        raise NotForBestEffort(found.name, "series")
+    bucket = found.bucket_size if bucket is None else bucket
+    length = _length(found, bucket)
     since, until = _span(since, until or datetime.now(UTC), length)
     name = names.check(name)
     counter = (
         Counter.objects.using(DEFAULT_DB_ALIAS)
-        .filter(namespace=namespace, name=name)
+        .filter(namespace=found, name=name)
         .first()
     )
     if counter is None:
-        raise CounterNotFound(namespace.name, name)
+        raise CounterNotFound(namespace, name)
     rows = fetch(
         connection,
         "rollups",
@@ -105,22 +104,23 @@ def get(
     return Series(bucket, since, until, buckets)
 
 
-def get_total(
-    namespace: Namespace,
-    name: str,
+def total(
     *,
+    namespace: str,
+    name: str,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Total:
     """Return the sum of a counter's folded events in a span; by default of all of them.
 
-    A span that cuts a bucket is widened to the whole bucket. Raises CounterNotFound,
-    InvalidValue, NotForBestEffort.
+    A span that cuts a bucket is widened to the whole bucket. Raises NamespaceNotFound,
+    CounterNotFound, InvalidValue, NotForBestEffort.
     """
-    if best_effort.applies_to(namespace):
-        raise NotForBestEffort(namespace.name, "totals of a span")
+    found = lookup.get(namespace)
+    if best_effort.applies_to(found):
+        raise NotForBestEffort(found.name, "totals of a span")
     name = names.check(name)
-    length = LENGTHS[namespace.bucket_size]
+    length = LENGTHS[found.bucket_size]
     if since is not None and until is not None and since >= until:
         raise InvalidValue("from", stamp(since), f"before {stamp(until)}")
     since = None if since is None else _round_down(since, length)
@@ -133,13 +133,13 @@ def get_total(
         connection,
         "rollups",
         "read_total",
-        namespace_id=namespace.pk,
+        namespace_id=found.pk,
         name=name,
         since=since,
         until=until,
     )
     if not rows:
-        raise CounterNotFound(namespace.name, name)
+        raise CounterNotFound(namespace, name)
     [(counter_id, delta, events, as_of, pending)] = rows
     if pending:
         ask_for_folds([(counter_id, as_of)])

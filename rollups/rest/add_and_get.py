@@ -8,8 +8,8 @@ from rest_framework.response import Response
 from counters.errors import NotAnchored
 from counters.rest.add import AddView
 from rollups.folding import cluster_identity
-from rollups.reading import read as reading
 from rollups.reading.many import get_or_zero
+from rollups.reading.read import choose_accuracy
 from rollups.rest import descriptions
 from rollups.rest.responses import count_body
 
@@ -26,7 +26,7 @@ class AddAndGetView(AddView):
             return super().post(request, namespace, name)
         # Before anything is written: an add that counted must not answer an error.
         found = self.check_right(request, namespace, "read")
-        accuracy = reading.choose_accuracy(found, wanted, field="get")
+        accuracy = choose_accuracy(found, wanted, field="get")
         if accuracy == "accurate" and not cluster_identity.is_anchored():
             raise NotAnchored
         counted, added = self.add(request, namespace, name)

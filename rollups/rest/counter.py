@@ -11,7 +11,7 @@ from counters.namespaces import deletion
 from counters.recording import names
 from counters.rest.base import CountersView
 from counters.rest.parsers import read_named
-from rollups.reading import read as reading
+from rollups import counts as reading
 from rollups.rest import descriptions
 from rollups.rest.responses import reading_body
 

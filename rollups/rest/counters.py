@@ -27,7 +27,7 @@ class CountersListView(CountersView):
         ordering = query.get("ordering", "name")
         cursor = query.get("cursor")
         page = listing.list_counters(
-            found,
+            namespace=found.name,
             ordering=ordering,
             search=read_text("search", query.get("search", "")),
             place=None if cursor is None else cursors.read(cursor, ordering),

@@ -9,8 +9,8 @@ from counters.errors import InvalidValue, MissingValue
 from counters.recording import names
 from counters.rest.base import CountersView
 from counters.rest.parsers import read_object
-from rollups.reading import read
 from rollups.reading.many import CounterName, get_many
+from rollups.reading.read import choose_accuracy
 from rollups.rest import descriptions
 from rollups.rest.responses import found_body
 from rollups.rest.schemas import MOST_NAMES, NAMES_WANTED
@@ -26,7 +26,7 @@ class ReadView(CountersView):
     def post(self, request: Request, namespace: str) -> Response:
         found = self.check_right(request, namespace, "read")
         fields = read_object(request.data, allowed=frozenset({"names", "accuracy"}))
-        accuracy = read.choose_accuracy(found, fields.get("accuracy"))
+        accuracy = choose_accuracy(found, fields.get("accuracy"))
         readings = get_many(
             [CounterName(found.name, name) for name in _names(fields.get("names"))],
             accuracy="accurate" if accuracy == "accurate" else "eventual",

@@ -7,8 +7,8 @@ from typing import NotRequired, TypedDict
 
 from counters.errors import stamp
 from counters.rest.responses import NO_PROMISE, exact_number
+from rollups.counts import Accuracy, Reading
 from rollups.reading.clear import Cleared
-from rollups.reading.read import Accuracy, Reading
 from rollups.reading.series import Series, Total
 
 

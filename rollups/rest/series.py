@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from counters.recording import names
 from counters.rest.base import CountersView
 from counters.rest.parsers import read_claim, read_time
-from rollups.reading import series
+from rollups import counts
 from rollups.rest import descriptions
 from rollups.rest.responses import series_body, total_body
 
@@ -23,9 +23,9 @@ class SeriesView(CountersView):
         found = self.check_right(request, namespace, "read")
         query = request.query_params
         checked = names.check(query.get("name") if name is None else name)
-        read = series.get(
-            found,
-            checked,
+        read = counts.series(
+            namespace=found.name,
+            name=checked,
             bucket=query.get("bucket"),
             since=read_time("from", query.get("from")),
             until=read_time("to", query.get("to")),
@@ -51,9 +51,9 @@ class TotalView(CountersView):
     def get(self, request: Request, namespace: str) -> Response:
         found = self.check_right(request, namespace, "read")
         query = request.query_params
-        total = series.get_total(
-            found,
-            names.check(query.get("name")),
+        total = counts.total(
+            namespace=found.name,
+            name=names.check(query.get("name")),
             since=read_time("from", query.get("from")),
             until=read_time("to", query.get("to")),
         )

@@ -15,8 +15,8 @@ from django import template
 from django.contrib.humanize.templatetags.humanize import intcomma
 
 from counters.errors import CounterNotFound
+from rollups import counts as reading
 from rollups.fields import UNKNOWN, AttachedCounter, if_told
-from rollups.reading import read as reading
 
 register = template.Library()
 

@@ -12,12 +12,12 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from counters import events as recording
 from counters.models import Namespace
-from counters.recording import record as recording
 from counters.recording import tokens
+from rollups import counts
 from rollups.folding import fold, quarantine
 from rollups.models import Bucket, Closing, Failure, Rollup, Sweep
-from rollups.reading import read
 
 pytestmark = pytest.mark.usefixtures("triggers")
 LIST = "/admin/counters/counter/"
@@ -42,7 +42,7 @@ def text(client: Client, path: str) -> str:
 
 
 def count() -> int:
-    return read.get(namespace="test", name="hits", accuracy="eventual").count
+    return counts.get(namespace="test", name="hits", accuracy="eventual").count
 
 
 def test_page__shows_the_buckets_that_have_data(admin: Client, add: Add) -> None:

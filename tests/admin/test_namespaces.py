@@ -7,8 +7,8 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.test import Client
 
+from counters import events
 from counters.models import Grant, Namespace
-from counters.recording import record
 
 pytestmark = pytest.mark.usefixtures("triggers")
 
@@ -58,7 +58,7 @@ def test_admin__names_a_retention_that_is_too_short(admin: Client) -> None:
 
 @pytest.mark.parametrize("path", ["namespace/", "counter/", "counter/?q=hi"])
 def test_admin__lists(admin: Client, namespace: Namespace, path: str) -> None:
-    record.add(namespace="test", name="hits")
+    events.add(namespace="test", name="hits")
 
     response = admin.get(f"/admin/counters/{path}")
 
@@ -94,8 +94,8 @@ def test_admin__takes_spans_as_people_write_them(
 def test_admin__counts_the_counters_of_a_namespace(
     admin: Client, namespace: Namespace
 ) -> None:
-    record.add(namespace="test", name="a")
-    record.add(namespace="test", name="b")
+    events.add(namespace="test", name="a")
+    events.add(namespace="test", name="b")
 
     page = admin.get("/admin/counters/namespace/").content.decode()
 

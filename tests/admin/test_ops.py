@@ -7,8 +7,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from counters import events
 from counters.models import Namespace
-from counters.recording import record
 from rollups.models import Process, Sample
 from rollups.monitor import heartbeat
 from rollups.monitor import samples as sampling
@@ -72,7 +72,7 @@ def test_page__of_an_empty_database_says_what_is_missing(admin: Client) -> None:
 def test_page__shows_lag_rates_triggers_and_processes(
     admin: Client, namespace: Namespace
 ) -> None:
-    record.add(namespace="test", name="hits")
+    events.add(namespace="test", name="hits")
     sample(timedelta(minutes=30), published=1)
     sample(timedelta(seconds=40), inserted=100, published=5, events_folded=10)
     sample(timedelta(seconds=20), inserted=700, published=9, events_folded=50)

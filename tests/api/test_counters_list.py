@@ -14,11 +14,12 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from counters import events
 from counters.db.statements import fetch
 from counters.errors import InvalidValue
+from counters.events import NewEvent
 from counters.models import Counter, LastWrite, Namespace
-from counters.recording import record
-from counters.recording.record import NewEvent
+from counters.namespaces import lookup
 from rollups.models import Rollup
 from rollups.reading import listing
 from rollups.rest import cursors
@@ -48,9 +49,9 @@ def test_list__is_in_the_order_of_the_counts_that_it_shows(
     ordering: str,
 ) -> None:
     """A fold comes between the statement that orders and the one that reads."""
-    record.add_many([NewEvent("test", name, i) for i, name in enumerate("abc")])
+    events.add_many([NewEvent("test", name, i) for i, name in enumerate("abc")])
     fold_all()
-    record.add(namespace="test", name="a", delta=10)
+    events.add(namespace="test", name="a", delta=10)
 
     def fold_and_fetch(*args: Any, **parameters: Any) -> Any:
         fold_all()
@@ -58,7 +59,7 @@ def test_list__is_in_the_order_of_the_counts_that_it_shows(
 
     monkeypatch.setattr("rollups.reading.listing.fetch", fold_and_fetch)
 
-    page = listing.list_counters("test", ordering=ordering)
+    page = listing.list_counters(namespace="test", ordering=ordering)
 
     counts = [one.count for one in page.readings]
     assert counts == sorted([10, 1, 2], reverse=ordering.startswith("-"))
@@ -509,6 +510,7 @@ def place_at(ordering: str, offset: int, *, backwards: bool) -> listing.Place:
 def test_page__reads_as_many_rows_as_it_shows_however_deep_it_lies(
     many: Namespace, ordering: str
 ) -> None:
+    lookup.get(many.name)
     places = [None] + [
         place_at(ordering, offset, backwards=backwards)
         for offset in (100, MANY // 2 - 100)
@@ -517,7 +519,9 @@ def test_page__reads_as_many_rows_as_it_shows_however_deep_it_lies(
 
     for place in places:
         with CaptureQueriesContext(connection) as queries:
-            page = listing.list_counters(many, ordering=ordering, place=place, limit=20)
+            page = listing.list_counters(
+                namespace=many.name, ordering=ordering, place=place, limit=20
+            )
         assert len(page.readings) == 20
         assert len(queries) == 2
         plan = explain(queries.captured_queries[0]["sql"])
@@ -532,8 +536,9 @@ def test_page__reads_as_many_rows_as_it_shows_however_deep_it_lies(
 
 
 def test_page__of_readings_looks_each_counter_up_by_its_key(many: Namespace) -> None:
+    lookup.get(many.name)
     with CaptureQueriesContext(connection) as queries:
-        listing.list_counters(many, ordering="-count", limit=20)
+        listing.list_counters(namespace=many.name, ordering="-count", limit=20)
 
     plan = explain(queries.captured_queries[1]["sql"])
     of_counters = [
@@ -554,7 +559,7 @@ def test_list__walks_a_thousand_ties(namespace: Namespace) -> None:
     place = None
     while True:
         page = listing.list_counters(
-            namespace, ordering="-count", place=place, limit=300
+            namespace=namespace.name, ordering="-count", place=place, limit=300
         )
         seen += [reading.name for reading in page.readings]
         place = page.next
@@ -567,10 +572,10 @@ def test_list__walks_a_thousand_ties(namespace: Namespace) -> None:
 def test_list__needs_two_statements(
     namespace: Namespace, triggers: list[list[int]]
 ) -> None:
-    record.add_many([record.NewEvent("test", f"c{i}") for i in range(100)])
+    events.add_many([events.NewEvent("test", f"c{i}") for i in range(100)])
     assert LastWrite.objects.count() == 100
 
     with CaptureQueriesContext(connection) as queries:
-        listing.list_counters(namespace)
+        listing.list_counters(namespace=namespace.name)
 
     assert len(queries) == 2

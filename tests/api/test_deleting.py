@@ -16,16 +16,18 @@ from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.dispatch import receiver
 
+from counters import events
 from counters.db import timeouts
 from counters.db.statements import load
 from counters.errors import CounterNotFound
+from counters.events import NewEvent
 from counters.models import Claim, Counter, Event, Grant, LastWrite, Namespace
 from counters.namespaces import deletion as deleting
 from counters.namespaces import lookup
-from counters.recording import record, tokens
+from counters.recording import tokens
 from counters.recording.duplicates import Recorded, answer_repeat, find_first_events
 from counters.recording.new_counters import create_counters
-from counters.recording.record import NewEvent
+from counters.recording.record import record
 from counters.recording.validation import CheckedEvent
 from counters.signals import counters_deleting
 from rollups.models import Bucket, Failure, Rollup
@@ -236,7 +238,7 @@ def other() -> Iterator[BaseDatabaseWrapper]:
 
 def add_on(other: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch) -> None:
     with on(other, monkeypatch, "counters.recording.record"):
-        record.add(namespace="test", name="hits", delta=7)
+        events.add(namespace="test", name="hits", delta=7)
 
 
 @pytest.mark.parametrize("slot_is_new", [True, False])
@@ -253,7 +255,7 @@ def test_delete_counter__during_an_add_leaves_no_orphan_for_long(
     Where its connection has written the counter before, the deletion waits for its last
     write; then what it committed must go as well.
     """
-    record.add(namespace="test", name="hits", delta=5)
+    events.add(namespace="test", name="hits", delta=5)
     if not slot_is_new:
         add_on(other, monkeypatch)
     other.set_autocommit(False)
@@ -326,7 +328,7 @@ def test_delete_counter__takes_what_a_fold_under_way_writes(
     threads: Threads,
 ) -> None:
     """The fold has written a new bucket, and is not committed when the deletion begins."""
-    recorded = record.add(namespace="test", name="hits", delta=5)
+    recorded = events.add(namespace="test", name="hits", delta=5)
     Rollup.objects.create(
         counter=Counter.objects.get(), namespace_id=committed_namespace.pk
     )
@@ -353,7 +355,7 @@ def test_delete_counter__waits_for_a_clear_under_way(
     threads: Threads,
     folded: bool,
 ) -> None:
-    record.add(namespace="test", name="hits", delta=5)
+    events.add(namespace="test", name="hits", delta=5)
     if folded:
         fold_all()
     with transaction.atomic():
@@ -374,7 +376,7 @@ def test_clear__of_a_counter_that_is_being_deleted_finds_none(
     threads: Threads,
     folded: bool,
 ) -> None:
-    record.add(namespace="test", name="hits", delta=5)
+    events.add(namespace="test", name="hits", delta=5)
     if folded:
         fold_all()
     with transaction.atomic():
@@ -395,7 +397,7 @@ def test_add__of_a_new_counter_whose_namespace_is_being_deleted_finds_none(
         Namespace.objects.filter(name="test").delete()
         # Another process still remembers the namespace.
         lookup._memory.keep("test", committed_namespace)
-        add = threads.submit(record.add, namespace="test", name="hits")
+        add = threads.submit(events.add, namespace="test", name="hits")
         wait_until_somebody_waits_for_a_lock()
 
     with pytest.raises(CounterNotFound):
@@ -404,8 +406,8 @@ def test_add__of_a_new_counter_whose_namespace_is_being_deleted_finds_none(
 
 Add = Callable[[str | None], Recorded]
 ADDS: dict[str, Add] = {
-    "one": lambda token: record.add(namespace="test", name="hits", token=token),
-    "batch": lambda token: record.add_many(
+    "one": lambda token: events.add(namespace="test", name="hits", token=token),
+    "batch": lambda token: events.add_many(
         [NewEvent("test", "hits", token=token), NewEvent("test", "other")]
     )[0],
 }
@@ -482,11 +484,11 @@ def test_add_and_get__of_a_counter_that_is_deleted_before_the_read_answers_0(
     committed_api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def add_and_delete(event: CheckedEvent) -> Recorded:
-        added = record.add_checked(event)
+        added = record(event)
         deleting.delete_counter(namespace="test", name="hits", confirm="hits")
         return added
 
-    monkeypatch.setattr("counters.rest.add.add_checked", add_and_delete)
+    monkeypatch.setattr("counters.rest.add.record", add_and_delete)
 
     body = answer(
         committed_api.post(f"{counter('hits')}/add?get=accurate", {"delta": 3})
@@ -505,11 +507,11 @@ def test_add_and_get__of_a_namespace_that_is_deleted_before_the_read_is_404(
     """The add is deleted with its namespace: nothing is counted, and the answer says so."""
 
     def add_and_delete(event: CheckedEvent) -> Recorded:
-        added = record.add_checked(event)
+        added = record(event)
         deleting.delete_namespace("test", confirm="test")
         return added
 
-    monkeypatch.setattr("counters.rest.add.add_checked", add_and_delete)
+    monkeypatch.setattr("counters.rest.add.record", add_and_delete)
 
     problem(
         committed_api.post(f"{counter('hits')}/add?get=accurate", {"delta": 3}),
@@ -550,7 +552,7 @@ def test_delete_counter__while_many_add_leaves_nothing_uncounted(
         start.wait()
         for _ in range(rounds):
             try:
-                record.add(namespace="test", name="hits", token=None)
+                events.add(namespace="test", name="hits", token=None)
             except CounterNotFound:
                 continue
 

@@ -13,10 +13,10 @@ from django.contrib.auth.models import Permission, User
 from django.core.exceptions import ValidationError
 from django.utils import translation
 
+from counters import events
 from counters.errors import AlreadyExists, OutsideAcceptWindow
 from counters.models import Grant, Namespace
 from counters.namespaces import access, lookup, settings
-from counters.recording import record
 from tests.api.conftest import Api, answer, grant, problem
 
 DEFAULTS = {
@@ -305,7 +305,7 @@ def test_namespace__changed_elsewhere_is_changed_here_within_seconds(
     at = datetime.now(UTC) - timedelta(hours=2)
 
     def add(name: str) -> None:
-        record.add(namespace="test", name=name, token="a", generation_time=at)
+        events.add(namespace="test", name=name, token="a", generation_time=at)
 
     add("one")
     # No signal: as another process would.

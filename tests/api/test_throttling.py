@@ -13,7 +13,7 @@ from knox.models import AuthToken
 from pytest_django import Settings
 
 from counters.rest.rate_limit import TokenRate
-from rollups.reading import read
+from rollups import counts
 from tests.api.conftest import Api, problem
 from tests.conftest import Threads
 
@@ -74,7 +74,7 @@ def test_throttle__is_each_tokens_own(api: Api) -> None:
 def test_throttle__refuses_before_anything_is_written(api: Api) -> None:
     with time_machine.travel(NOW, tick=False):
         statuses = [api.add("hits", {"delta": 1}).status_code for _ in range(5)]
-    count = read.get(namespace="test", name="hits", accuracy="accurate").count
+    count = counts.get(namespace="test", name="hits", accuracy="accurate").count
 
     assert statuses == [200, 200, 200, 429, 429]
     assert count == 3

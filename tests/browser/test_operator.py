@@ -12,9 +12,9 @@ from django.contrib.auth.models import User
 from knox.models import AuthToken
 from playwright.sync_api import Page, expect
 
+from counters import events
 from counters.models import Namespace
 from counters.namespaces import api_tokens
-from counters.recording import record
 from rollups.folding import fold
 from rollups.models import Process, Sample
 
@@ -30,9 +30,9 @@ PHONE = {"width": 375, "height": 740}
 def counted(committed_namespace: Namespace) -> None:
     """A counter that is folded, and one that lags."""
     for name in ("page/home", "page/about"):
-        added = record.add(namespace="test", name=name, delta=1200)
+        added = events.add(namespace="test", name=name, delta=1200)
         fold.fold([added.counter_id])
-    record.add(namespace="test", name="page/about", delta=34)
+    events.add(namespace="test", name="page/about", delta=34)
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def test_operations_page__refreshes_itself(operator: Page) -> None:
     expect(first).to_have_text("1")
     page.get_by_text("The same as a table").first.click()
 
-    record.add(namespace="test", name="another")
+    events.add(namespace="test", name="another")
 
     expect(first).to_have_text("2")
     expect(page.locator("details[open]")).to_have_count(1)

@@ -18,7 +18,7 @@ from fold_counters_client import (
     Unavailable,
 )
 
-from rollups.reading import read
+from rollups import counts
 from tests.client.conftest import ApplicationTransport
 
 Answering = Callable[..., Client]
@@ -45,7 +45,7 @@ def test_add__whose_answer_is_lost_counts_once(
     bodies = [json.loads(request.content) for request in transport.requests]
     assert [body["token"] for body in bodies] == [recorded.token] * 3
     assert recorded.duplicate
-    assert read.get(namespace="test", name="hits", accuracy="accurate").count == 5
+    assert counts.get(namespace="test", name="hits", accuracy="accurate").count == 5
 
 
 def test_add_many__whose_answer_is_lost_counts_once(
@@ -57,7 +57,7 @@ def test_add_many__whose_answer_is_lost_counts_once(
         batch.add("test", "hits", 2)
         batch.add("test", "hits", 3)
 
-    assert read.get(namespace="test", name="hits", accuracy="accurate").count == 5
+    assert counts.get(namespace="test", name="hits", accuracy="accurate").count == 5
 
 
 def test_clear__whose_answer_is_lost_clears_once(
@@ -183,7 +183,7 @@ def test_batcher__sends_after_an_error_too(client: Client) -> None:
     with pytest.raises(RuntimeError):
         fail_half_way()
 
-    assert read.get(namespace="test", name="hits", accuracy="accurate").count == 1
+    assert counts.get(namespace="test", name="hits", accuracy="accurate").count == 1
 
 
 def test_async_client__retries_with_the_same_token() -> None:

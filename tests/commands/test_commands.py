@@ -14,13 +14,13 @@ from django.core.management import CommandError, call_command
 from knox.auth import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
+from counters import events
 from counters.management.base import progress_bar
 from counters.models import Counter, Grant, Namespace
 from counters.namespaces import access, deletion
 from counters.namespaces.access import Rights
-from counters.recording import record
+from rollups import counts
 from rollups.folding import drain
-from rollups.reading import read
 
 OURS = [
     "add_count",
@@ -67,7 +67,7 @@ def run_json(run: Run) -> Callable[..., Any]:
 
 
 def count(name: str) -> int:
-    return read.get(namespace="test", name=name, accuracy="accurate").count
+    return counts.get(namespace="test", name=name, accuracy="accurate").count
 
 
 @pytest.mark.parametrize("command", OURS)
@@ -119,10 +119,10 @@ def test_add_count__that_cannot_get_adds_nothing(run: Run) -> None:
 
 @pytest.mark.usefixtures("namespace")
 def test_clear_count__clears_once_a_token(run: Run, run_json: Any) -> None:
-    record.add(namespace="test", name="a", delta=7)
+    events.add(namespace="test", name="a", delta=7)
 
     said = run("clear_count", "test", "a", "--token", "t")
-    record.add(namespace="test", name="a", delta=2)
+    events.add(namespace="test", name="a", delta=2)
     repeat = run_json("clear_count", "test", "a", "--token", "t")
 
     assert "it was 7" in said
@@ -132,7 +132,7 @@ def test_clear_count__clears_once_a_token(run: Run, run_json: Any) -> None:
 
 @pytest.mark.usefixtures("namespace")
 def test_clear_count__takes_a_generation_time(run: Run, run_json: Any) -> None:
-    record.add(namespace="test", name="a", delta=7)
+    events.add(namespace="test", name="a", delta=7)
     at = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
 
     cleared = run_json(
@@ -147,7 +147,7 @@ def test_clear_count__takes_a_generation_time(run: Run, run_json: Any) -> None:
 @pytest.fixture
 def seven(committed_namespace: Namespace, triggers: list[list[int]]) -> None:
     for number in range(1, 8):
-        record.add(namespace="test", name=f"c{number}", delta=number * 1000)
+        events.add(namespace="test", name=f"c{number}", delta=number * 1000)
     list(drain.drain())
 
 
@@ -214,7 +214,7 @@ def test_series__says_where_the_data_lie_when_the_span_has_none(
     committed_namespace.retention = timedelta(days=36_500)
     committed_namespace.save()
     at = datetime(2013, 5, 1, 12, 30, tzinfo=UTC)
-    record.add(namespace="test", name="old", generation_time=at)
+    events.add(namespace="test", name="old", generation_time=at)
     call_command("series", "test", "old", stdout=StringIO(), stderr=err)
     list(drain.drain())
     call_command("series", "test", "old", stdout=StringIO(), stderr=err)
@@ -268,7 +268,7 @@ def test_namespaces__refuse_with_the_reason(run: Run) -> None:
 def test_delete_counter__asks_on_a_terminal(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record.add(namespace="test", name="a")
+    events.add(namespace="test", name="a")
     monkeypatch.setattr("sys.stdin", Terminal("b\na\n"))
     monkeypatch.setattr("builtins.input", lambda _: sys.stdin.readline().strip())
 
@@ -284,7 +284,7 @@ def test_delete_counter__asks_on_a_terminal(
 def test_delete_counter__in_a_script_must_be_confirmed(
     run: Run, run_json: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record.add(namespace="test", name="a")
+    events.add(namespace="test", name="a")
     monkeypatch.setattr("sys.stdin", StringIO())
 
     with pytest.raises(CommandError, match="--confirm a"):
@@ -304,7 +304,7 @@ def test_delete_namespace__deletes_all(
 ) -> None:
     monkeypatch.setattr(deletion, "BATCH_COUNTERS", 2)
     for number in range(5):
-        record.add(namespace="test", name=f"c{number}")
+        events.add(namespace="test", name=f"c{number}")
 
     deleted = run_json("delete_namespace", "test", "--yes")
 

@@ -13,9 +13,9 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from counters import events
 from counters.errors import NamespaceNotFound
 from counters.models import LastWrite, Namespace
-from counters.recording import record
 from rollups.folding.fold import fold
 from rollups.reading import export, export_formats
 
@@ -31,8 +31,8 @@ LARGE = 2**63 - 1
 @pytest.fixture
 def counted(committed_namespace: Namespace) -> None:
     """Two folded counters, one of them beyond 2^63 and pending, one never folded."""
-    add = record.NewEvent
-    record.add_many(
+    add = events.NewEvent
+    events.add_many(
         [
             add("test", "large", LARGE, "a", NOW),
             add("test", "large", LARGE, "b", NOW),
@@ -40,8 +40,8 @@ def counted(committed_namespace: Namespace) -> None:
         ]
     )
     fold(set(LastWrite.objects.values_list("counter_id", flat=True)))
-    record.add(namespace="test", name="large", delta=1)
-    record.add(namespace="test", name="new", delta=1)
+    events.add(namespace="test", name="large", delta=1)
+    events.add(namespace="test", name="new", delta=1)
 
 
 def exported(monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
@@ -140,7 +140,7 @@ def test_export__of_more_than_a_batch_loses_and_repeats_nothing(
 ) -> None:
     monkeypatch.setattr(export, "BATCH_ROWS", 10)
     names = {f"c{i}" for i in range(25)}
-    record.add_many([record.NewEvent("test", name) for name in sorted(names)])
+    events.add_many([events.NewEvent("test", name) for name in sorted(names)])
 
     batches = [[row[1] for row in batch] for batch in export.rows("events")]
 
@@ -184,7 +184,7 @@ def test_export__for_spreadsheets_holds_no_formula(
     committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [*FORMULAS, "a=1", "ü"]:
-        record.add(namespace="test", name=name, delta=-1)
+        events.add(namespace="test", name=name, delta=-1)
     fold(set(LastWrite.objects.values_list("counter_id", flat=True)))
 
     plain = exported(monkeypatch, "totals")

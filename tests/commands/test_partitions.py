@@ -13,10 +13,10 @@ from django.core.management.base import CommandError
 from django.db import ProgrammingError, connection
 from psycopg.errors import InsufficientPrivilege
 
+from counters import events
 from counters.models import Claim, Counter, LastWrite, Namespace
 from counters.partitions import create, reindex
 from counters.partitions.reindex import Compacted
-from counters.recording import record
 from rollups.folding import maintenance, retention
 from rollups.folding.fold import fold
 from rollups.models import Closing
@@ -55,9 +55,9 @@ def drop_months() -> None:
 def monday(committed_namespace: Namespace) -> Iterator[None]:
     """Five folded events of a Monday that found no partition, and no other old ones."""
     drop_months()
-    record.add_many(
+    events.add_many(
         [
-            record.NewEvent("test", "hits", 1, f"t{i}", MONDAY + timedelta(hours=i))
+            events.NewEvent("test", "hits", 1, f"t{i}", MONDAY + timedelta(hours=i))
             for i in range(5)
         ],
         any_age=True,
@@ -152,7 +152,7 @@ def airy(
 
 def test_partitions__clears_away_without_beat(committed_namespace: Namespace) -> None:
     for name in ("kept", "gone"):
-        record.add(namespace="test", name=name, token="x")
+        events.add(namespace="test", name=name, token="x")
     Claim.objects.update(expires_at=MONDAY)
     Counter.objects.filter(name="gone").delete()
 

@@ -13,8 +13,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rich.console import Console
 
+from counters import events as record
 from counters.models import LastWrite, Namespace
-from counters.recording import record
 from rollups.folding.fold import fold
 from rollups.management.commands import top
 from rollups.reading import busiest

@@ -12,12 +12,13 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from counters import events as record
 from counters.errors import BatchRefused, InvalidValue, TokenConflict
+from counters.events import NewEvent
 from counters.models import Claim, Counter, Event, LastWrite, Namespace
 from counters.recording import batch as batches
-from counters.recording import record
 from counters.recording.duplicates import Recorded
-from counters.recording.record import NewEvent
+from counters.recording.record import record as record_one
 from counters.recording.validation import CheckedEvent, check_event
 from tests.token_kinds import every_kind, timed_and_untimed
 
@@ -250,7 +251,7 @@ def _one_by_one(events: Sequence[CheckedEvent]) -> tuple[list[Recorded], set[int
     refused: set[int] = set()
     for index, event in enumerate(events):
         try:
-            answers.append(record.add_checked(event))
+            answers.append(record_one(event))
         except TokenConflict:
             refused.add(index)
     return answers, refused

@@ -10,6 +10,7 @@ import pytest
 from django.core.cache import cache, caches
 from django.test import override_settings
 
+from counters import events as record
 from counters.errors import (
     BatchRefused,
     CounterNotFound,
@@ -19,9 +20,8 @@ from counters.errors import (
 )
 from counters.models import Counter, Event, Namespace
 from counters.namespaces import best_effort
-from counters.recording import record
+from rollups import counts as reading
 from rollups.reading import clear
-from rollups.reading import read as reading
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS
 

@@ -10,12 +10,13 @@ import pytest
 import time_machine
 from django.db import connection, transaction
 
+from counters import events
 from counters.db import clock
 from counters.errors import OutsideAcceptWindow
 from counters.models import Claim, Event, Namespace
 from counters.namespaces import lookup
 from counters.partitions import create
-from counters.recording import claims, record, tokens
+from counters.recording import claims, tokens
 from rollups.reading import clear
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS
@@ -77,17 +78,17 @@ def test_add__has_the_databases_time(
     is_now: IsNow, committed_namespace: Namespace
 ) -> None:
     for token in (None, "order 17"):
-        added = record.add(namespace="test", name="hits", token=token)
+        added = events.add(namespace="test", name="hits", token=token)
         assert is_now(added.event_time)
     for token in (None, "order 18"):
-        [many] = record.add_many([record.NewEvent("test", "hits", token=token)])
+        [many] = events.add_many([events.NewEvent("test", "hits", token=token)])
         assert is_now(many.event_time)
 
 
 def test_clear__has_the_databases_time(
     is_now: IsNow, committed_namespace: Namespace
 ) -> None:
-    record.add(namespace="test", name="hits")
+    events.add(namespace="test", name="hits")
     for token in (None, "order 17"):
         cleared = clear.clear(namespace="test", name="hits", token=token)
         assert is_now(cleared.event_time)
@@ -106,17 +107,17 @@ def test_accept_window__begins_and_ends_by_the_databases_clock(
     ):
         token = tokens.new(edge + offset).text
         if inside:
-            record.add(namespace="test", name="hits", token=token)
+            events.add(namespace="test", name="hits", token=token)
         else:
             with pytest.raises(OutsideAcceptWindow):
-                record.add(namespace="test", name="hits", token=token)
+                events.add(namespace="test", name="hits", token=token)
 
 
 def test_claims__expire_by_the_databases_clock(
     real_now: RealNow, committed_namespace: Namespace
 ) -> None:
     """If the claim were dropped too early, the token would count again."""
-    record.add(namespace="test", name="hits", token="order 17")
+    events.add(namespace="test", name="hits", token="order 17")
 
     assert claims.drop_expired() == 0
     Claim.objects.update(expires_at=real_now() - SECOND)
@@ -128,16 +129,16 @@ def test_claims__that_are_being_renewed_are_passed_and_stay(
 ) -> None:
     """Its use is not committed yet. If it were dropped, the token would count again."""
     for token in ("order 17", "order 18"):
-        record.add(namespace="test", name="hits", token=token)
+        events.add(namespace="test", name="hits", token=token)
     past = datetime.now(UTC) - timedelta(days=3)
     Claim.objects.update(expires_at=past)
     Event.objects.update(event_time=past)
     with transaction.atomic():
-        renewed = record.add(namespace="test", name="hits", token="order 17")
+        renewed = events.add(namespace="test", name="hits", token="order 17")
         dropped = threads.submit(claims.drop_expired).result(TIMEOUT_SECONDS)
 
     assert (renewed.duplicate, dropped) == (False, 1)
-    assert record.add(namespace="test", name="hits", token="order 17").duplicate
+    assert events.add(namespace="test", name="hits", token="order 17").duplicate
 
 
 def test_partitions__are_made_ahead_by_the_databases_clock(

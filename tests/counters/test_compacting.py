@@ -11,11 +11,11 @@ import pytest
 from django.db import OperationalError, connection, connections
 from psycopg import errors
 
+from counters import events
 from counters.db.statements import fetch
 from counters.models import Namespace
 from counters.partitions import reindex
 from counters.partitions.reindex import Compacted
-from counters.recording import record
 from tests.airy import COUNTERS, DAY, EVENTS_EACH, PARTITION, airy_partition, counted
 from tests.beside import open_transaction
 from tests.programs import wait_until
@@ -122,7 +122,7 @@ def test_compact_due__does_as_many_as_it_is_told(airy: None) -> None:
 
 def test_compact_due__holds_up_no_add_and_misses_none(airy: None) -> None:
     """Stopped in the middle, by a transaction that was open before it."""
-    late = record.NewEvent("test", "hits", 1, "late", LATE)
+    late = events.NewEvent("test", "hits", 1, "late", LATE)
     done: list[Compacted] = []
 
     def compact() -> None:
@@ -136,8 +136,8 @@ def test_compact_due__holds_up_no_add_and_misses_none(airy: None) -> None:
         thread.start()
         try:
             wait_until(_is_held_up, "it does not wait for the open transaction")
-            [first] = record.add_many([late], any_age=True)
-            [again] = record.add_many([late], any_age=True)
+            [first] = events.add_many([late], any_age=True)
+            [again] = events.add_many([late], any_age=True)
         finally:
             held_up = _is_held_up()
     thread.join(60)
@@ -148,7 +148,7 @@ def test_compact_due__holds_up_no_add_and_misses_none(airy: None) -> None:
     assert all(one.bytes_after for one in done)
     # With the one of the open transaction.
     assert counted() == COUNTERS * EVENTS_EACH + 2
-    [last] = record.add_many([late], any_age=True)
+    [last] = events.add_many([late], any_age=True)
     assert last.duplicate
 
 

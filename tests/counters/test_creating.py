@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from django.db import connection, connections, transaction
 
+from counters import events
 from counters.db.timeouts import BoundedConnection
 from counters.models import Counter, Event, Namespace
-from counters.recording import record
 from tests.conftest import Threads
 from tests.programs import ROOT, TIMEOUT_SECONDS
 
@@ -50,7 +50,7 @@ def test_first_adds__at_once_in_transactions_take_one_connection_of_their_pool_e
             # Like a request with ATOMIC_REQUESTS: it holds its connection from now on.
             Namespace.objects.count()
             together.wait()
-            record.add(namespace="test", name=name.format(number))
+            events.add(namespace="test", name=name.format(number))
             # No commit releases another thread: a thread that waits breaks the barrier.
             together.wait()
 
@@ -65,8 +65,8 @@ def test_first_add__makes_nobody_wait_until_its_transaction_ends(
     committed_namespace: Namespace, threads: Threads
 ) -> None:
     with transaction.atomic():
-        record.add(namespace="test", name="hits")
-        threads.submit(record.add, namespace="test", name="hits").result(30)
+        events.add(namespace="test", name="hits")
+        threads.submit(events.add, namespace="test", name="hits").result(30)
 
     assert Event.objects.count() == 2
 
@@ -80,7 +80,7 @@ def test_first_add__without_a_connection_to_be_had_creates_in_its_own_transactio
     )
 
     with transaction.atomic():
-        record.add(namespace="test", name="hits")
+        events.add(namespace="test", name="hits")
         transaction.set_rollback(True)
 
     assert not Counter.objects.exists()
@@ -100,7 +100,7 @@ def test_first_add__creates_in_the_schema_of_its_caller(
         with transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute("SET LOCAL search_path = tenant, public")
-            record.add(namespace="test", name="hits")
+            events.add(namespace="test", name="hits")
             transaction.set_rollback(True)
         with connection.cursor() as cursor:
             cursor.execute("SELECT name FROM tenant.counters_counter")
@@ -130,7 +130,7 @@ def test_first_add__leaves_nothing_set_in_its_creating_session(
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL search_path = public, pg_temp")
-        record.add(namespace="test", name="hits")
+        events.add(namespace="test", name="hits")
 
     with connection.cursor() as cursor:
         cursor.execute(show)

@@ -20,7 +20,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_started
 from django.db import connection, connections
 from counters import forking
-from counters.recording import record
+from counters import events
 from rollups.monitor import heartbeat
 from rollups.trigger import publisher
 
@@ -144,16 +144,16 @@ def test_child__adds_while_its_parent_is_in_a_transaction(
 from django.db import transaction
 
 def child():
-    record.add(namespace="test", name="child")
+    events.add(namespace="test", name="child")
     assert publisher.get().tally.requested == 1
     assert cache.get("parent") == 1
     connections.close_all()
 
 cache.set("parent", 1)
 with transaction.atomic():
-    record.add(namespace="test", name="parent")
+    events.add(namespace="test", name="parent")
     wait_for(fork(child))
-    record.add(namespace="test", name="parent")
+    events.add(namespace="test", name="parent")
 """,
         role="web",
     )

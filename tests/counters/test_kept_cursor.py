@@ -12,14 +12,14 @@ from django.db import connection
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.test.utils import CaptureQueriesContext
 
+from counters import events
 from counters.db.statements import fetch_row
 from counters.models import Namespace
-from counters.recording import record
-from rollups.reading import read
+from rollups import counts
 
 
 def add(namespace: Namespace) -> None:
-    record.add(namespace=namespace.name, name="hits")
+    events.add(namespace=namespace.name, name="hits")
 
 
 def kept() -> Any:
@@ -81,13 +81,13 @@ def test_statement__is_seen_by_whoever_watches(committed_namespace: Namespace) -
 
 
 def test_cursor__reads_what_any_other_reads(committed_namespace: Namespace) -> None:
-    record.add(namespace="test", name="hits", delta=-(2**63))
-    record.add(namespace="test", name="hits", delta=-5)
+    events.add(namespace="test", name="hits", delta=-(2**63))
+    events.add(namespace="test", name="hits", delta=-5)
     counter = {"namespace": "test", "name": "hits", "accuracy": "accurate"}
 
-    by_the_kept = read.get(**counter)
+    by_the_kept = counts.get(**counter)
     with CaptureQueriesContext(connection):
-        by_another = read.get(**counter)
+        by_another = counts.get(**counter)
 
     assert kept() is not None
     assert by_the_kept.count == by_another.count == -(2**63) - 5

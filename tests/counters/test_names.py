@@ -9,13 +9,14 @@ import pytest
 from django.core.cache import cache
 from django.core.management import call_command
 
+from counters import events
 from counters.errors import BatchRefused, CounterNotFound, InvalidValue
 from counters.models import Counter, Namespace
 from counters.namespaces import deletion
-from counters.recording import names, record
+from counters.recording import names
+from rollups import counts as reading
 from rollups.admin import search
 from rollups.reading import clear, listing, series
-from rollups.reading import read as reading
 from rollups.reading.many import CounterName, get_many
 
 # One name, typed as one character and as a letter with an accent.
@@ -101,9 +102,9 @@ def test_name__that_cannot_be_seen_is_refused_by_its_code_point(
 def test_counter__has_one_name_in_python(
     namespace: Namespace, triggers: list[list[int]]
 ) -> None:
-    record.add(namespace="test", name=DECOMPOSED, delta=1)
-    record.add(namespace="test", name=COMPOSED, delta=2)
-    record.add_many([record.NewEvent("test", DECOMPOSED, 4)])
+    events.add(namespace="test", name=DECOMPOSED, delta=1)
+    events.add(namespace="test", name=COMPOSED, delta=2)
+    events.add_many([events.NewEvent("test", DECOMPOSED, 4)])
 
     assert Counter.objects.get().name == COMPOSED
     for name in (COMPOSED, DECOMPOSED):
@@ -111,9 +112,11 @@ def test_counter__has_one_name_in_python(
         assert (read.name, read.count) == (COMPOSED, 7)
         [found] = get_many([CounterName("test", name)])
         assert found.counter_id is not None
-        [listed] = listing.list_counters(namespace, search=name[2:]).readings
+        [listed] = listing.list_counters(
+            namespace=namespace.name, search=name[2:]
+        ).readings
         assert listed.name == COMPOSED
-        series.get(namespace, name)
+        series.series(namespace=namespace.name, name=name)
     [shown] = search.find(namespace_id=namespace.pk, prefix=COMPOSED)
     assert shown.name == COMPOSED
 
@@ -129,8 +132,8 @@ def test_counter__has_one_name_in_a_best_effort_namespace(namespace: Namespace) 
     cache.clear()
     namespace.counter_type = "best-effort"
     namespace.save()
-    record.add(namespace="test", name=DECOMPOSED)
-    record.add(namespace="test", name=COMPOSED)
+    events.add(namespace="test", name=DECOMPOSED)
+    events.add(namespace="test", name=COMPOSED)
 
     assert reading.get(namespace="test", name=DECOMPOSED).count == 2
     [found] = get_many([CounterName("test", DECOMPOSED)])
@@ -141,10 +144,10 @@ def test_counter__has_one_name_in_a_best_effort_namespace(namespace: Namespace) 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda name: record.add(namespace="test", name=name),
+        lambda name: events.add(namespace="test", name=name),
         lambda name: reading.get(namespace="test", name=name),
         lambda name: get_many([CounterName("test", name)]),
-        lambda name: series.get("test", name),
+        lambda name: series.series(namespace="test", name=name),
         lambda name: clear.clear(namespace="test", name=name),
         lambda name: deletion.delete_counter(namespace="test", name=name, confirm=name),
         lambda name: call_command("add_count", "test", name),
@@ -164,7 +167,7 @@ def test_call__refuses_a_name_that_cannot_be_seen(
 
 def test_batch__refuses_a_name_that_cannot_be_seen(namespace: Namespace) -> None:
     with pytest.raises(BatchRefused, match=r"events\[1\]: name: .*U\+200B"):
-        record.add_many(
-            [record.NewEvent("test", "a"), record.NewEvent("test", "a\u200b")]
+        events.add_many(
+            [events.NewEvent("test", "a"), events.NewEvent("test", "a\u200b")]
         )
     assert not Counter.objects.exists()

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from counters import events
 from counters.db.lock_retry import try_patiently
 from counters.models import LONGEST, Event, Namespace
 from counters.namespaces import deletion, lookup
 from counters.partitions import create
 from counters.partitions.create import Partition
-from counters.recording import record
 from counters.recording.tokens import digest
+from rollups import counts
 from rollups.folding.fold import fold
-from rollups.reading import read
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
 
@@ -46,8 +46,8 @@ STRAY_DAY = datetime(2001, 5, 17, tzinfo=UTC)
 
 
 def add_stray(name: str) -> None:
-    event = record.NewEvent("test", name, 5, name, STRAY_DAY)
-    record.add_many([event], any_age=True)
+    event = events.NewEvent("test", name, 5, name, STRAY_DAY)
+    events.add_many([event], any_age=True)
 
 
 @pytest.fixture
@@ -100,11 +100,11 @@ def test_fold__that_is_planned_while_strays_move_counts_them(
         wait_until_somebody_waits_for_a_lock()
 
     assert folded.result(TIMEOUT_SECONDS).events_of == {old: 1}
-    assert read.get(namespace="test", name="old").count == 5
+    assert counts.get(namespace="test", name="old").count == 5
 
 
 def read_old() -> int:
-    return read.get(namespace="test", name="old", accuracy="accurate").count
+    return counts.get(namespace="test", name="old", accuracy="accurate").count
 
 
 def delete_old() -> int:
@@ -137,7 +137,7 @@ def test_add__on_its_way_to_the_default_partition_finds_the_new_one(
     """It has chosen that one before it waits for its lock, and fails the check there."""
 
     def add() -> None:
-        record.add(namespace="test", name="old", token="new", generation_time=STRAY_DAY)
+        events.add(namespace="test", name="old", token="new", generation_time=STRAY_DAY)
 
     Namespace.objects.update(accept_past=LONGEST, retention=LONGEST)
     lookup.forget_all()
@@ -240,8 +240,8 @@ def test_make__fills_a_month_by_days_where_days_are_there_already(db: None) -> N
 def test_make__moves_what_waits_in_the_default_partition(namespace: Namespace) -> None:
     midnight = datetime(2013, 2, 1, tzinfo=UTC)
     times = [midnight - timedelta(microseconds=1), midnight, midnight + 28 * DAY]
-    record.add_many(
-        [record.NewEvent("test", "hits", 1, f"t{i}", at) for i, at in enumerate(times)],
+    events.add_many(
+        [events.NewEvent("test", "hits", 1, f"t{i}", at) for i, at in enumerate(times)],
         any_age=True,
     )
     before = list(Event.objects.order_by("event_time").values_list("token", "xid"))
@@ -267,7 +267,7 @@ def test_existing__are_those_of_the_last_migration_at_least(db: None) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_make__lets_writers_through(committed_namespace: Namespace) -> None:
     """The locks that making a partition holds at its end do not conflict with an add."""
-    record.add(namespace="test", name="hits")
+    events.add(namespace="test", name="hits")
     writer = connection.copy()
     day = datetime(2031, 1, 1, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from counters.recording.record import add
+from counters.events import add
 from counters_project.demo import scenario
 from rollups.folding.fold import fold
 from tests.client.conftest import ApplicationTransport, make_client

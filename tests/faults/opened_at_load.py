@@ -13,7 +13,7 @@ from counters_project.wsgi import application
 __all__ = ["application"]
 
 # Not imported above: it has models, and Django is set up by now.
-recording = import_module("counters.recording.record")
+recording = import_module("counters.events")
 
 
 def use_everything() -> None:

@@ -11,8 +11,8 @@ from django.core.cache import cache
 from django.db.models import F
 from pytest_django import Settings
 
+from counters import events
 from counters.models import Counter, Event, LastWrite, Namespace
-from counters.recording import record
 from rollups.folding.sweep import sweep
 from rollups.models import Rollup, Sweep
 from rollups.worker.handle import work
@@ -94,7 +94,7 @@ def fault(proxy: Proxy, chance: random.Random) -> AbstractContextManager[None]:
 def add(prefix: str, chance: random.Random) -> None:
     for number in range(COUNTERS_EACH):
         for _ in range(chance.choice([1, 1, 2])):
-            record.add(namespace="test", name=f"{prefix}{number}")
+            events.add(namespace="test", name=f"{prefix}{number}")
 
 
 def work_on_messages(broker: OwnBroker) -> int:

@@ -18,8 +18,8 @@ from celery import current_app
 from kombu import Connection
 from pytest_django import Settings
 
+from counters import events
 from counters.models import Event, LastWrite, Namespace
-from counters.recording import record
 from rollups.folding.drain import drain
 from rollups.models import Rollup
 from rollups.trigger.broker import Message
@@ -50,7 +50,7 @@ COUNTERS, ADDS = 40, 400
 
 def add(counters: int = COUNTERS, adds: int = ADDS) -> None:
     for number in range(adds):
-        record.add(namespace="test", name=f"c{number % counters}")
+        events.add(namespace="test", name=f"c{number % counters}")
 
 
 def noticed(made: Publisher) -> bool:
@@ -62,7 +62,7 @@ def noticed(made: Publisher) -> bool:
 def published_again(made: Publisher) -> bool:
     """Whether a trigger gets through; asked until one does."""
     before = made.tally.published
-    record.add(namespace="test", name="after")
+    events.add(namespace="test", name="after")
     wait_until(lambda: settled(made) or made.breaker.is_open, "the publisher hangs")
     return made.tally.published > before and settled(made)
 
@@ -162,11 +162,11 @@ def test_outage__leaves_no_more_than_the_bound_in_memory(
     settings.ROLLUPS_TRIGGER_WAITING_COUNTERS = 100
     # One try: with more, a slow machine would lose more to failures than to the bound.
     settings.ROLLUPS_TRIGGER_PAUSE_SECONDS = 600
-    names = [record.NewEvent("test", f"many {i}") for i in range(400)]
+    names = [events.NewEvent("test", f"many {i}") for i in range(400)]
     with publishing_to(_nobody(own_broker.url)) as made:
         for _ in range(3):
             for start in range(0, 400, 50):
-                record.add_many(names[start : start + 50])
+                events.add_many(names[start : start + 50])
                 assert made.waiting <= 100
         assert made.tally.dropped["overflow"] >= 400
         assert adds_up(made)
@@ -216,7 +216,7 @@ def test_queue__drops_its_oldest_messages_beyond_its_bound(
     ids = []
     with publishing_to(own_broker.url) as made:
         for number in range(12):
-            recorded = record.add(namespace="test", name=f"c{number}")
+            recorded = events.add(namespace="test", name=f"c{number}")
             ids.append(recorded.counter_id)
         assert made.tally.messages == 12
         let_arrive(made)

@@ -23,11 +23,11 @@ pytestmark = [
 COMMON = """
 import os, sys, time
 from django.db import connections
-from counters.recording import record
+from counters import events
 from rollups.trigger import publisher
 
 def add(name):
-    record.add(namespace="test", name=name)
+    events.add(namespace="test", name=name)
 
 def published(number):
     deadline = time.monotonic() + 20
@@ -110,8 +110,8 @@ def test_celery_child__publishes_what_waits_when_it_ends(
     program = (
         "import os, django; django.setup()\n"
         "from celery.signals import worker_process_shutdown\n"
-        "from counters.recording import record\n"
-        "record.add(namespace='test', name='last')\n"
+        "from counters import events\n"
+        "events.add(namespace='test', name='last')\n"
         "worker_process_shutdown.send(sender=None, pid=os.getpid(), exitcode=0)\n"
         "os._exit(0)\n"
     )

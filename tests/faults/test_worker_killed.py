@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from django.db import connection, transaction
 
+from counters import events
 from counters.models import LastWrite, Namespace
-from counters.recording import record
 from rollups.folding import sweep
 from rollups.folding.fold import fold
 from rollups.models import Bucket, Rollup
@@ -40,9 +40,9 @@ def test_fold__killed_half_way_counts_nothing_twice_and_loses_nothing(
     committed_namespace: Namespace, servers: Servers, tmp_path: Path
 ) -> None:
     programs.purge(servers.broker_url)
-    counter_id = record.add(namespace="test", name="hits", delta=5).counter_id
+    counter_id = events.add(namespace="test", name="hits", delta=5).counter_id
     fold([counter_id])
-    record.add(namespace="test", name="hits", delta=7)
+    events.add(namespace="test", name="hits", delta=7)
     before = other_backends()
     # Locked before the worker starts: the message of the add above is in the queue, and
     # whichever message it takes first, its fold comes to wait here.

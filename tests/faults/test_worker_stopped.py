@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from counters import events
 from counters.db.transactions import IDLE_TIMEOUT
 from counters.models import Namespace
 from counters.namespaces import deletion
 from counters.partitions import create
-from counters.recording import record
 from rollups.folding import audit, cluster_identity, sweep
 from rollups.folding.fold import fold
 from rollups.models import Rollup
@@ -35,9 +35,9 @@ def test_fold__stopped_half_way_holds_its_counters_for_a_bounded_time(
     committed_namespace: Namespace, servers: Servers, tmp_path: Path
 ) -> None:
     programs.purge(servers.broker_url)
-    counter_id = record.add(namespace="test", name="hits", delta=5).counter_id
+    counter_id = events.add(namespace="test", name="hits", delta=5).counter_id
     fold([counter_id])
-    record.add(namespace="test", name="hits", delta=7)
+    events.add(namespace="test", name="hits", delta=7)
     with programs.worker(servers.broker_url, tmp_path / "worker.log") as worker:
         # As in test_fold__killed_half_way_counts_nothing_twice_and_loses_nothing.
         with transaction.atomic(), connection.cursor() as cursor:
@@ -56,7 +56,7 @@ def test_fold__stopped_half_way_holds_its_counters_for_a_bounded_time(
             os.killpg(worker.pid, signal.SIGCONT)
         assert Rollup.objects.get().total == 12
         # It lost its connection meanwhile, and continues with another one.
-        record.add(namespace="test", name="hits", delta=30)
+        events.add(namespace="test", name="hits", delta=30)
         request.request([counter_id])
         programs.wait_until(
             lambda: Rollup.objects.get().total == 42, "the worker folds no more"
@@ -84,9 +84,9 @@ def test_transaction__of_ours_ends_when_its_process_falls_silent(
     committed_namespace: Namespace, name: str
 ) -> None:
     """The deterministic twin, for each transaction: it has the time-out when it holds a lock."""
-    counter_id = record.add(namespace="test", name="hits").counter_id
+    counter_id = events.add(namespace="test", name="hits").counter_id
     fold([counter_id])
-    record.add(namespace="test", name="hits")
+    events.add(namespace="test", name="hits")
     seen: list[str] = []
 
     def look(execute: Callable[..., Any], *statement: Any) -> Any:

@@ -26,8 +26,8 @@ from django.db.models import F
 from django.db.models.functions import Now
 from kombu import Connection
 
+from counters import events
 from counters.models import Event, LastWrite, Namespace
-from counters.recording import record
 from rollups.folding.drain import drain
 from rollups.models import Rollup, Sweep
 from rollups.worker.beat import SteadyScheduler
@@ -55,7 +55,7 @@ def stack() -> Iterator[ExitStack]:
 
 def add(adds: int = 100) -> None:
     for number in range(adds):
-        record.add(namespace="test", name=f"c{number % COUNTERS}")
+        events.add(namespace="test", name=f"c{number % COUNTERS}")
 
 
 def all_folded() -> bool:
@@ -67,8 +67,8 @@ def all_folded() -> bool:
 
 def add_together() -> None:
     """One event of each counter, in one transaction and so one trigger."""
-    record.add_many(
-        [record.NewEvent("test", f"c{number}") for number in range(COUNTERS)]
+    events.add_many(
+        [events.NewEvent("test", f"c{number}") for number in range(COUNTERS)]
     )
 
 

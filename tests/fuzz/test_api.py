@@ -14,8 +14,8 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
+from counters import events as record
 from counters.models import Namespace
-from counters.recording import record
 from tests.api.conftest import Api, api, api_of  # noqa: F401 - fixtures
 from tests.fuzz.examples import almost, any_text, fuzzed, json_values
 

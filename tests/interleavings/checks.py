@@ -6,11 +6,11 @@ import traceback
 
 from django.db import OperationalError
 
+from counters import events as record
 from counters.errors import CounterNotFound
 from counters.models import Counter, Event, LastWrite
-from counters.recording import record
+from rollups import counts as reading
 from rollups.folding import audit, drain, maintenance
-from rollups.reading import read as reading
 from tests.interleavings.explorer import Operation, Order
 from tests.interleavings.operations import World
 

@@ -17,19 +17,20 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.test import override_settings
 from psycopg.errors import SerializationFailure
 
+from counters import events as record
 from counters.errors import CounterNotFound
+from counters.events import NewEvent
 from counters.models import LastWrite
 from counters.namespaces import deletion
 from counters.partitions import create
 from counters.partitions import reindex as compacting
-from counters.recording import record, tokens
+from counters.recording import tokens
 from counters.recording.duplicates import Recorded
-from counters.recording.record import NewEvent
+from rollups import counts as reading
 from rollups.folding import audit, cluster_identity, retention
 from rollups.folding import sweep as sweeping
 from rollups.folding.fold import fold as fold_counters
 from rollups.reading import clear as clearing
-from rollups.reading import read as reading
 from tests.interleavings.explorer import Operation
 
 T = TypeVar("T")

@@ -37,10 +37,12 @@ def asked_by(call: Any) -> list[tuple[str, Plan]]:
 @pytest.mark.parametrize("ordering", listing.ORDERINGS)
 def test_api_list__reads_a_page_at_any_place(seeded: Seeded, ordering: str) -> None:
     namespace = Namespace.objects.get(pk=seeded.namespace_id)
-    first = listing.list_counters(namespace, ordering=ordering)
+    first = listing.list_counters(namespace=namespace.name, ordering=ordering)
 
     plans = asked_by(
-        lambda: listing.list_counters(namespace, ordering=ordering, place=first.next)
+        lambda: listing.list_counters(
+            namespace=namespace.name, ordering=ordering, place=first.next
+        )
     )
 
     assert len(plans) == 2

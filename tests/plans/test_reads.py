@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 
+from counters.db.statements import fetch
 from counters.models import Counter
-from counters.statements import fetch
 from tests.plans.explaining import explain_file
 from tests.plans.seeding import TO_FOLD, Seeded
 

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from counters import events as record
 from counters.db.statements import affect
 from counters.errors import BatchRefused
+from counters.events import NewEvent
 from counters.models import Counter, Event, Namespace
-from counters.recording import record, tokens
-from counters.recording.record import NewEvent
+from counters.recording import tokens
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
 

@@ -14,13 +14,14 @@ import pytest
 from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from counters import events
 from counters.db.statements import load
 from counters.models import Event, LastWrite, Namespace
-from counters.recording import record, tokens
+from counters.recording import tokens
+from rollups import counts
 from rollups.folding.fold import fold
 from rollups.models import Rollup
 from rollups.reading import clear as clearing
-from rollups.reading import read
 from rollups.reading.clear import Cleared
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
@@ -36,7 +37,7 @@ ADDS, CLEARS = 60, 15
 
 
 def add(delta: int = 1) -> None:
-    record.add(namespace="test", name="hits", delta=delta)
+    events.add(namespace="test", name="hits", delta=delta)
 
 
 def clear(token: str | None = None) -> Cleared:
@@ -44,7 +45,7 @@ def clear(token: str | None = None) -> Cleared:
 
 
 def count(accuracy: str = "accurate") -> int:
-    return read.get(namespace="test", name="hits", accuracy=accuracy).count
+    return counts.get(namespace="test", name="hits", accuracy=accuracy).count
 
 
 def fold_all() -> None:
@@ -249,7 +250,7 @@ def test_clear__waits_for_a_fold_and_reads_what_it_folded(
     committed_namespace: Namespace, threads: Threads, other: BaseDatabaseWrapper
 ) -> None:
     """A total read beside a fold that is not committed would be taken off twice or never."""
-    counter_id = record.add(namespace="test", name="hits", delta=5).counter_id
+    counter_id = events.add(namespace="test", name="hits", delta=5).counter_id
     assert counter_id is not None
     Rollup.objects.create(counter_id=counter_id, namespace_id=committed_namespace.pk)
     other.set_autocommit(False)
@@ -283,13 +284,13 @@ def test_fold__of_others_does_not_wait_for_the_first_clear_of_a_new_counter(
 ) -> None:
     """The clear makes the rollup, which nobody sees until it commits."""
     add(5)
-    record.add(namespace="test", name="other", delta=3)
+    events.add(namespace="test", name="other", delta=3)
     with transaction.atomic():
         clear()
 
         threads.submit(fold_all).result(TIMEOUT_SECONDS)
 
-        assert read.get(namespace="test", name="other").count == 3
+        assert counts.get(namespace="test", name="other").count == 3
     fold_the_rest()
     assert count("eventual") == 0
 

@@ -16,11 +16,11 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from counters import events
+from counters.events import NewEvent
 from counters.models import Event, Namespace
 from counters.partitions import create
-from counters.recording import record
 from counters.recording.duplicates import Recorded
-from counters.recording.record import NewEvent
 from tests.conftest import Threads
 from tests.races.waiting import wait_until_somebody_waits_for_a_lock
 
@@ -34,10 +34,10 @@ NOW = datetime.now(UTC)
 TOKEN = str(uuid4())
 GATE = 411
 USES: dict[str, Use] = {
-    "one": lambda: record.add(
+    "one": lambda: events.add(
         namespace="test", name="hits", token=TOKEN, generation_time=NOW
     ),
-    "batch": lambda: record.add_many(
+    "batch": lambda: events.add_many(
         [
             NewEvent("test", "hits"),
             NewEvent("test", "hits", token=TOKEN, generation_time=NOW),
@@ -83,7 +83,7 @@ def first_use_meanwhile(_two_keys: None, threads: Threads) -> Callable[[Use], Re
 
     def run(use: Use) -> Recorded:
         # The counter is there, so that neither use makes it.
-        record.add(namespace="test", name="hits")
+        events.add(namespace="test", name="hits")
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [GATE])
             try:

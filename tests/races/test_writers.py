@@ -14,10 +14,11 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import SerializationFailure
 
+from counters import events
 from counters.db.statements import load
 from counters.errors import TokenConflict
 from counters.models import Event, LastWrite, Namespace
-from counters.recording import record, tokens
+from counters.recording import tokens
 from counters.recording.duplicates import Recorded
 from rollups.models import Rollup
 from tests.conftest import Threads
@@ -37,7 +38,7 @@ WRITERS = 16
 def add_with_a_short_lock_timeout(delta: int = 1) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '2s'")
-    record.add(namespace="test", name="hot", delta=delta)
+    events.add(namespace="test", name="hot", delta=delta)
 
 
 @pytest.mark.parametrize("counter_is_new", [True, False])
@@ -46,9 +47,9 @@ def test_add__does_not_wait_for_an_open_transaction(
 ) -> None:
     """Fifteen writers finish while the sixteenth keeps its transaction open."""
     if not counter_is_new:
-        record.add(namespace="test", name="hot", delta=0)
+        events.add(namespace="test", name="hot", delta=0)
     with transaction.atomic():
-        record.add(namespace="test", name="hot")
+        events.add(namespace="test", name="hot")
 
         others = [
             threads.submit(add_with_a_short_lock_timeout) for _ in range(WRITERS - 1)
@@ -70,7 +71,7 @@ def test_add__does_not_deadlock_whatever_the_order_of_counters(
         start.wait()
         with transaction.atomic():
             for name in ordered:
-                record.add(namespace="test", name=name)
+                events.add(namespace="test", name=name)
 
     orders = [names, names[::-1]] * (WRITERS // 2)
     for future in [threads.submit(add_in_order, order) for order in orders]:
@@ -81,7 +82,7 @@ def test_add__does_not_deadlock_whatever_the_order_of_counters(
 
 def test_add__does_not_wait_for_a_fold(threads: Threads) -> None:
     """A fold's transaction stays open, its rollup locked and updated."""
-    counter_id = record.add(namespace="test", name="hot").counter_id
+    counter_id = events.add(namespace="test", name="hot").counter_id
     Rollup.objects.create(
         counter_id=counter_id, namespace_id=Namespace.objects.get().pk
     )
@@ -112,7 +113,7 @@ def test_add__counts_one_token_of_many_threads_once(
 
     def add() -> Recorded:
         start.wait()
-        return record.add(namespace="test", name="hot", token=token, generation_time=at)
+        return events.add(namespace="test", name="hot", token=token, generation_time=at)
 
     futures = [threads.submit(add) for _ in range(WRITERS)]
     answers = [future.result(TIMEOUT_SECONDS) for future in futures]
@@ -128,15 +129,15 @@ def test_add__of_a_token_waits_for_its_first_use_to_end(
     threads: Threads, token: str, committed: bool
 ) -> None:
     """The deterministic twin: the first use is not committed when the second begins."""
-    record.add(namespace="test", name="hot", delta=0)
+    events.add(namespace="test", name="hot", delta=0)
     begun = threading.Event()
 
     def add_second() -> Recorded:
         begun.set()
-        return record.add(namespace="test", name="hot", token=token)
+        return events.add(namespace="test", name="hot", token=token)
 
     with transaction.atomic():
-        first = record.add(namespace="test", name="hot", token=token)
+        first = events.add(namespace="test", name="hot", token=token)
         second = threads.submit(add_second)
         assert begun.wait(TIMEOUT_SECONDS)
         wait_until_somebody_waits_for_a_lock()
@@ -154,13 +155,13 @@ def test_add__of_a_token_waits_for_its_first_use_to_end(
 def test_add__of_a_conflicting_pair_takes_exactly_one(
     threads: Threads, token: str
 ) -> None:
-    record.add(namespace="test", name="hot", delta=0)
+    events.add(namespace="test", name="hot", delta=0)
     start = threading.Barrier(WRITERS, timeout=TIMEOUT_SECONDS)
 
     def add(delta: int) -> bool:
         start.wait()
         try:
-            record.add(namespace="test", name="hot", delta=delta, token=token)
+            events.add(namespace="test", name="hot", delta=delta, token=token)
         except TokenConflict:
             return False
         return True
@@ -184,7 +185,7 @@ def test_add__with_one_snapshot_a_transaction_fails_where_it_would_see_a_repeat(
 ) -> None:
     """What counters.W007 warns of. Nothing is counted twice, and sent again it is a repeat."""
     add = partial(
-        record.add,
+        events.add,
         namespace="test",
         name="hot",
         token=str(uuid4()),
@@ -207,11 +208,11 @@ def test_add_many__batches_with_shared_tokens_do_not_deadlock(threads: Threads) 
 
     def add(number: int) -> int:
         batch = [
-            record.NewEvent("test", f"c{i % 9}", 1, token)
+            events.NewEvent("test", f"c{i % 9}", 1, token)
             for i, token in enumerate(shared + timed)
         ]
         start.wait()
-        answers = record.add_many(batch[::-1] if number % 2 else batch)
+        answers = events.add_many(batch[::-1] if number % 2 else batch)
         return sum(not answer.duplicate for answer in answers)
 
     futures = [threads.submit(add, number) for number in range(WRITERS)]

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from counters import events
+from counters.events import NewEvent
 from counters.models import LastWrite, Namespace
-from counters.recording import record
-from counters.recording.record import NewEvent
 from rollups.folding.fold import fold
 from tests.plans.explaining import prepared_file
 
@@ -28,7 +28,7 @@ COUNTERS = 2_000
 
 
 def add_to_all(namespace: Namespace) -> list[int]:
-    added = record.add_many(
+    added = events.add_many(
         NewEvent(namespace.name, f"c{number}") for number in range(COUNTERS)
     )
     return [one.counter_id for one in added]

@@ -15,17 +15,18 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection, transaction
 
+from counters import events
 from counters.db.statements import fetch
 from counters.errors import NotAnchored
 from counters.models import Event, LastWrite, Namespace
 from counters.namespaces import deletion
-from counters.recording import record
+from rollups import counts
 from rollups.folding import audit, cluster_identity, sweep
 from rollups.folding.drain import drain
 from rollups.folding.fold import fold
 from rollups.models import Bucket, Failure, Rollup
 from rollups.monitor import lag
-from rollups.reading import clear, listing, read, series
+from rollups.reading import clear, listing, series
 from rollups.reading.many import CounterName, get_many
 from rollups.worker import tasks
 from tests.conftest import Threads
@@ -55,10 +56,10 @@ def run(statement: str) -> None:
 @pytest.fixture
 def restored(committed_namespace: Namespace) -> Iterator[None]:
     """5 folded and 7 pending, from a cluster whose ids are far ahead of this one's."""
-    record.add(namespace="test", name="hits", delta=5)
+    events.add(namespace="test", name="hits", delta=5)
     fold([LastWrite.objects.get().counter_id])
-    record.add(namespace="test", name="hits", delta=7)
-    record.add(namespace="test", name="new", delta=3)
+    events.add(namespace="test", name="hits", delta=7)
+    events.add(namespace="test", name="new", delta=3)
     for statement in AHEAD:
         run(statement)
     run("UPDATE rollups_anchor SET system_identifier = system_identifier + 1")
@@ -69,7 +70,7 @@ def restored(committed_namespace: Namespace) -> Iterator[None]:
 
 
 def add(name: str, delta: int) -> int:
-    return record.add(namespace="test", name=name, delta=delta).counter_id
+    return events.add(namespace="test", name=name, delta=delta).counter_id
 
 
 def test_restored__refuses_what_would_be_wrong_and_writes_on() -> None:
@@ -78,7 +79,7 @@ def test_restored__refuses_what_would_be_wrong_and_writes_on() -> None:
     with pytest.raises(NotAnchored, match=r"manage\.py reanchor"):
         fold([counter_id])
     with pytest.raises(NotAnchored):
-        read.get(namespace="test", name="hits", accuracy="accurate")
+        counts.get(namespace="test", name="hits", accuracy="accurate")
     with pytest.raises(NotAnchored):
         clear.clear(namespace="test", name="hits")
     with pytest.raises(NotAnchored):
@@ -89,7 +90,7 @@ def test_restored__refuses_what_would_be_wrong_and_writes_on() -> None:
         list(drain())
     assert sweep.sweep() is None
 
-    eventual = read.get(namespace="test", name="hits", accuracy="eventual")
+    eventual = counts.get(namespace="test", name="hits", accuracy="eventual")
     assert (eventual.count, eventual.pending) == (5, True)
     assert Event.objects.count() == 4
 
@@ -229,7 +230,7 @@ def test_reanchor__waits_for_a_fold_that_holds_a_rollup(threads: Threads) -> Non
         recount = threads.submit(cluster_identity.reanchor)
         wait_until_somebody_waits_for_a_lock()
         threads.submit(
-            record.add,
+            events.add,
             namespace="test",
             name="hits",
             delta=1000,
@@ -274,7 +275,7 @@ def _counts(accuracy: str) -> dict[str, int]:
     names = Rollup.objects.values_list("counter__name", flat=True)
     found = {*names, *_written_names()}
     return {
-        name: read.get(namespace="test", name=name, accuracy=accuracy).count
+        name: counts.get(namespace="test", name=name, accuracy=accuracy).count
         for name in found
     }
 
@@ -296,7 +297,7 @@ def test_restore__what_is_new_waits_wherever_it_is_said(
 ) -> None:
     """The watermark of the other cluster seems to cover it: its ids are far ahead."""
     LastWrite.objects.all().delete()
-    record.add(namespace="test", name="hits")
+    events.add(namespace="test", name="hits")
 
     call_command("export", "totals", "--format", "ndjson")
     lines = map(json.loads, capsys.readouterr().out.splitlines())
@@ -308,8 +309,8 @@ def test_restore__what_is_new_waits_wherever_it_is_said(
     assert lag.measure().pending == 1
     assert [row[5] for row in busiest] == [True]
     for ordering in listing.ORDERINGS:
-        page = listing.list_counters("test", ordering=ordering)
+        page = listing.list_counters(namespace="test", ordering=ordering)
         assert {one.pending for one in page.readings if one.name == "hits"} == {True}
     [many] = get_many([CounterName("test", "hits")])
     assert many.pending
-    assert series.get_total(Namespace.objects.get(), "hits").pending
+    assert series.total(namespace="test", name="hits").pending

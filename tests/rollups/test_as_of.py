@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from counters import events
 from counters.db.statements import load
 from counters.models import Namespace
-from counters.recording import record
+from rollups import counts as reading
 from rollups.fields import AttachedCounter
 from rollups.folding.fold import fold
 from rollups.models import Rollup
 from rollups.reading import listing
-from rollups.reading import read as reading
 from rollups.reading.many import CounterName, get_many
 from tests.conftest import Threads
 from tests.snapshots import one_snapshot
@@ -43,20 +43,22 @@ READS: dict[str, Read] = {
     "many, accurate": lambda _: get_many(
         [CounterName("test", "hits")], accuracy="accurate"
     )[0],
-    "list": lambda namespace: listing.list_counters(namespace).readings[0],
+    "list": lambda namespace: listing.list_counters(namespace=namespace.name).readings[
+        0
+    ],
 }
 
 
 @pytest.fixture
 def counter_id(committed_namespace: Namespace) -> int:
-    added = record.add(namespace="test", name="hits", delta=5)
+    added = events.add(namespace="test", name="hits", delta=5)
     assert added.counter_id is not None
     fold([added.counter_id])
     return added.counter_id
 
 
 def add_and_commit() -> datetime:
-    record.add(namespace="test", name="hits", delta=7)
+    events.add(namespace="test", name="hits", delta=7)
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         committed_at: datetime = cursor.fetchone()[0]

@@ -10,8 +10,8 @@ from django.core.management import call_command
 from django.db import transaction
 from django.db.models import F
 
+from counters import events
 from counters.models import Event, LastWrite, Namespace
-from counters.recording import record
 from rollups.folding import audit
 from rollups.folding.fold import fold
 from rollups.models import Bucket, Rollup
@@ -28,9 +28,9 @@ pytestmark = [
 def counted(committed_namespace: Namespace) -> Namespace:
     """Five counters, folded twice, and pending events on top."""
     for _ in range(2):
-        record.add_many([record.NewEvent("test", f"c{i}", i) for i in range(5)])
+        events.add_many([events.NewEvent("test", f"c{i}", i) for i in range(5)])
         fold(list(LastWrite.objects.values_list("counter_id", flat=True)))
-    record.add_many([record.NewEvent("test", f"c{i}", 100) for i in range(5)])
+    events.add_many([events.NewEvent("test", f"c{i}", 100) for i in range(5)])
     return committed_namespace
 
 
@@ -125,7 +125,7 @@ def test_audit__finds_an_event_that_a_fold_has_passed(
 ) -> None:
     c3 = counter_id("c3")
     without_last_write(c3)
-    record.add(namespace="test", name="c3", delta=1_000)
+    events.add(namespace="test", name="c3", delta=1_000)
     fold([c3])
     assert Rollup.objects.get(pk=c3).total == 1_006
     assert differing() == ["c3"]
@@ -140,12 +140,12 @@ def test_audit__finds_an_event_that_was_not_committed_at_the_last_fold(
     committed_namespace: Namespace, threads: Threads
 ) -> None:
     def add_and_fold() -> int:
-        added = record.add(namespace="test", name="c3", delta=1)
+        added = events.add(namespace="test", name="c3", delta=1)
         fold([added.counter_id])
         return added.counter_id
 
     with transaction.atomic():
-        record.add(namespace="test", name="c3", delta=10)
+        events.add(namespace="test", name="c3", delta=10)
         c3 = threads.submit(add_and_fold).result(TIMEOUT_SECONDS)
     assert differing() == []
     without_last_write(c3)

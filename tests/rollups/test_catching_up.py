@@ -12,13 +12,13 @@ from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from pytest_django import Settings
 
+from counters import events
 from counters.models import LastWrite, Namespace
-from counters.recording import record
+from rollups import counts
 from rollups.folding import fold as folding
 from rollups.folding.drain import drain
 from rollups.folding.fold import fold
 from rollups.models import Bucket, Rollup
-from rollups.reading import read
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -43,7 +43,7 @@ def other_connection() -> Iterator[BaseDatabaseWrapper]:
 
 
 def add(name: str = "hits", delta: int = 1) -> int:
-    counter_id = record.add(namespace="test", name=name, delta=delta).counter_id
+    counter_id = events.add(namespace="test", name=name, delta=delta).counter_id
     assert counter_id is not None
     return counter_id
 
@@ -57,7 +57,7 @@ def fall_behind(by: timedelta = timedelta(minutes=2)) -> None:
 
 
 def accurate(name: str = "hits") -> int:
-    return read.get(namespace="test", name=name, accuracy="accurate").count
+    return counts.get(namespace="test", name=name, accuracy="accurate").count
 
 
 def test_fold__takes_the_oldest_part_of_a_counter_that_is_far_behind() -> None:
@@ -106,7 +106,7 @@ def test_fold__keeps_the_watermarks_time_until_it_has_caught_up() -> None:
 
 
 def test_fold__takes_a_transaction_whole_that_is_larger_than_a_part() -> None:
-    record.add_many([record.NewEvent("test", "hits") for _ in range(40)])
+    events.add_many([events.NewEvent("test", "hits") for _ in range(40)])
     counter_id = add()
     add()
     fall_behind()

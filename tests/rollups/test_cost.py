@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from counters import events
 from counters.db.statements import load
 from counters.models import Namespace
-from counters.recording import record
 from rollups.folding.fold import fold
 
 pytestmark = [
@@ -27,7 +27,7 @@ def counter_id(committed_namespace: Namespace) -> int:
 
     Few transactions wrote the many: so the planner thinks little of the index by them.
     """
-    found = record.add(namespace="test", name="hits").counter_id
+    found = events.add(namespace="test", name="hits").counter_id
     assert found is not None
     with connection.cursor() as cursor:
         for _ in range(TRANSACTIONS):
@@ -44,7 +44,7 @@ def counter_id(committed_namespace: Namespace) -> int:
     late.rollback()
     late.close()
     for _ in range(PENDING):
-        record.add(namespace="test", name="hits")
+        events.add(namespace="test", name="hits")
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE counters_event")
     return found

@@ -10,12 +10,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
+from counters import events
 from counters.db.statements import load
 from counters.models import Counter, Event, LastWrite, Namespace
-from counters.recording import record
+from rollups import counts
 from rollups.folding import fold
 from rollups.models import Bucket, Rollup
-from rollups.reading import listing, read
+from rollups.reading import listing
 from rollups.reading.many import CounterName, get_many
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS
@@ -42,7 +43,7 @@ def add_on(
     """Add to `hits` through another connection."""
     with monkeypatch.context() as patch:
         patch.setattr("counters.recording.record.connections", {"default": other})
-        record.add(namespace="test", name="hits", delta=delta)
+        events.add(namespace="test", name="hits", delta=delta)
 
 
 def fold_all() -> fold.Folded:
@@ -51,11 +52,11 @@ def fold_all() -> fold.Folded:
 
 
 SECOND_ADDS: dict[str, Callable[[], object]] = {
-    "timed": lambda: record.add(
+    "timed": lambda: events.add(
         namespace="test", name="hits", token="b", generation_time=datetime.now(UTC)
     ),
-    "without a time": lambda: record.add(namespace="test", name="hits", token="b"),
-    "batch": lambda: record.add_many([record.NewEvent("test", "hits", 1, "b")]),
+    "without a time": lambda: events.add(namespace="test", name="hits", token="b"),
+    "batch": lambda: events.add_many([events.NewEvent("test", "hits", 1, "b")]),
 }
 
 
@@ -69,7 +70,7 @@ def test_fold__takes_all_that_one_connection_added_whatever_the_event_times(
 ) -> None:
     """Its last write spans both times: it widens, and never moves."""
     at = datetime.now(UTC) + offset
-    record.add(namespace="test", name="hits", token="a", generation_time=at)
+    events.add(namespace="test", name="hits", token="a", generation_time=at)
     second()
 
     fold_all()
@@ -81,7 +82,7 @@ def test_fold__adds_events_to_the_rollup(
     committed_namespace: Namespace, rollup_of: Callable[[str], Rollup]
 ) -> None:
     for delta in (5, -2, 10):
-        recorded = record.add(namespace="test", name="hits", delta=delta)
+        recorded = events.add(namespace="test", name="hits", delta=delta)
 
     folded = fold.fold([recorded.counter_id])
 
@@ -97,7 +98,7 @@ def test_fold__adds_events_to_the_rollup(
 
 
 def test_fold__of_nothing_is_one_statement(committed_namespace: Namespace) -> None:
-    counter_id = record.add(namespace="test", name="hits").counter_id
+    counter_id = events.add(namespace="test", name="hits").counter_id
     fold.fold([counter_id])
 
     with CaptureQueriesContext(connection) as queries:
@@ -108,7 +109,7 @@ def test_fold__of_nothing_is_one_statement(committed_namespace: Namespace) -> No
 
 
 def test_fold__repeated_changes_nothing(committed_namespace: Namespace) -> None:
-    counter_id = record.add(namespace="test", name="hits", delta=4).counter_id
+    counter_id = events.add(namespace="test", name="hits", delta=4).counter_id
     fold.fold([counter_id])
     before = list(Rollup.objects.values())
 
@@ -118,7 +119,7 @@ def test_fold__repeated_changes_nothing(committed_namespace: Namespace) -> None:
 
 
 def test_fold__takes_many_counters_at_once(committed_namespace: Namespace) -> None:
-    record.add_many([record.NewEvent("test", f"c{i % 30}", i) for i in range(300)])
+    events.add_many([events.NewEvent("test", f"c{i % 30}", i) for i in range(300)])
 
     fold_all()
 
@@ -137,7 +138,7 @@ def test_fold__keeps_totals_beyond_bigint(
     committed_namespace: Namespace, rollup_of: Callable[[str], Rollup]
 ) -> None:
     for _ in range(3):
-        record.add(namespace="test", name="hits", delta=2**63 - 1)
+        events.add(namespace="test", name="hits", delta=2**63 - 1)
         fold_all()
 
     assert rollup_of("hits").total == 3 * (2**63 - 1)
@@ -146,7 +147,7 @@ def test_fold__keeps_totals_beyond_bigint(
 def test_fold__refuses_to_run_in_a_callers_transaction(
     committed_namespace: Namespace,
 ) -> None:
-    counter_id = record.add(namespace="test", name="hits").counter_id
+    counter_id = events.add(namespace="test", name="hits").counter_id
 
     with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
         fold.fold([counter_id])
@@ -157,12 +158,12 @@ def test_fold__counts_a_transaction_that_commits_late(
     monkeypatch: pytest.MonkeyPatch,
     rollup_of: Callable[[str], Rollup],
 ) -> None:
-    record.add(namespace="test", name="hits", delta=1)
+    events.add(namespace="test", name="hits", delta=1)
     with other_connection() as late:
         late.set_autocommit(False)
         add_on(late, monkeypatch, delta=100)
         for _ in range(3):
-            record.add(namespace="test", name="hits", delta=1)
+            events.add(namespace="test", name="hits", delta=1)
             fold_all()
         assert rollup_of("hits").total == 4
         late.commit()
@@ -178,14 +179,14 @@ def test_fold__never_counts_a_transaction_that_rolls_back_late(
     monkeypatch: pytest.MonkeyPatch,
     rollup_of: Callable[[str], Rollup],
 ) -> None:
-    record.add(namespace="test", name="hits", delta=1)
+    events.add(namespace="test", name="hits", delta=1)
     with other_connection() as late:
         late.set_autocommit(False)
         add_on(late, monkeypatch, delta=100)
         fold_all()
         late.rollback()
 
-    record.add(namespace="test", name="hits", delta=1)
+    events.add(namespace="test", name="hits", delta=1)
     fold_all()
     assert rollup_of("hits").total == 2
 
@@ -193,8 +194,8 @@ def test_fold__never_counts_a_transaction_that_rolls_back_late(
 def test_fold__skips_a_counter_that_another_fold_holds(
     committed_namespace: Namespace,
 ) -> None:
-    mine = record.add(namespace="test", name="mine").counter_id
-    theirs = record.add(namespace="test", name="theirs").counter_id
+    mine = events.add(namespace="test", name="mine").counter_id
+    theirs = events.add(namespace="test", name="theirs").counter_id
     Rollup.objects.create(counter_id=theirs, namespace_id=committed_namespace.pk)
     with other_connection() as other:
         other.set_autocommit(False)
@@ -214,7 +215,7 @@ def test_fold__does_not_count_again_what_the_fold_it_waited_out_counted(
     rollup_of: Callable[[str], Rollup],
 ) -> None:
     """Another fold commits between this one's look for work and its lock."""
-    record.add(namespace="test", name="hits", delta=5)
+    events.add(namespace="test", name="hits", delta=5)
     original = fold._ids
     folds_inside: list[int] = []
 
@@ -243,7 +244,7 @@ def test_fold__interrupted_after_its_commit_is_repeated_to_no_effect(
     monkeypatch: pytest.MonkeyPatch,
     rollup_of: Callable[[str], Rollup],
 ) -> None:
-    record.add(namespace="test", name="hits", delta=5)
+    events.add(namespace="test", name="hits", delta=5)
     original = fold._ids
 
     def crash(statement: str, counter_ids: list[int]) -> set[int]:
@@ -267,7 +268,7 @@ def test_fold__interrupted_after_its_commit_is_repeated_to_no_effect(
 def test_fold__interrupted_before_its_commit_changes_nothing(
     committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record.add(namespace="test", name="hits", delta=5)
+    events.add(namespace="test", name="hits", delta=5)
     original = fold._fold_locked
 
     def crash(locked: set[int]) -> dict[int, int]:
@@ -289,12 +290,12 @@ def test_fold__keeps_the_last_write_of_a_slot_that_was_written_again(
     committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Same connection, same slot: written between the fold's commit and the removal."""
-    counter_id = record.add(namespace="test", name="hits").counter_id
+    counter_id = events.add(namespace="test", name="hits").counter_id
     original = fold._ids
 
     def write_first(statement: str, counter_ids: list[int]) -> set[int]:
         if statement == "remove_settled":
-            record.add(namespace="test", name="hits", delta=7)
+            events.add(namespace="test", name="hits", delta=7)
         return original(statement, counter_ids)
 
     with monkeypatch.context() as patch:
@@ -333,7 +334,7 @@ def test_fold__puts_late_events_into_their_own_buckets(
     )
     times = [hour, hour + timedelta(seconds=59.999999), hour + timedelta(minutes=1)]
     for index, at in enumerate(times):
-        record.add(
+        events.add(
             namespace="test",
             name="hits",
             delta=10**index,
@@ -359,7 +360,7 @@ def test_fold__buckets_by_the_namespaces_size(
         hour=0, minute=0, second=0, microsecond=0
     ) - timedelta(days=2)
     for index, minutes in enumerate((1, 59, 61)):
-        record.add(
+        events.add(
             namespace="test",
             name="hits",
             token=f"t{index}",
@@ -375,7 +376,7 @@ def test_fold__buckets_by_the_namespaces_size(
 def test_fold__never_moves_a_watermark_back(committed_namespace: Namespace) -> None:
     seen: list[tuple[int, datetime]] = []
     for _ in range(5):
-        record.add(namespace="test", name="hits")
+        events.add(namespace="test", name="hits")
         fold_all()
         rollup = Rollup.objects.get()
         assert rollup.watermark_at is not None
@@ -395,8 +396,8 @@ def test_fold__covers_every_partition_that_has_pending_events(
         now,
         now + timedelta(days=300),
     ]
-    record.add_many(
-        [record.NewEvent("test", "hits", 1, f"t{i}", at) for i, at in enumerate(times)],
+    events.add_many(
+        [events.NewEvent("test", "hits", 1, f"t{i}", at) for i, at in enumerate(times)],
         any_age=True,
     )
 
@@ -419,7 +420,7 @@ def test_fold__leaves_what_its_own_transaction_added(
         settings.ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS = -1
         monkeypatch.setattr(fold, "_LEAST_EVENTS", 1)
     for _ in range(3):
-        counter_id = record.add(namespace="test", name="hits").counter_id
+        counter_id = events.add(namespace="test", name="hits").counter_id
         assert counter_id is not None
         fold.fold([counter_id])
 
@@ -432,7 +433,7 @@ def test_fold__leaves_out_a_new_counter_that_is_being_deleted(
 ) -> None:
     """Its rollup would break the foreign key, and all of the fold would fail."""
     ids = [
-        record.add(namespace="test", name=name).counter_id for name in ("gone", "hits")
+        events.add(namespace="test", name=name).counter_id for name in ("gone", "hits")
     ]
     with transaction.atomic():
         Counter.objects.select_for_update().get(name="gone")
@@ -450,7 +451,7 @@ def test_fold__never_moves_the_last_write_back(
     in_parts: bool,
 ) -> None:
     """The clock may be set back between two folds."""
-    counter_id = record.add(namespace="test", name="hits").counter_id
+    counter_id = events.add(namespace="test", name="hits").counter_id
     fold.fold([counter_id])
     later = datetime.now(UTC) + timedelta(hours=1)
     Rollup.objects.update(last_write_at=later)
@@ -459,15 +460,15 @@ def test_fold__never_moves_the_last_write_back(
         settings.ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS = -1
         monkeypatch.setattr(fold, "_LEAST_EVENTS", 1)
     for _ in range(3):
-        record.add(namespace="test", name="hits")
+        events.add(namespace="test", name="hits")
 
     assert fold.fold([counter_id]).partly == ({counter_id} if in_parts else set())
 
     assert Rollup.objects.get().last_write_at == later
     reads = [
-        read.get(namespace="test", name="hits", accuracy="eventual"),
-        read.get(namespace="test", name="hits", accuracy="accurate"),
-        listing.list_counters("test").readings[0],
+        counts.get(namespace="test", name="hits", accuracy="eventual"),
+        counts.get(namespace="test", name="hits", accuracy="accurate"),
+        listing.list_counters(namespace="test").readings[0],
         get_many([CounterName("test", "hits")])[0],
         get_many([CounterName("test", "hits")], accuracy="accurate")[0],
     ]

@@ -11,14 +11,15 @@ from collections.abc import Callable
 import pytest
 from django.db import connection, transaction
 
+from counters import events
 from counters.errors import NotAnchored
 from counters.models import LastWrite, Namespace
-from counters.recording import record
+from rollups import counts
 from rollups.folding import audit, cluster_identity, sweep
 from rollups.folding.fold import fold
 from rollups.models import Anchor, Rollup
 from rollups.monitor import heartbeat
-from rollups.reading import clear, read
+from rollups.reading import clear
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -45,14 +46,14 @@ def burn_ids(number: int) -> None:
 @pytest.fixture
 def hits(committed_namespace: Namespace) -> int:
     """A counter with 5 folded, and another cluster's watermark that is a little ahead."""
-    counter_id = record.add(namespace="test", name="hits", delta=5).counter_id
+    counter_id = events.add(namespace="test", name="hits", delta=5).counter_id
     fold([counter_id])
     run(
         "UPDATE rollups_rollup SET cluster = cluster + 1, watermark = format('%s:%s:',"
         " pg_snapshot_xmax(pg_current_snapshot())::text::bigint + 20,"
         " pg_snapshot_xmax(pg_current_snapshot())::text::bigint + 20)::pg_snapshot"
     )
-    record.add(namespace="test", name="hits", delta=100)
+    events.add(namespace="test", name="hits", delta=100)
     return counter_id
 
 
@@ -64,7 +65,7 @@ def hits(committed_namespace: Namespace) -> int:
         lambda counter_id: audit.repair([counter_id]),
         lambda counter_id: audit.audit_some([counter_id]),
         lambda _: clear.clear(namespace="test", name="hits"),
-        lambda _: read.get(namespace="test", name="hits", accuracy="accurate"),
+        lambda _: counts.get(namespace="test", name="hits", accuracy="accurate"),
     ],
     ids=["fold", "repair", "audit", "clear", "accurate read"],
 )
@@ -79,10 +80,10 @@ def test_foreign_watermark__is_refused_by_everything_from_then_on(
 
     assert not cluster_identity.is_anchored()
     assert sweep.sweep() is None
-    assert read.get(namespace="test", name="hits", accuracy="eventual").pending
+    assert counts.get(namespace="test", name="hits", accuracy="eventual").pending
 
     cluster_identity.reanchor()
-    record.add(namespace="test", name="hits", delta=1000)
+    events.add(namespace="test", name="hits", delta=1000)
     fold([hits])
     assert Rollup.objects.get().total == 1105
     assert all(one.is_right for batch in audit.audit() for one in batch)
@@ -102,7 +103,7 @@ def test_foreign_last_write__of_a_counter_that_was_never_folded_is_refused(
     committed_namespace: Namespace,
 ) -> None:
     """Its events would be folded now, and again when this cluster comes to their ids."""
-    counter_id = record.add(namespace="test", name="new", delta=5).counter_id
+    counter_id = events.add(namespace="test", name="new", delta=5).counter_id
     run("UPDATE counters_event SET xid = (xid::text::bigint + 1000)::text::xid8")
     run("UPDATE counters_lastwrite SET xid = (xid::text::bigint + 1000)::text::xid8")
 
@@ -112,7 +113,7 @@ def test_foreign_last_write__of_a_counter_that_was_never_folded_is_refused(
 
     cluster_identity.reanchor()
     burn_ids(1100)
-    record.add(namespace="test", name="new", delta=100)
+    events.add(namespace="test", name="new", delta=100)
     fold([counter_id])
     assert Rollup.objects.get().total == 105
 
@@ -139,7 +140,7 @@ def notice_by_the_heartbeat_of_a_web_server() -> None:
 def test_way_back__into_the_first_cluster_is_refused_too(
     committed_namespace: Namespace, notice: Callable[[], None]
 ) -> None:
-    record.add(namespace="test", name="hits")
+    events.add(namespace="test", name="hits")
     # As restored from another cluster.
     run("UPDATE rollups_anchor SET system_identifier = system_identifier + 1")
     first_cluster = Anchor.objects.get().system_identifier
@@ -166,6 +167,6 @@ def test_notice__that_comes_late_leaves_a_new_anchor_alone(
 
 def test_notice__within_a_callers_block_leaves_the_block_alone(hits: int) -> None:
     with pytest.raises(NotAnchored), transaction.atomic():
-        read.get(namespace="test", name="hits", accuracy="accurate")
+        counts.get(namespace="test", name="hits", accuracy="accurate")
 
     assert cluster_identity.is_anchored()

@@ -10,17 +10,17 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import SerializationFailure
 
+from counters import events
 from counters.db.transactions import alone, own_transaction
 from counters.models import LONGEST, Counter, Event, Namespace
 from counters.namespaces import deletion, lookup, settings
 from counters.partitions import create
 from counters.partitions.create import Partition
-from counters.recording import record
+from rollups import counts as reading
 from rollups.folding import audit, retention
 from rollups.folding.fold import fold
 from rollups.models import Rollup
 from rollups.reading import clear
-from rollups.reading import read as reading
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
 
@@ -58,7 +58,7 @@ def _one_snapshot(
 
 
 def add_old(delta: int) -> int:
-    recorded = record.add(
+    recorded = events.add(
         namespace="test",
         name="old",
         delta=delta,
@@ -156,7 +156,7 @@ def test_first_add__in_a_callers_block_fails_so_that_it_is_repeated() -> None:
     def first_add() -> None:
         with transaction.atomic():
             Namespace.objects.count()
-            record.add(namespace="test", name="new")
+            events.add(namespace="test", name="new")
 
     with pytest.raises(OperationalError) as failed:
         first_add()
@@ -197,7 +197,7 @@ def test_add__of_a_token_that_is_just_used_is_a_duplicate(threads: Threads) -> N
     with own_transaction():
         add_old(5)
         repeated = threads.submit(
-            record.add,
+            events.add,
             namespace="test",
             name="old",
             delta=5,
@@ -212,11 +212,11 @@ def test_add__of_a_token_that_is_just_used_is_a_duplicate(threads: Threads) -> N
 
 def test_mixed_batch__creates_a_counter_in_each_of_its_steps() -> None:
     """One snapshot would see neither; and the batch is tried twice only."""
-    recorded = record.add_many(
+    recorded = events.add_many(
         [
-            record.NewEvent("test", "a", 1, "t", OLD_DAY),
-            record.NewEvent("test", "a", 1, "t"),
-            record.NewEvent("test", "b"),
+            events.NewEvent("test", "a", 1, "t", OLD_DAY),
+            events.NewEvent("test", "a", 1, "t"),
+            events.NewEvent("test", "b"),
         ]
     )
 
@@ -272,7 +272,7 @@ def test_callers_block__finds_a_tokens_first_use_that_moved_since_its_snapshot(
     threads: Threads, in_a_batch: bool
 ) -> None:
     """Its snapshot sees the use in the default partition, which the look always reads."""
-    first = record.add(
+    first = events.add(
         namespace="test", name="old", delta=5, token="t", generation_time=OLD_DAY
     )
     with transaction.atomic():
@@ -280,11 +280,11 @@ def test_callers_block__finds_a_tokens_first_use_that_moved_since_its_snapshot(
         threads.submit(create.make, OLD_DAY, OLD_DAY, now=OLD_DAY).result(
             TIMEOUT_SECONDS
         )
-        event = record.NewEvent("test", "old", 5, "t")
+        event = events.NewEvent("test", "old", 5, "t")
         again = (
-            record.add_many([event])[0]
+            events.add_many([event])[0]
             if in_a_batch
-            else record.add(namespace="test", name="old", delta=5, token="t")
+            else events.add(namespace="test", name="old", delta=5, token="t")
         )
 
     assert (again.duplicate, again.event_time) == (True, first.event_time)

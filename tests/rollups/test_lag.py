@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
+from counters import events
 from counters.db.statements import affect, fetch
 from counters.models import Namespace
-from counters.recording import record
 from rollups.folding.fold import fold
 from rollups.models import Sample
 from rollups.monitor import backlog
@@ -28,10 +28,10 @@ def pending(committed_namespace: Namespace) -> Callable[..., int]:
     """Make a counter that is pending since then, and was folded then (from now)."""
 
     def make(*, since: timedelta, folded: timedelta, name: str = "hits") -> int:
-        added = record.add(namespace="test", name=name)
+        added = events.add(namespace="test", name=name)
         assert added.counter_id is not None
         fold([added.counter_id])
-        record.add(namespace="test", name=name)
+        events.add(namespace="test", name=name)
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE counters_lastwrite SET pending_since = now() + make_interval(secs => %s)"

@@ -20,8 +20,8 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
+from counters import events
 from counters.models import Namespace
-from counters.recording import record
 from rollups.folding.fold import fold
 from rollups.folding.sweep import sweep
 from rollups.monitor import metrics, prometheus
@@ -74,8 +74,8 @@ def test_metrics__count_what_happened(
 
     ids = {
         answer.counter_id
-        for answer in record.add_many(
-            [record.NewEvent("test", f"c{i % 3}") for i in range(30)]
+        for answer in events.add_many(
+            [events.NewEvent("test", f"c{i % 3}") for i in range(30)]
         )
     }
     pending = exposed()
@@ -103,7 +103,7 @@ def test_metrics__add_up_like_the_tally(committed_namespace: Namespace) -> None:
     made = publisher.get()
     before = exposed()
     for number in range(50):
-        record.add(namespace="test", name=f"c{number % 7}")
+        events.add(namespace="test", name=f"c{number % 7}")
     wait_until(lambda: not made.waiting + made.tally.publishing, "triggers still wait")
     after = exposed()
 
@@ -122,10 +122,10 @@ def test_metrics__add_up_like_the_tally(committed_namespace: Namespace) -> None:
 def test_labels__do_not_grow_with_the_counters(
     committed_namespace: Namespace, triggers: list[list[int]]
 ) -> None:
-    record.add(namespace="test", name="first")
+    events.add(namespace="test", name="first")
     series = set(exposed())
 
-    record.add_many([record.NewEvent("test", f"more {i}") for i in range(300)])
+    events.add_many([events.NewEvent("test", f"more {i}") for i in range(300)])
 
     assert set(exposed()) == series
 

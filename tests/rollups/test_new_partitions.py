@@ -14,18 +14,18 @@ from typing import TypeVar
 import pytest
 from django.db import connection
 
+from counters import events
 from counters.db import lock_retry
 from counters.db.statements import load
 from counters.models import LONGEST, Namespace
 from counters.namespaces import lookup
 from counters.partitions import create
 from counters.partitions.create import Partition
-from counters.recording import record
+from rollups import counts as reading
 from rollups.folding import audit, cluster_identity
 from rollups.folding.fold import fold
 from rollups.models import Rollup
 from rollups.reading import clear
-from rollups.reading import read as reading
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
 
@@ -49,9 +49,9 @@ def hits(
     Namespace.objects.update(accept_past=LONGEST, retention=LONGEST)
     lookup.forget_all()
     monkeypatch.setattr(lock_retry, "ATTEMPTS", 1)
-    counter_id = record.add(namespace="test", name="hits", delta=100).counter_id
+    counter_id = events.add(namespace="test", name="hits", delta=100).counter_id
     fold([counter_id])
-    record.add(namespace="test", name="hits", delta=10)
+    events.add(namespace="test", name="hits", delta=10)
     yield counter_id
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS counters_event_20010517")
@@ -64,7 +64,7 @@ def add_into_a_new_partition() -> None:
     """
     # Not `make`: it lists the partitions first, and so waits for the one that is locked here.
     create._make_patiently(connection, NEW_PARTITION)
-    record.add(namespace="test", name="hits", token="t", generation_time=NEW_DAY)
+    events.add(namespace="test", name="hits", token="t", generation_time=NEW_DAY)
 
 
 def while_planned(

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from counters import events
 from counters.models import Counter, Event, LastWrite
 from counters.namespaces import deletion
-from counters.recording import record
+from rollups import counts
 from rollups.folding import drain as draining
 from rollups.folding import sweep
 from rollups.folding.drain import drain
 from rollups.monitor import lag
-from rollups.reading import read
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -23,7 +23,7 @@ pytestmark = [
 
 def leave_orphans(*names: str) -> None:
     """Add to counters and take nothing but the counters away."""
-    record.add_many(record.NewEvent("test", name) for name in names)
+    events.add_many(events.NewEvent("test", name) for name in names)
     LastWrite.objects.update(pending_since=datetime.now(UTC) - timedelta(hours=1))
     Counter.objects.filter(name__in=names).delete()
 
@@ -34,10 +34,10 @@ def test_drain__folds_what_waits_behind_orphans(
     """They have waited longest, so without being removed they would fill every batch."""
     monkeypatch.setattr(draining, "BATCH_COUNTERS", 2)
     leave_orphans("a", "b", "c")
-    record.add(namespace="test", name="hits", delta=5)
+    events.add(namespace="test", name="hits", delta=5)
 
     assert sum(one.events for one in drain()) == 1
-    assert read.get(namespace="test", name="hits").count == 5
+    assert counts.get(namespace="test", name="hits").count == 5
     assert not LastWrite.objects.exists()
     assert Event.objects.count() == 1
 
@@ -51,7 +51,7 @@ def test_drain__ends_where_nothing_but_orphans_waits() -> None:
 
 def test_sweep__removes_orphans_that_are_overdue() -> None:
     leave_orphans("a", "b")
-    record.add(namespace="test", name="hits")
+    events.add(namespace="test", name="hits")
     assert lag.measure().pending == 3
 
     sweep.sweep()
@@ -61,7 +61,7 @@ def test_sweep__removes_orphans_that_are_overdue() -> None:
 
 
 def test_remove_orphans_among__leaves_what_is_no_orphan() -> None:
-    record.add(namespace="test", name="hits")
+    events.add(namespace="test", name="hits")
     ids = list(Counter.objects.values_list("pk", flat=True))
 
     assert deletion.remove_orphans_among(ids) == 0

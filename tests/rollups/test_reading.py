@@ -8,11 +8,11 @@ import time_machine
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from counters import events
 from counters.errors import CounterNotFound, InvalidValue, NamespaceNotFound
 from counters.models import Namespace
-from counters.recording import record
+from rollups import counts as reading
 from rollups.folding.fold import fold
-from rollups.reading import read as reading
 from rollups.reading.many import CounterName, get_many
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
@@ -25,7 +25,7 @@ def get(accuracy: str | None = None) -> reading.Reading:
 def test_get__answers_from_the_rollup(
     committed_namespace: Namespace, triggers: list[list[int]]
 ) -> None:
-    counter_id = record.add(namespace="test", name="hits", delta=5).counter_id
+    counter_id = events.add(namespace="test", name="hits", delta=5).counter_id
     fold([counter_id])
     before = datetime.now(UTC)
 
@@ -41,10 +41,10 @@ def test_get__answers_from_the_rollup(
 def test_get__says_that_events_are_pending_and_since_when(
     committed_namespace: Namespace, triggers: list[list[int]]
 ) -> None:
-    counter_id = record.add(namespace="test", name="hits", delta=5).counter_id
+    counter_id = events.add(namespace="test", name="hits", delta=5).counter_id
     fold([counter_id])
     folded_at = get().as_of
-    record.add(namespace="test", name="hits", delta=7)
+    events.add(namespace="test", name="hits", delta=7)
 
     eventual, accurate = get("eventual"), get("accurate")
 
@@ -59,7 +59,7 @@ def test_get__says_that_events_are_pending_and_since_when(
 def test_get__of_a_counter_that_was_never_folded(
     committed_namespace: Namespace, triggers: list[list[int]]
 ) -> None:
-    record.add(namespace="test", name="hits", delta=5)
+    events.add(namespace="test", name="hits", delta=5)
 
     assert (get("eventual").count, get("accurate").count) == (0, 5)
     assert get("eventual").pending
@@ -68,11 +68,11 @@ def test_get__of_a_counter_that_was_never_folded(
 def test_get__accurately_reads_the_callers_own_uncommitted_adds(
     committed_namespace: Namespace, triggers: list[list[int]]
 ) -> None:
-    counter_id = record.add(namespace="test", name="hits", delta=1).counter_id
+    counter_id = events.add(namespace="test", name="hits", delta=1).counter_id
     fold([counter_id])
 
     with transaction.atomic():
-        record.add(namespace="test", name="hits", delta=10)
+        events.add(namespace="test", name="hits", delta=10)
         inside = get("accurate").count
         transaction.set_rollback(True)
 
@@ -85,15 +85,15 @@ def test_get__accurately_while_another_transaction_stays_open(
     triggers: list[list[int]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    counter_id = record.add(namespace="test", name="hits", delta=1).counter_id
+    counter_id = events.add(namespace="test", name="hits", delta=1).counter_id
     other = connection.copy()
     other.set_autocommit(False)
     try:
         with monkeypatch.context() as patch:
             patch.setattr("counters.recording.record.connections", {"default": other})
-            record.add(namespace="test", name="hits", delta=100)
+            events.add(namespace="test", name="hits", delta=100)
         fold([counter_id])
-        record.add(namespace="test", name="hits", delta=10)
+        events.add(namespace="test", name="hits", delta=10)
         assert get("accurate").count == 11
         other.commit()
     finally:
@@ -107,7 +107,7 @@ def test_get__accurately_while_another_transaction_stays_open(
 def test_get__is_one_statement(
     committed_namespace: Namespace, triggers: list[list[int]], accuracy: str
 ) -> None:
-    record.add(namespace="test", name="hits")
+    events.add(namespace="test", name="hits")
 
     with CaptureQueriesContext(connection) as queries:
         get(accuracy)
@@ -118,7 +118,7 @@ def test_get__is_one_statement(
 def test_get__triggers_a_pending_counter_again(
     committed_namespace: Namespace, triggers: list[list[int]]
 ) -> None:
-    counter_id = record.add(namespace="test", name="hits").counter_id
+    counter_id = events.add(namespace="test", name="hits").counter_id
     triggers.clear()
 
     get()
@@ -135,21 +135,21 @@ def test_get__says_once_in_debug_that_nothing_folds(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(reading, "_hinted", False)
-    monkeypatch.setattr(reading, "_unfolded", {})
+    monkeypatch.setattr("rollups.reading.read._hinted", False)
+    monkeypatch.setattr("rollups.reading.read._unfolded", {})
     settings.DEBUG = True
     start = datetime.now(UTC)
 
     def read_after(seconds: int) -> list[str]:
         with time_machine.travel(start + timedelta(seconds=seconds), tick=False):
-            record.add(namespace="test", name="hits")
+            events.add(namespace="test", name="hits")
             get()
             get_many([CounterName("test", "hits")])
         return [one.message for one in caplog.records if "a worker" in one.message]
 
     assert read_after(0) == []
     assert read_after(29) == []
-    fold([record.add(namespace="test", name="hits").counter_id or 0])
+    fold([events.add(namespace="test", name="hits").counter_id or 0])
     assert read_after(31) == []
     settings.DEBUG = False
     assert read_after(62) == []
@@ -166,7 +166,7 @@ def test_get__follows_the_namespaces_counter_type(
 ) -> None:
     committed_namespace.counter_type = "accurate"
     committed_namespace.save()
-    record.add(namespace="test", name="hits", delta=5)
+    events.add(namespace="test", name="hits", delta=5)
 
     assert (get().count, get().accuracy) == (5, "accurate")
     assert (get("eventual").count, get("eventual").accuracy) == (0, "eventual")

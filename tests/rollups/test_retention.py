@@ -12,16 +12,16 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import F, Sum
 from psycopg import sql
 
+from counters import events as record
 from counters.errors import InvalidValue, NotAnchored
 from counters.models import Counter, Event, LastWrite, Namespace
 from counters.namespaces import settings
 from counters.partitions import create
-from counters.recording import record
 from counters.ttl_cache import REMEMBERED_SECONDS
+from rollups import counts
 from rollups.folding import audit, cluster_identity, retention
 from rollups.folding.fold import fold
 from rollups.models import Bucket, Closing, Rollup
-from rollups.reading import read
 from tests.conftest import Threads
 
 pytestmark = [
@@ -134,7 +134,7 @@ def test_close__keeps_every_count_without_the_events() -> None:
     assert (closing.since, closing.until) == (MONDAY, MONDAY + DAY)
     assert (closing.counters, closing.events, int(closing.total)) == (2, 3, 10)
     assert audit_is_right()
-    assert read.get(namespace="test", name="a", accuracy="accurate").count == 103
+    assert counts.get(namespace="test", name="a", accuracy="accurate").count == 103
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError
 
+from counters import events
 from counters.models import Namespace
-from counters.recording import record
 from rollups.folding import quarantine
 from rollups.folding.sweep import sweep
 from rollups.management.commands import rollup_status
@@ -104,7 +104,7 @@ def test_status__warns_of_a_counter_that_cannot_be_folded(
 def test_status__is_critical_beyond_the_given_lag(
     committed_namespace: Namespace, triggers: list[list[int]], ask: Asking
 ) -> None:
-    record.add(namespace="test", name="hits")
+    events.add(namespace="test", name="hits")
 
     code, said = ask("--warn-lag", "0.000001", "--critical-lag", "0.000002", "--json")
 
@@ -139,7 +139,7 @@ def test_measure__finds_pending_counters_and_sweeps(
     committed_namespace: Namespace, triggers: list[list[int]]
 ) -> None:
     before = measure()
-    record.add(namespace="test", name="hits")
+    events.add(namespace="test", name="hits")
     sweep()
     after = measure()
 

@@ -10,8 +10,8 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from pytest_django import Settings
 
+from counters import events as recording
 from counters.models import LastWrite, Namespace
-from counters.recording import record as recording
 from rollups.folding import quarantine, sweep
 from rollups.folding.drain import Drained, drain
 from rollups.folding.fold import fold

@@ -6,8 +6,8 @@ import pytest
 from django.contrib.auth.models import Group
 from django.template import Context, Template
 
+from counters import events
 from counters.models import Namespace
-from counters.recording import record
 from rollups.fields import AttachedCounter
 from rollups.folding.fold import fold
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("triggers")
 
 @pytest.fixture
 def hits(committed_namespace: Namespace) -> AttachedCounter:
-    recorded = record.add(namespace="test", name="hits", delta=1_234_567)
+    recorded = events.add(namespace="test", name="hits", delta=1_234_567)
     fold([recorded.counter_id])
     return AttachedCounter("test", "hits", "hits")
 

@@ -13,9 +13,9 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.db import OperationalError, connection
 from pytest_django import Settings
 
+from counters import events as recording
 from counters.db.statements import load
 from counters.models import LastWrite
-from counters.recording import record as recording
 from rollups.folding import quarantine, sweep
 from rollups.folding.bisect import fold_each
 from rollups.folding.fold import Folded, fold

@@ -14,9 +14,9 @@ from celery import current_app
 from django.conf import settings
 from kombu import Connection, Producer
 
+from counters import events
 from counters.models import Namespace
-from counters.recording import record
-from rollups.reading import read as reading
+from rollups import counts as reading
 from rollups.worker import handle
 from tests import programs
 
@@ -146,14 +146,14 @@ def test_worker__survives_every_shape(
 def test_work__of_a_counter_that_was_held_for_hours_ends(
     committed_namespace: Namespace, triggers: list[list[int]]
 ) -> None:
-    added = record.add(namespace="test", name="hits")
+    added = events.add(namespace="test", name="hits")
 
     assert handle.work([added.counter_id], turn=100_000) == []
 
 
 def fold_one(broker_url: str) -> None:
     """Add, and wait until the worker has folded it: it has got through all before."""
-    added = record.add(namespace="test", name="hits")
+    added = events.add(namespace="test", name="hits")
     send(broker_url, json.dumps([[[added.counter_id]], {}, NO_CALLBACKS]).encode())
 
     def folded() -> bool:

@@ -22,12 +22,12 @@ from django.test import Client
 from psycopg import sql
 from pytest_django import Settings
 
+from counters import events
 from counters.db import roles
 from counters.errors import InvalidValue
 from counters.models import LONGEST, LastWrite, Namespace
-from counters.recording import record
+from rollups import counts as reading
 from rollups.folding import audit, fold, sweep
-from rollups.reading import read as reading
 from rollups.worker import periodic
 from tests import programs
 from tests.api.conftest import Api, answer, counter
@@ -181,7 +181,7 @@ def test_background__works_as_the_role(
     # No partition is due, not even those of the distant past that imports have left.
     committed_namespace.retention = LONGEST
     committed_namespace.save()
-    added = record.add(namespace="test", name="hits", delta=3)
+    added = events.add(namespace="test", name="hits", delta=3)
 
     periodic.sweep()
     fold.fold([added.counter_id])
@@ -217,7 +217,7 @@ def test_upkeep__without_the_right_says_once_who_has_it(
     namespace.accept_future = timedelta(days=90)
     namespace.save()
     ahead = datetime.now(UTC) + timedelta(days=50)
-    record.add(namespace="test", name="hits", generation_time=ahead)
+    events.add(namespace="test", name="hits", generation_time=ahead)
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_worker__folds_as_the_role(
     programs.purge(broker_url)
     owner = str(connection.settings_dict["USER"])
     url = programs.test_database_url().replace(f"//{owner}@", f"//{role}@")
-    record.add(namespace="test", name="hits", delta=3)
+    events.add(namespace="test", name="hits", delta=3)
 
     def folded() -> bool:
         read = reading.get(namespace="test", name="hits", accuracy="eventual")

@@ -11,9 +11,9 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 from psycopg import errors
 
+from counters import events
 from counters.models import Event, Namespace
 from counters.partitions import create
-from counters.recording import record
 from tests.beside import open_transaction
 from tests.upgrades.rules import newest
 
@@ -73,7 +73,7 @@ def files_of(suffix: str) -> set[object]:
 
 @pytest.mark.usefixtures("old_schema")
 def test_event_key__is_swapped_for_what_was_built_beside_it() -> None:
-    first = record.add(namespace="test", name="hits")
+    first = events.add(namespace="test", name="hits")
     tables = set(keys())
     assert set(map(tuple, keys().values())) == {tuple(OLD)}
 
@@ -84,7 +84,7 @@ def test_event_key__is_swapped_for_what_was_built_beside_it() -> None:
     assert keys() == dict.fromkeys(tables, NEW)
     # No index was built while adds were locked out.
     assert files_of("_pkey") == built
-    again = record.add(namespace="test", name="hits", token=first.token)
+    again = events.add(namespace="test", name="hits", token=first.token)
     assert again.duplicate
 
 
@@ -101,7 +101,7 @@ def test_event_key__of_a_partition_that_was_made_in_between() -> None:
 
 @pytest.mark.usefixtures("old_schema")
 def test_event_key__is_built_anew_where_that_was_broken_off() -> None:
-    record.add(namespace="test", name="hits")
+    events.add(namespace="test", name="hits")
     query("SELECT set_config('statement_timeout', '300ms', false)")
     with open_transaction(WRITE), pytest.raises(OperationalError) as broken_off:
         migrate(BUILT)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from counters import events
 from counters.models import LastWrite, Namespace
-from counters.recording import record
 from rollups.models import Rollup, Sweep
 from rollups.trigger import broker as publishing
 from rollups.trigger.broker import Broker, Message
@@ -34,7 +34,7 @@ def test_worker__takes_messages_of_other_versions(
     """No sweep: each counter's own message gets it folded."""
     programs.purge(broker_url)
     old, new, last = (
-        record.add(namespace="test", name=name, delta=3).counter_id
+        events.add(namespace="test", name=name, delta=3).counter_id
         for name in ("old", "new", "last")
     )
     broker = Broker(broker_url)
@@ -67,7 +67,7 @@ def test_worker__takes_messages_of_other_versions(
 def test_task__ignores_what_a_newer_version_says_beside_the_counters(
     committed_namespace: Namespace,
 ) -> None:
-    counter_id = record.add(namespace="test", name="hits", delta=3).counter_id
+    counter_id = events.add(namespace="test", name="hits", delta=3).counter_id
 
     rollup([counter_id], turn=0, of_a_newer_version="x")
 

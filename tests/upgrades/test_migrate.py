@@ -12,9 +12,9 @@ from django.db import connection
 from django.db.migrations import Migration
 from pytest_django import Settings
 
+from counters import events
 from counters.db import lock_retry
 from counters.models import Event, Namespace
-from counters.recording import record
 from rollups.folding.fold import fold
 from rollups.models import Rollup
 from tests.beside import open_transaction
@@ -68,13 +68,13 @@ def lock_timeout(value: str) -> Iterator[None]:
 def test_migrate__lets_adds_through_while_it_waits_for_its_lock(
     threads: Threads,
 ) -> None:
-    record.add(namespace="test", name="hits")
+    events.add(namespace="test", name="hits")
 
     with open_transaction(READ), lock_timeout("5s"):
         migrating = threads.submit(migrate)
         wait_until_somebody_waits_for_a_lock()
         for _ in range(ADDS):
-            record.add(namespace="test", name="hits")
+            events.add(namespace="test", name="hits")
         assert not migrating.done()
 
     assert "trying again" in migrating.result(TIMEOUT_SECONDS)
@@ -127,9 +127,9 @@ def test_migrate__waits_with_a_concurrent_index_as_long_as_it_takes(
 def test_old_code__adds_and_folds_on_a_newer_schema() -> None:
     migrate()
 
-    hits = record.add(namespace="test", name="hits", delta=3).counter_id
-    record.add_many(
-        [record.NewEvent("test", "hits", 4, "a"), record.NewEvent("test", "new")]
+    hits = events.add(namespace="test", name="hits", delta=3).counter_id
+    events.add_many(
+        [events.NewEvent("test", "hits", 4, "a"), events.NewEvent("test", "new")]
     )
     fold([hits])
 

@@ -30,11 +30,11 @@ import sys
 from pathlib import Path
 import django
 django.setup()
-from counters.recording import record
+from counters import events
 stop, mine = Path(sys.argv[-2]), Path(sys.argv[-1])
 adds = 0
 while not stop.exists():
-    record.add(namespace="demo", name=f"c{adds % 7}")
+    events.add(namespace="demo", name=f"c{adds % 7}")
     adds += 1
     mine.write_text(str(adds))
 """

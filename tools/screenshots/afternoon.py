@@ -11,9 +11,9 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 
+from counters import events as record
+from counters.events import NewEvent
 from counters.models import Counter, LastWrite, Namespace
-from counters.recording import record
-from counters.recording.record import NewEvent
 from rollups.models import Failure, Process, Rollup, Sample, Sweep
 
 BOSS, PASSWORD = "boss", "only for these pictures"

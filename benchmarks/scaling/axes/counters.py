@@ -56,9 +56,9 @@ def measure(plan: Plan) -> list[Point]:
 
 
 def _turn(counter_ids: Sequence[int], chance: random.Random) -> dict[str, float]:
-    recording: Any = import_module("counters.recording.record")
+    recording: Any = import_module("counters.events")
     draining: Any = import_module("rollups.folding.drain")
-    reading: Any = import_module("rollups.reading.read")
+    reading: Any = import_module("rollups.counts")
     listing: Any = import_module("rollups.reading.listing")
     namespaces: Any = import_module("counters.namespaces.lookup")
     sweeping: Any = import_module("rollups.folding.sweep")

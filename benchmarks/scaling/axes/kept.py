@@ -59,7 +59,7 @@ def measure(plan: Plan) -> list[Point]:
 
 def _turn(size: int, counter_id: int, day: datetime) -> dict[str, float]:
     folding: Any = import_module("rollups.folding.fold")
-    reading: Any = import_module("rollups.reading.read")
+    reading: Any = import_module("rollups.counts")
     read = partial(reading.get, namespace="bench", name=f"kept {size}")
     [(namespace_id,)] = filling.execute(NAMESPACE)
     named = {"namespace_id": namespace_id, "name": f"kept {size}"}

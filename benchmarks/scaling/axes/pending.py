@@ -43,7 +43,7 @@ def measure(plan: Plan) -> list[Point]:
 
 def _turn(size: int, counter_id: int) -> dict[str, float]:
     folding: Any = import_module("rollups.folding.fold")
-    reading: Any = import_module("rollups.reading.read")
+    reading: Any = import_module("rollups.counts")
     filling.add_events(counter_id, size, since=datetime.now(UTC) - SPAN, span=SPAN)
     read = partial(
         reading.get, namespace="bench", name=f"pending {size}", accuracy="accurate"

@@ -5,16 +5,16 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
+from counters import events
 from counters.management.base import (
     TaughtCommand,
     add_generation_time_option,
     add_json_option,
 )
 from counters.namespaces import lookup
-from counters.recording import record
 from counters.rest.responses import recorded_body
-from rollups.reading import read as reading
 from rollups.reading.many import get_or_zero
+from rollups.reading.read import choose_accuracy
 from rollups.rest.responses import count_body
 
 
@@ -57,8 +57,8 @@ exit codes: 0 added or a duplicate; 1 refused, with the reason; 2 wrong usage
         if options["get"]:
             # Before anything is written: an add that counted must not end as refused.
             found = lookup.get(options["namespace"])
-            accuracy = reading.choose_accuracy(found, options["get"])
-        recorded = record.add(
+            accuracy = choose_accuracy(found, options["get"])
+        recorded = events.add(
             namespace=options["namespace"],
             name=options["name"],
             delta=options["delta"],

@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from counters.management.base import TaughtCommand
-from rollups.reading import read as reading
+from rollups import counts as reading
 from rollups.rest.responses import reading_body
 
 

@@ -10,8 +10,8 @@ from counters.errors import counted, stamp
 from counters.management.base import TaughtCommand, add_json_option
 from counters.models import Namespace
 from counters.namespaces import lookup
+from rollups.counts import Reading
 from rollups.reading import listing
-from rollups.reading.read import Reading
 from rollups.rest.responses import reading_body
 
 
@@ -94,7 +94,7 @@ def _readings(
     place = None
     while most > 0:
         page = listing.list_counters(
-            namespace,
+            namespace=namespace.name,
             ordering=ordering,
             search=search,
             place=place,

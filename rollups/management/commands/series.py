@@ -62,9 +62,9 @@ exit codes: 0 read; 1 refused, with the reason; 2 wrong usage
 
     def handle(self, *args: Any, **options: Any) -> None:
         namespace = lookup.get(options["namespace"])
-        read = series.get(
-            namespace,
-            options["name"],
+        read = series.series(
+            namespace=namespace.name,
+            name=options["name"],
             bucket=options["bucket"],
             since=options["since"],
             until=options["until"],
