@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -49,17 +48,11 @@ class Cluster:
         assert bool(ended.returncode) is fails, ended.stdout + ended.stderr
         return ended.stderr if fails else ended.stdout
 
-    def count(
-        self, name: str, accuracy: str, *, namespace: str = "demo"
-    ) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(
-            self.manage("get_count", namespace, name, "--accuracy", accuracy, "--json")
-        )
-        return answer
-
-    def add(self, name: str, delta: int, *, namespace: str = "demo") -> None:
-        token = f"{name}{delta}"
-        self.manage("add_count", namespace, name, str(delta), "--token", token)
+    def do(self, *commands: str) -> str:
+        """Run several commands in one process."""
+        calls = [f"call_command(*{command.split()!r})" for command in commands]
+        load = "from django.core.management import call_command"
+        return self.manage("shell", "--no-imports", "-c", "\n".join([load, *calls]))
 
     def run(self, statement: str) -> None:
         with psycopg.connect(self.urls.database_url, autocommit=True) as connection:
@@ -71,6 +64,23 @@ def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Cluster]
     first, second = (tmp_path_factory.mktemp(name) for name in ("first", "second"))
     with pair.running(first) as old, pair.running(second) as new:
         yield [Cluster(old), Cluster(new)]
+
+
+def add(name: str, delta: int, *, namespace: str = "demo") -> str:
+    return f"add_count {namespace} {name} {delta} --token {name}{delta}"
+
+
+def get(name: str, accuracy: str, *, namespace: str = "demo") -> str:
+    return f"get_count {namespace} {name} --accuracy {accuracy} --json"
+
+
+def counts(printed: str) -> list[int]:
+    """Return what the `get` commands answered."""
+    return [
+        json.loads(line)["count"]
+        for line in printed.splitlines()
+        if line.startswith('{"')
+    ]
 
 
 def dump_and_restore(old: Cluster, new: Cluster, directory: Path) -> None:
@@ -111,20 +121,20 @@ def test_restore__of_the_data_alone_into_a_migrated_database_is_noticed(
     clusters: list[Cluster],
 ) -> None:
     old, new = (with_database(cluster, "migrated") for cluster in clusters)
-    for cluster in (old, new):
-        cluster.manage("migrate")
-    old.manage("create_namespace", "mine")
-    old.add("hits", 5, namespace="mine")
-    old.manage("rollup")
+    new.manage("migrate")
+    old.do(
+        *("migrate", "create_namespace mine", add("hits", 5, namespace="mine")),
+        "rollup",
+    )
 
     # psql keeps the anchor of the new cluster: the old one's row is a duplicate.
     copy_data(old, new, "--data-only", "--disable-triggers")
 
-    new.add("hits", 100, namespace="mine")
+    new.do(add("hits", 100, namespace="mine"))
     assert "manage.py reanchor" in new.manage("rollup", fails=True)
-    assert "Reanchored" in new.manage("reanchor")
-    new.manage("rollup")
-    assert new.count("hits", "eventual", namespace="mine")["count"] == 105
+    done = new.do("reanchor", "rollup", get("hits", "eventual", namespace="mine"))
+    assert "Reanchored" in done
+    assert counts(done) == [105]
 
 
 def test_restore__back_into_the_first_cluster_is_noticed(
@@ -132,47 +142,40 @@ def test_restore__back_into_the_first_cluster_is_noticed(
 ) -> None:
     first, second = (with_database(cluster, "there") for cluster in clusters)
     back = with_database(clusters[0], "back")
-    first.manage("migrate")
-    first.manage("create_namespace", "mine")
-    first.add("hits", 5, namespace="mine")
-    first.manage("rollup")
+    first.do(
+        *("migrate", "create_namespace mine", add("hits", 5, namespace="mine")),
+        "rollup",
+    )
     copy_data(first, second)
-    second.add("hits", 100, namespace="mine")
+    second.do(add("hits", 100, namespace="mine"))
     # The first fold notices that it is in another cluster.
     second.manage("rollup", fails=True)
 
     copy_data(second, back)
 
-    back.add("hits", 1000, namespace="mine")
+    back.do(add("hits", 1000, namespace="mine"))
     assert "manage.py reanchor" in back.manage("rollup", fails=True)
-    back.manage("reanchor")
-    back.manage("rollup")
-    assert back.count("hits", "eventual", namespace="mine")["count"] == 1105
+    done = back.do("reanchor", "rollup", get("hits", "eventual", namespace="mine"))
+    assert counts(done) == [1105]
 
 
 def test_restore__from_a_dump_is_noticed_and_put_right(
     clusters: list[Cluster], tmp_path: Path
 ) -> None:
     old, new = clusters
-    old.manage("migrate")
-    old.manage("create_namespace", "demo")
+    old.do("migrate", "create_namespace demo")
     old.run(
         "DO $$ BEGIN FOR i IN 1.."
         f"{BURNT_IDS} LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"
     )
-    old.add("hits", 5)
-    old.manage("rollup")
-    old.add("hits", 7)
-    old.add("never-folded", 3)
+    old.do(add("hits", 5), "rollup", add("hits", 7), add("never-folded", 3))
 
     dump_and_restore(old, new, tmp_path)
 
-    new.add("hits", 100)
+    new.do(add("hits", 100))
     assert "manage.py reanchor" in new.manage("rollup", fails=True)
-    assert "reanchor" in new.manage(
-        "get_count", "demo", "hits", "--accuracy", "accurate", fails=True
-    )
-    eventual = new.count("hits", "eventual")
+    assert "reanchor" in new.manage(*get("hits", "accurate").split(), fails=True)
+    eventual = json.loads(new.manage(*get("hits", "eventual").split()))
     assert (eventual["count"], eventual["pending"]) == (5, True)
     status = subprocess.run(
         [sys.executable, "manage.py", "rollup_status"],
@@ -185,24 +188,23 @@ def test_restore__from_a_dump_is_noticed_and_put_right(
     assert status.returncode == 2
     assert "reanchor" in status.stdout
 
-    assert "Reanchored 2 counters from 4 events." in new.manage("reanchor")
-
-    assert new.count("hits", "accurate")["count"] == 112
-    new.add("hits", 1000)
-    new.manage("rollup")
-    assert new.count("hits", "eventual")["count"] == 1112
-    assert new.count("never-folded", "eventual")["count"] == 3
+    done = new.do(
+        *("reanchor", get("hits", "accurate"), add("hits", 1000), "rollup"),
+        *(get("hits", "eventual"), get("never-folded", "eventual")),
+    )
+    assert "Reanchored 2 counters from 4 events." in done
+    assert counts(done) == [112, 1112, 3]
     # Past the ids of the first cluster: nothing of the dump may be folded once more.
     new.run(
         "DO $$ BEGIN FOR i IN 1.."
         f"{2 * BURNT_IDS} LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"
     )
-    new.add("hits", 10000)
-    new.add("never-folded", 30)
-    new.manage("rollup")
-    assert new.count("hits", "eventual")["count"] == 11112
-    assert new.count("never-folded", "eventual")["count"] == 33
-    assert "0 differ" in new.manage("verify_rollups")
+    done = new.do(
+        *(add("hits", 10000), add("never-folded", 30), "rollup"),
+        *(get("hits", "eventual"), get("never-folded", "eventual"), "verify_rollups"),
+    )
+    assert counts(done) == [11112, 33]
+    assert "0 differ" in done
 
 
 def test_restore__of_a_physical_copy_needs_nothing(
@@ -210,10 +212,10 @@ def test_restore__of_a_physical_copy_needs_nothing(
 ) -> None:
     """`pg_basebackup` of a cluster with pending events; the copy simply goes on."""
     old, _ = clusters
-    old.manage("create_namespace", "copied")
-    old.add("copied", 5, namespace="copied")
-    old.manage("rollup")
-    old.add("copied", 7, namespace="copied")
+    old.do(
+        *("create_namespace copied", add("copied", 5, namespace="copied"), "rollup"),
+        add("copied", 7, namespace="copied"),
+    )
     data = cluster_dir(tmp_path)
     own_private_dir(data.parent, find_account())
     source = psycopg.conninfo.conninfo_to_dict(old.urls.database_url)
@@ -232,9 +234,11 @@ def test_restore__of_a_physical_copy_needs_nothing(
     with pair.running(tmp_path) as urls:
         copy = Cluster(urls)
 
-        assert copy.count("copied", "accurate", namespace="copied")["count"] == 12
-        copy.add("copied", 100, namespace="copied")
-        copy.manage("rollup")
-        assert copy.count("copied", "eventual", namespace="copied")["count"] == 112
-        assert "0 differ" in copy.manage("verify_rollups")
+        done = copy.do(
+            get("copied", "accurate", namespace="copied"),
+            *(add("copied", 100, namespace="copied"), "rollup"),
+            *(get("copied", "eventual", namespace="copied"), "verify_rollups"),
+        )
+        assert counts(done) == [12, 112]
+        assert "0 differ" in done
         assert "nothing to reanchor" in copy.manage("reanchor", fails=True)
