@@ -27,19 +27,15 @@ from tests.faults.brokers import (
 from tests.programs import wait_until
 
 QUEUE = rollup_queue("rollups", most_messages=10_000)
-OUTAGES = [
-    ("valkey", "killed"),
-    ("valkey", "stopped"),
-    ("valkey", "out_of_memory"),
-    ("valkey", "read_only"),
-    ("valkey", "cut"),
-    ("valkey", "silent"),
-    ("rabbitmq", "killed"),
-    ("rabbitmq", "stopped"),
-    ("rabbitmq", "memory_alarm"),
-    ("rabbitmq", "cut"),
-    ("rabbitmq", "silent"),
+# Of the broker itself, and of the way to it.
+GROUPS = [
+    ("valkey", ["killed", "stopped", "out_of_memory", "read_only"]),
+    ("valkey", ["cut", "silent"]),
+    ("rabbitmq", ["killed", "stopped", "memory_alarm"]),
+    ("rabbitmq", ["cut", "silent"]),
 ]
+OUTAGES = [(kind, outage) for kind, outages in GROUPS for outage in outages]
+Outage = AbstractContextManager[None]
 Publishing = Callable[[str], AbstractContextManager[Publisher]]
 
 
@@ -71,20 +67,27 @@ def own_broker(request: pytest.FixtureRequest) -> OwnBroker:
 
 
 @pytest.fixture(params=OUTAGES, ids="-".join)
-def sick(
-    request: pytest.FixtureRequest,
-) -> Iterator[tuple[str, str, AbstractContextManager[None]]]:
+def sick(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, Outage]]:
     """The broker's URL, the outage's name, and the outage itself."""
     kind, outage = request.param
-    broker: OwnBroker = request.getfixturevalue(kind)
-    if outage not in {"cut", "silent"}:
-        yield broker.url, outage, getattr(broker, outage)()
+    with breakable(request.getfixturevalue(kind), [outage]) as (url, outages):
+        yield url, outage, outages[outage]
+
+
+@contextmanager
+def breakable(
+    broker: OwnBroker, names: list[str]
+) -> Iterator[tuple[str, dict[str, Outage]]]:
+    """Yield a URL of the broker, and the outages of a group."""
+    if not {*names} <= {"cut", "silent"}:
+        yield broker.url, {name: getattr(broker, name)() for name in names}
         return
     proxy = Proxy(broker.url)
-    # Half of a message's body of this size gets through.
-    how = proxy.cutting_after(900) if outage == "cut" else proxy.silent()
-    yield proxy.url, outage, how
-    proxy.close()
+    try:
+        # Half of a message's body of this size gets through.
+        yield proxy.url, {"cut": proxy.cutting_after(900), "silent": proxy.silent()}
+    finally:
+        proxy.close()
 
 
 def empty(url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
@@ -32,10 +33,11 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
 ]
 FAULTS, COUNTERS_EACH = 12, 25
+SEEDS = range(3 if "LONG_TESTS" in os.environ else 1)
 
 
 @pytest.mark.parametrize("mode", ["background", "inline"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_accounting__under_random_faults_every_counter_is_triggered_or_healed(
     committed_namespace: Namespace,
     own_broker: OwnBroker,

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,7 +35,14 @@ from rollups.worker.beat import SteadyScheduler
 from tests import programs
 from tests.beside import open_transaction
 from tests.faults.brokers import OwnBroker, OwnValkey
-from tests.faults.conftest import Publishing, adds_up, empty, wait_until_settled
+from tests.faults.conftest import (
+    GROUPS,
+    Publishing,
+    adds_up,
+    breakable,
+    empty,
+    wait_until_settled,
+)
 from tests.programs import wait_until
 
 pytestmark = [
@@ -63,6 +71,10 @@ def all_folded() -> bool:
         return False
     totals = Rollup.objects.values_list("total", flat=True)
     return sum(int(total) for total in totals) == Event.objects.count()
+
+
+def more_sweeps_than(count: int) -> bool:
+    return Sweep.objects.count() > count
 
 
 def add_together() -> None:
@@ -105,16 +117,22 @@ def stopped_worker(url: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
         yield worker
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("kind", "names"), GROUPS, ids=[",".join([kind, *names]) for kind, names in GROUPS]
+)
 def test_service__folds_everything_after_its_broker_was_away(
     committed_namespace: Namespace,
-    sick: tuple[str, str, AbstractContextManager[None]],
+    request: pytest.FixtureRequest,
+    kind: str,
+    names: list[str],
     publishing_to: Publishing,
     stack: ExitStack,
     tmp_path: Path,
 ) -> None:
     """Worker and beat run all along; nothing is restarted but the broker."""
-    url, _, outage = sick
+    broker: OwnBroker = request.getfixturevalue(kind)
+    url, outages = stack.enter_context(breakable(broker, names))
     log = tmp_path / "worker.log"
     worker = stack.enter_context(programs.worker(url, log, **OFTEN))
     beat = stack.enter_context(programs.beat(url, tmp_path / "beat.log", **OFTEN))
@@ -122,20 +140,24 @@ def test_service__folds_everything_after_its_broker_was_away(
     add()
     wait_until(all_folded, "the healthy service does not fold")
 
-    with outage:
-        # Decides nothing; worker and beat are to meet the sick broker.
-        until = time.monotonic() + OUTAGE_SECONDS
-        while time.monotonic() < until:
-            add()
+    for name in names:
+        with outages[name]:
+            # Decides nothing; worker and beat are to meet the sick broker.
+            until = time.monotonic() + OUTAGE_SECONDS
+            while time.monotonic() < until:
+                add()
 
-    add()
-    wait_until(all_folded, f"not folded after the broker was back: {tmp_path}")
-    swept = Sweep.objects.count()
-    wait_until(lambda: Sweep.objects.count() > swept, "the sweeps do not go on")
-    wait_until_settled(made)
-    assert adds_up(made)
-    assert worker.poll() is None
-    assert beat.poll() is None
+        add()
+        wait_until(all_folded, f"not folded after it was {name}: {tmp_path}")
+        swept = Sweep.objects.count()
+        wait_until(
+            partial(more_sweeps_than, swept),
+            f"the sweeps do not go on after it was {name}",
+        )
+        wait_until_settled(made)
+        assert adds_up(made), name
+        assert worker.poll() is None, name
+        assert beat.poll() is None, name
 
 
 def test_worker__folds_what_waits_in_a_broker_that_is_full(
