@@ -6,7 +6,7 @@ from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DEFAULT_DB_ALIAS, connections, router
+from django.db import connections, router
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 from django.db.models.signals import post_delete, post_migrate, post_save
@@ -86,8 +86,7 @@ def is_migrated(using: str, apps: Any) -> bool:
     after `migrate counters zero`, or in a project's second database.
     """
     return (
-        using == DEFAULT_DB_ALIAS
-        and connections[using].vendor == "postgresql"
+        connections[using].vendor == "postgresql"
         and router.allow_migrate(using, "counters")
         and "event" in apps.all_models["counters"]
     )

@@ -248,6 +248,13 @@ def test_host__with_several_databases_a_pool_and_knox_behind_us(
     assert "['web']" in host.python(reported)
 
 
+def test_host__on_sqlite_is_told_what_the_counters_need(make_host: MakeHost) -> None:
+    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}
+    host = make_host(f'DATABASES["default"] = {sqlite}')
+
+    assert "counters.E001" in host.refused("migrate")
+
+
 def test_host__with_a_user_model_of_its_own_and_without_groups(
     make_host: MakeHost, tmp_path: Path
 ) -> None:

@@ -51,7 +51,7 @@ class Command(MigrateCommand):
         # The lock_timeout of other apps' migrations; None in a database that is not ours.
         self._before: str | None = None
         self._is_ours = False
-        if connection.alias != DEFAULT_DB_ALIAS or connection.vendor != "postgresql":
+        if connection.alias != DEFAULT_DB_ALIAS:
             super().handle(*args, **options)
             return
         until = time.monotonic() + options["lock_patience"]
