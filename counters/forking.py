@@ -81,10 +81,7 @@ def _leave_connections() -> None:
     Closing a connection sends Terminate on the socket, which the parent still uses. psycopg
     sends nothing for a connection that is only dropped in a process which did not open it.
     """
-    used = {each.alias for each in connections.all(initialized_only=True)}
-    for alias, described in connections.databases.items():
-        if alias not in used and not described.get("OPTIONS", {}).get("pool"):
-            continue
+    for alias in connections.databases:
         wrapper: Any = connections[alias]
         if wrapper.vendor != "postgresql":
             continue

@@ -13,15 +13,15 @@ from tests.programs import ROOT, TIMEOUT_SECONDS, environment
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PARENT = """
-import django, os, sys, threading
+import django, gc, os, sys, threading, weakref
 django.setup()
-from django.core.cache import cache
+from django.core.cache import cache, caches
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_started
 from django.db import connection, connections
-from counters import forking
-from counters import events
-from rollups.monitor import heartbeat
+from counters import events, forking
+from counters.db import errors
+from rollups.monitor import heartbeat, metrics
 from rollups.trigger import publisher
 
 def ask(statement="SELECT pg_backend_pid()"):
@@ -115,8 +115,12 @@ parent = ask()
 # Another thread has used the pool, which now holds a connection that nobody uses.
 idle = ask_in_thread()
 ask("SELECT set_config('counters.parent', 'here', false)")
+pool = weakref.ref(connection.pool) if connection.pool else None
 
 def child():
+    gc.collect()
+    # Its destructor would use a lock that a thread of the parent may have held.
+    assert pool is None or pool()
     assert ask() not in (parent, idle)
     assert ask_in_thread() not in (parent, idle)
     assert ask("SELECT current_setting('counters.parent', true)") in (None, "")
@@ -145,11 +149,19 @@ from django.db import transaction
 
 def child():
     events.add(namespace="test", name="child")
+    # What the parent has counted is the parent's.
     assert publisher.get().tally.requested == 1
+    assert metrics.totals() == {}
     assert cache.get("parent") == 1
+    # Its client may share the parent's socket, though redis-py's looks at the process id.
+    assert caches["default"] is not of_parent
     connections.close_all()
 
+events.add(namespace="test", name="parent")
+assert publisher.get().tally.requested == 1
+metrics.count_sweep()
 cache.set("parent", 1)
+of_parent = caches["default"]
 with transaction.atomic():
     events.add(namespace="test", name="parent")
     wait_for(fork(child))
@@ -161,13 +173,56 @@ with transaction.atomic():
     assert set(Counter.objects.values_list("name", flat=True)) == {"child", "parent"}
 
 
+def test_child__lets_requests_wait_for_the_one_that_notices_the_fork() -> None:
+    run(
+        """
+import ctypes
+noticed, go_on, runs = threading.Event(), threading.Event(), []
+
+@forking.in_child
+def notice():
+    runs.append(threading.current_thread().name)
+    noticed.set()
+    assert go_on.wait(30)
+
+def request(name):
+    arguments = {"sender": WSGIHandler}
+    thread = threading.Thread(target=request_started.send, kwargs=arguments, name=name)
+    thread.start()
+    return thread
+
+if pid := ctypes.PyDLL(None).fork():
+    wait_for(pid)
+    sys.exit(0)
+first = request("first")
+assert noticed.wait(30)
+second = request("second")
+second.join(0.2)
+assert second.is_alive()
+go_on.set()
+first.join()
+second.join()
+assert runs == ["first"], runs
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    "lock",
+    [
+        "forking.lock()",
+        "metrics._changing",
+        "errors._draining",
+        "heartbeat._starting",
+    ],
+)
 def test_child__takes_a_lock_that_another_thread_held(
-    committed_namespace: Namespace,
+    committed_namespace: Namespace, lock: str
 ) -> None:
     run(
         OS_FORK
+        + f"lock = {lock}"
         + """
-lock = forking.lock()
 held, forked = threading.Event(), threading.Event()
 
 def hold():
