@@ -64,6 +64,8 @@ def test_path__of_a_page_with_the_wrong_slash_leads_to_it(
 
     assert (in_a_browser.status_code, in_a_browser["Location"]) == (302, right)
     assert repr(right) in problem(in_a_program, 404, "not-found")["detail"]
+    # A browser would repeat it without its body.
+    assert client.post(path, headers=BROWSER).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/nothing/", "//admin", "/<b>"])

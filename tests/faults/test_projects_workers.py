@@ -10,7 +10,7 @@ from celery import current_app
 from django.core.management import call_command
 
 from counters.models import LastWrite, Namespace
-from rollups.models import Process, Rollup
+from rollups.models import Process, Rollup, Sample
 from rollups.monitor import heartbeat
 from rollups.pages import overview
 from rollups.trigger.broker import Broker, Message
@@ -126,6 +126,7 @@ def test_watch__without_broker_worker_and_beat_is_no_reason_to_warn(
             lambda: overview.measure().level == 0,
             f"it warns: {overview.measure().verdicts}",
         )
+        wait_until(Sample.objects.exists, "the plots of /ops stay empty")
         roles = {role.name: len(role.processes) for role in overview.measure().roles}
 
     assert roles == {"web": 0, "watch": 1}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from django.db import OperationalError, ProgrammingError
+from django.db import OperationalError, ProgrammingError, connection
 from psycopg import errors
 
 from rollups.monitor import heartbeat
@@ -20,10 +20,13 @@ class Failing(heartbeat.Reporter):
         super().__init__("worker")
         self._errors = [error]
         self.reported = threading.Event()
+        self.has_left_its_connection = False
 
     def report(self) -> None:
         if self._errors:
+            connection.ensure_connection()
             raise self._errors.pop()
+        self.has_left_its_connection = connection.connection is None
         self.reported.set()
         self._ending.set()
 
@@ -34,6 +37,7 @@ def run(reporter: Failing) -> None:
     for thread in set(threading.enumerate()) - before:
         thread.join(timeout=60)
     assert reporter.reported.is_set()
+    assert reporter.has_left_its_connection
 
 
 @pytest.fixture(autouse=True)

@@ -94,6 +94,19 @@ def another_session() -> Iterator[Any]:
         other.close()
 
 
+def pages_read(table: str) -> int:
+    """Return how many pages of the table and its indexes were read so far."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute(
+            "SELECT sum(pg_stat_get_blocks_fetched(oid)) FROM pg_class"
+            " WHERE oid = %(table)s::regclass"
+            " OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = %(table)s::regclass)",
+            {"table": table},
+        )
+        return int(cursor.fetchone()[0])
+
+
 def names() -> set[str]:
     return {partition.name for partition in create.existing()}
 
@@ -331,25 +344,35 @@ def test_close__looks_at_a_kept_partition_by_an_index_and_under_no_lock() -> Non
             )
             locks.update(mode for (mode,) in cursor.fetchall())
 
-    def pages_read() -> int:
-        """Return how many pages of the partition and its indexes were read so far."""
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_stat_force_next_flush()")
-            cursor.execute(
-                "SELECT sum(pg_stat_get_blocks_fetched(oid)) FROM pg_class"
-                " WHERE oid = 'counters_event_20010101'::regclass OR oid IN ("
-                " SELECT indexrelid FROM pg_index"
-                " WHERE indrelid = 'counters_event_20010101'::regclass)"
-            )
-            return int(cursor.fetchone()[0])
-
-    before = pages_read()
+    before = pages_read("counters_event_20010101")
     with before_each_statement(look):
         [(_, reason)] = close().items()
 
     assert reason == "a namespace with events in it keeps them for 400 days"
-    assert pages_read() - before < 20
+    assert pages_read("counters_event_20010101") - before < 20
     assert locks <= {"AccessShareLock"}
+
+
+def test_look__tries_the_counter_first_that_kept_the_day_before() -> None:
+    """A namespace may have many counters, and few of them events of a day."""
+    archive = Namespace.objects.create(name="archive", retention=400 * DAY)
+    Counter.objects.bulk_create(
+        Counter(namespace=archive, name=f"a{number}") for number in range(1_000)
+    )
+    tuesday = "counters_event_20010102"
+    create.make(MONDAY + DAY, MONDAY + DAY, now=MONDAY)
+    for day in (MONDAY, MONDAY + DAY):
+        add("kept", 1, day, namespace="archive")
+    before = pages_read(tuesday)
+
+    looked = list(retention.look(now=LET_GO + DAY))
+
+    pages = pages_read(tuesday) - before
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE {tuesday}")
+    assert len(looked) == 2
+    assert None not in dict(looked).values()
+    assert pages < 20
 
 
 def test_close__asks_no_counter_of_a_best_effort_namespace() -> None:

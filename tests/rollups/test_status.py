@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import OperationalError
+from pytest_django import Settings
 
 from counters import events
 from counters.models import Namespace
@@ -70,6 +71,20 @@ def test_judge__takes_the_worst(changed: dict[str, Any], level: Level) -> None:
     verdicts = judge(Status(**FINE | changed), LIMITS)
 
     assert max(verdict.level for verdict in verdicts) == level
+
+
+@pytest.mark.parametrize(
+    ("mode", "runs"), [("background", "beat"), ("off", "`rollup --watch`")]
+)
+def test_judge__asks_for_what_should_record_sweeps(
+    settings: Settings, mode: str, runs: str
+) -> None:
+    settings.ROLLUPS_TRIGGER = mode
+
+    verdicts = judge(Status(**FINE | {"last_sweep_age_seconds": None}), LIMITS)
+
+    [sweep] = [one for one in verdicts if one.level == Level.WARNING]
+    assert sweep.says.endswith(f"is {runs} running?")
 
 
 def test_limits__by_default_tolerate_what_the_sweep_alone_keeps() -> None:
