@@ -127,7 +127,10 @@ for path, shows in {
 """
 
 CLASHES = """
-INSTALLED_APPS = ["import_export", "badges", *INSTALLED_APPS]
+INSTALLED_APPS = [
+    *("import_export", "badges", "knox", "mine"),
+    *(app for app in INSTALLED_APPS if app != "knox"),
+]
 ROOT_URLCONF = "host.urls"
 MIDDLEWARE = [one for one in MIDDLEWARE if not one.startswith("counters.rest.")]
 LOGIN_URL = "/log-in"
@@ -148,6 +151,17 @@ NEIGHBOURS = {
     "badges/__init__.py": "",
     "badges/management/commands/top.py": COMMAND,
     "badges/templatetags/counters.py": "from django.template import Library\nregister = Library()\n",
+    "mine/__init__.py": "",
+    "mine/admin.py": """
+from django.contrib import admin
+from knox.models import AuthToken
+admin.site.unregister(AuthToken)
+@admin.register(AuthToken)
+class MyAdmin(admin.ModelAdmin):
+    pass
+""",
+    "pytest.ini": "[pytest]\npython_files = tests.py\n",
+    "host/plain.py": "from blog.settings import *",
     "host/urls.py": """
 from django.urls import include, path
 from articles.views import ArticleListView, ArticleView
@@ -174,6 +188,17 @@ for path in ("/ops", "/ops/now"):
     assert page.status_code == 200, path
     assert "pending counters" in page.content.decode(), path
 """
+
+WHOSE_PAGE = """
+from django.contrib import admin
+from django.template.loader import select_template
+from knox.models import AuthToken
+print(type(admin.site.get_model_admin(AuthToken)).__module__)
+names = ["admin/knox/authtoken/change_list.html", "admin/change_list.html"]
+print(select_template(names).origin)
+"""
+
+NO_MIGRATIONS = ["--nomigrations", "--ds", "host.plain", "-q", "-p", "no:cacheprovider"]
 
 # The counters' own migrations have a short one; they fail and start again.
 LATER_MIGRATION = """
@@ -241,6 +266,8 @@ def test_host__with_several_databases_a_pool_and_knox_behind_us(
         assert "counters_" not in tables
         assert "rollups_" not in tables
     assert "OK" in host.manage("test", "--noinput")
+    # Knox's own page shows digests, and puts a new token into a cookie.
+    assert "counters.admin.tokens" in host.python(WHOSE_PAGE)
     [page] = serve(host, tmp_path / "server.log", "/articles/1/")
     assert "1 views, this one among them" in page
     # /ops shows that the server has reported itself, whatever its wsgi module is.
@@ -270,51 +297,6 @@ def test_host__with_a_user_model_of_its_own_and_without_groups(
     serve(host, tmp_path / "server.log", "/articles/1/", "/admin/login/")
 
 
-WHOSE_PAGE = """
-from django.contrib import admin
-from django.template.loader import select_template
-from knox.models import AuthToken
-print(type(admin.site.get_model_admin(AuthToken)).__module__)
-names = ["admin/knox/authtoken/change_list.html", "admin/change_list.html"]
-print(select_template(names).origin)
-"""
-KNOX_FIRST = """
-INSTALLED_APPS = ["knox", "mine", *(app for app in INSTALLED_APPS if app != "knox")]
-"""
-KNOX_LAST = """
-INSTALLED_APPS = [*(app for app in INSTALLED_APPS if app != "knox"), "knox"]
-"""
-
-
-def test_host__with_an_admin_of_its_own_for_knoxs_tokens_keeps_it(
-    make_host: MakeHost,
-) -> None:
-    host = make_host(KNOX_FIRST)
-    host.write(
-        {
-            "mine/__init__.py": "",
-            "mine/admin.py": """
-from django.contrib import admin
-from knox.models import AuthToken
-admin.site.unregister(AuthToken)
-@admin.register(AuthToken)
-class MyAdmin(admin.ModelAdmin):
-    pass
-""",
-        }
-    )
-
-    shown = host.python(WHOSE_PAGE)
-
-    assert "mine.admin" in shown
-    assert "counters" not in shown
-
-
-def test_host__with_knox_behind_us_has_our_page_of_tokens(make_host: MakeHost) -> None:
-    """Knox's own page shows digests, and puts a new token into a cookie."""
-    assert "counters.admin.tokens" in make_host(KNOX_LAST).python(WHOSE_PAGE)
-
-
 def test_host__with_the_names_of_others_and_without_admin_or_migrations(
     make_host: MakeHost, tmp_path: Path
 ) -> None:
@@ -330,16 +312,13 @@ def test_host__with_the_names_of_others_and_without_admin_or_migrations(
     assert said.count("counters.W008") == 2
     host.manage("migrate")
     assert host.python(VISIT_OPS).count("of another app") == 2
+    # An admin of the project's own for Knox's tokens stays.
+    shown = host.python(WHOSE_PAGE)
+    assert "mine.admin" in shown
+    assert "counters" not in shown
     assert "OK" in host.manage("test", "--noinput")
-    serve(host, tmp_path / "server.log", "/articles/1/")
-
-
-def test_host__with_pytest_and_nomigrations(make_host: MakeHost) -> None:
-    """Like `TEST = {"MIGRATE": False}` with Django's own runner, above."""
-    host = make_host("")
-    host.write({"pytest.ini": "[pytest]\npython_files = tests.py\n"})
-
-    done = host.run("-m", "pytest", "--nomigrations", "-q", "-p", "no:cacheprovider")
-
+    # Like `TEST = {"MIGRATE": False}` with Django's own runner.
+    done = host.run("-m", "pytest", *NO_MIGRATIONS)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout
+    serve(host, tmp_path / "server.log", "/articles/1/")
