@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.cache import cache
+from django.core.management.commands import flush
 from django.db import connections
 
+import counters.receivers
+import rollups.receivers
 from counters.db import clock
 from counters.models import Counter, LastWrite, Namespace
 from counters.namespaces import access, lookup
@@ -43,6 +46,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     shared = [each for each, times in TallyOf(ids).items() if times > 1]
     if shared:
         raise pytest.UsageError(f"Tests of the same id: {shared}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _short_flush() -> Iterator[None]:
+    """Keep content types and permissions: making them took half of each flush."""
+    kept = {"auth_permission", "django_content_type"}
+
+    def truncate(
+        style: Any, connection: Any, reset_sequences: bool, allow_cascade: bool
+    ) -> list[str]:
+        tables = connection.introspection.django_table_names(
+            only_existing=True, include_views=False
+        )
+        others = [table for table in tables if table not in kept]
+        sql: list[str] = connection.ops.sql_flush(
+            style,
+            others,
+            reset_sequences=reset_sequences,
+            allow_cascade=allow_cascade,
+        )
+        return sql
+
+    def after_migrate(verbosity: int, interactive: bool, db: str) -> None:
+        counters.receivers.make_partitions(using=db)
+        rollups.receivers.create_declared_namespaces(using=db, verbosity=verbosity)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush, "sql_flush", truncate)
+        patch.setattr(flush, "emit_post_migrate_signal", after_migrate)
+        yield
 
 
 @pytest.fixture(autouse=True)
