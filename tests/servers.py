@@ -3,6 +3,9 @@
 `--servers=embedded` (the default) starts PostgreSQL and Valkey from the wheels in a
 temporary directory. `--servers=real` uses servers that run already; where they do not
 answer the run ends without an error, except in CI (environment variable CI).
+
+With `--numprocesses` each process starts servers of its own; the one that hands out the tests
+needs none.
 """
 
 from __future__ import annotations
@@ -80,12 +83,13 @@ def pytest_load_initial_conftests(
     try:
         data_dir = Path(tempfile.mkdtemp(prefix="counters-tests-"))
         started.callback(shutil.rmtree, data_dir, ignore_errors=True)
-        kind = early_config.known_args_namespace.servers
-        servers = (
-            _real_servers(started)
-            if kind == "real"
-            else _embedded_servers(started, data_dir)
-        )
+        options = early_config.known_args_namespace
+        if options.servers == "real":
+            servers = _real_servers(started)
+        elif options.numprocesses and "PYTEST_XDIST_WORKER" not in os.environ:
+            servers = Servers("embedded", "postgresql:///none", "redis://", "", None)
+        else:
+            servers = _embedded_servers(started, data_dir)
         early_config.stash[SERVERS] = servers
         os.environ["DATA_DIR"] = str(data_dir)
         # Web servers that tests start refuse to do without one.
