@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -121,16 +121,22 @@ class Service:
         return int(counter["count"])
 
 
-@pytest.fixture(scope="module")
-def started_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    service = Service(tmp_path_factory.mktemp("service"), free_port())
+@contextmanager
+def service_in(directory: Path) -> Iterator[Service]:
+    service = Service(directory, free_port())
     yield service
     service.stop()
 
 
+@pytest.fixture(scope="package")
+def started_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with service_in(tmp_path_factory.mktemp("service")) as service:
+        yield service
+
+
 @pytest.fixture
 def service(started_service: Service) -> Service:
-    """The module's one service; it runs, whatever the test before did to it."""
+    """The one service of these tests; it runs, whatever the test before did to it."""
     started_service.ensure_running()
     return started_service
 

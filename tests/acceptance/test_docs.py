@@ -1,4 +1,4 @@
-"""README, quickstart and how-tos are right: their commands and snippets are run.
+"""README, quickstart and how-tos are right: their commands and snippets are run; `make demo` too.
 
 A page is run from top to bottom, as its reader would run it, in a folder that looks like the
 checkout of a running service. In a `console` block the lines after a command are what it
@@ -11,13 +11,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.acceptance.conftest import BASE_DIR, Service, wait_until
+from tests.acceptance.conftest import BASE_DIR, Service, service_in, wait_until
 
 pytestmark = pytest.mark.acceptance
 
@@ -43,6 +44,13 @@ views = visits = [Thing(path="home", id=str(uuid4())), Thing(path="news", id=str
 # These lines belong into the reader's own Django project; the guide's test runs them there.
 IN_A_PROJECT = "class Article(models.Model)"
 END = "the command has ended"
+
+
+@pytest.fixture(scope="module")
+def started_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service of which no process was killed before."""
+    with service_in(tmp_path_factory.mktemp("service")) as service:
+        yield service
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,35 @@ def test_page__does_what_it_says(page: str, service: Service, tmp_path: Path) ->
         assert not step.printed or re.fullmatch(
             _pattern(step.printed), text, re.DOTALL
         ), (step, text)
+
+
+def test_demo__is_exact_and_changes_nothing_again(service: Service) -> None:
+    first = _demo(service)
+    if "could not be downloaded" in first.stdout:
+        pytest.skip("the departures come from PyPI, which does not answer")
+    again = _demo(service)
+
+    assert first.stdout.splitlines()[-1] == "exact: 194 of 194 counters", first
+    assert "6,000 events added, 0 duplicates" in first.stdout
+    assert again.stdout.splitlines()[-1] == "exact: 194 of 194 counters", again
+    assert "0 events added, 6,000 duplicates" in again.stdout
+    assert (first.returncode, again.returncode) == (0, 0)
+    # A story for people: no line of a library's log.
+    assert "INFO" not in first.stdout + first.stderr
+    assert first.stderr == again.stderr == ""
+    assert service.run_file.exists()
+
+
+def _demo(service: Service) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "counters_project.demo", "--rows", "2000"],
+        cwd=BASE_DIR,
+        env=service.environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
 
 
 def steps_of(page: str) -> list[Step]:
