@@ -8,9 +8,12 @@ VENV := .venv
 # Layers of tests that start programs, browsers or whole projects.
 SLOW_LAYERS := acceptance browser demo examples faults fuzz harness host_projects \
 	interleavings upgrades
-# What no version of a server makes a difference to: pages, parsers, files, the client.
-ONCE := benchmarks browser client demo examples fuzz host_projects ops security test_docs.py \
-	test_guide.py test_makefile.py
+# What no version of a server makes a difference to: pages, parsers, files, the client, and
+# what the API does before and after the statements, which the other tests run.
+ONCE := benchmarks browser client demo embedded examples fuzz harness host_projects ops security \
+	test_apps_stand_alone.py test_docs.py test_guide.py test_makefile.py \
+	$(addprefix api/test_,access.py description.py outages.py paths.py schemathesis.py) \
+	commands/test_without_a_database.py counters/importing/test_reading.py rollups/test_settings.py
 # Test files that run side by side, each process with servers of its own. Many tests wait for
 # programs; more than two, and those that break brokers would hold each other up.
 SIDE_BY_SIDE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
@@ -19,7 +22,7 @@ RUN_READY := $(VENV)/.installed-run
 DEV_READY := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-quick faults interleavings check lint types migrations-check docs screenshots audit fuzz bench bench-quick bench-memory bench-scaling bench-model wheel clean
+.PHONY: help run demo test test-embedded test-real test-quick faults interleavings check lint types migrations-check docs screenshots audit fuzz bench bench-quick bench-memory bench-scaling bench-model wheel clean
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 help: ## List the targets.
@@ -35,10 +38,20 @@ run: $(RUN_READY) ## Run the whole service until Ctrl-C (PORT=8000, DATA_DIR=.lo
 demo: $(RUN_READY) ## Show on a running service what the guarantees mean.
 	@exec $(BIN)/python -m counters_project.demo $(ARGS)
 
-test: $(DEV_READY) ## Run the tests on embedded servers, then on real ones if they answer.
+# Both at once: what waits for a program leaves its core to the other. The second one's output
+# is shown when the first one has ended.
+test: $(DEV_READY) ## Run the tests on embedded servers, and on real ones if they answer.
+	@output=$$(mktemp); \
+	$(MAKE) --no-print-directory --keep-going --jobs=2 REAL_OUTPUT=$$output \
+		test-embedded test-real; status=$$?; \
+	cat $$output; rm $$output; exit $$status
+
+test-embedded: $(DEV_READY)
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+
+test-real: $(DEV_READY)
 	@$(BIN)/python -m pytest --servers=real -m "not acceptance and not own_brokers" \
-		$(addprefix --ignore=tests/,$(ONCE)) $(ARGS)
+		$(addprefix --ignore=tests/,$(ONCE)) $(ARGS) $(if $(REAL_OUTPUT),>$(REAL_OUTPUT) 2>&1)
 
 test-quick: $(DEV_READY) ## Run the unit and database layers only (about two minutes).
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not acceptance and not faults and not own_brokers and not slow" \
