@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -51,6 +52,16 @@ class Api:
 
 def counter(name: str, namespace: str = "test") -> str:
     return f"namespaces/{quote(namespace, safe='')}/counters/{quote(name, safe='')}"
+
+
+@contextmanager
+def named(case: str) -> Iterator[None]:
+    """Say which of a test's cases it was that failed."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"Case: {case}")
+        raise
 
 
 def problem(response: Any, status: int, code: str | None = None) -> dict[str, Any]:

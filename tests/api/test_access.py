@@ -22,7 +22,7 @@ from counters import ttl_cache
 from counters.models import Counter, Event, Grant, Namespace
 from counters.namespaces import access, lookup
 from counters.rest import authentication
-from tests.api.conftest import Api, answer, counter, grant, problem
+from tests.api.conftest import Api, answer, counter, grant, named, problem
 
 # Call -> the rights that it needs in the namespace `secret`; its method, path, body.
 HITS = counter("hits", "secret")
@@ -137,13 +137,9 @@ def test_token__that_is_not_there_is_answered_by_how_to_send_it(
 @contextmanager
 def cell(name: str) -> Iterator[None]:
     """Undo what the block wrote, and what it remembered; name it where it fails."""
-    try:
-        with transaction.atomic():
-            yield
-            transaction.set_rollback(True)
-    except Exception as error:
-        error.add_note(f"With {name}")
-        raise
+    with named(name), transaction.atomic():
+        yield
+        transaction.set_rollback(True)
     lookup.forget_all()
     access.forget_all()
     authentication.forget_all()

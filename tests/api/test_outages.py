@@ -16,7 +16,7 @@ from counters.db import errors
 from counters.models import Event, Namespace
 from counters.namespaces import access, lookup
 from counters.rest import authentication
-from tests.api.conftest import Api, counter, problem
+from tests.api.conftest import Api, counter, named, problem
 
 # What PostgreSQL says when another time is all that is needed.
 OUTAGES = {
@@ -105,48 +105,50 @@ def test_add__asks_to_try_again(remembered: Api, outage: str) -> None:
     assert Event.objects.count() == 2
 
 
-@pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("outage", ["read_only", "disk_full", "admin_shutdown"])
-def test_call__asks_to_try_again(remembered: Api, call: str, outage: str) -> None:
-    with failing(OUTAGES[outage]):
-        assert_unavailable(CALLS[call](remembered))
+def test_call__asks_to_try_again(remembered: Api, outage: str) -> None:
+    for name, call in CALLS.items():
+        with named(name), failing(OUTAGES[outage]):
+            assert_unavailable(call(remembered))
 
     assert Event.objects.count() == 1
 
 
-@pytest.mark.parametrize("call", CALLS)
 def test_call__of_a_database_without_migrations_names_the_command(
-    remembered: Api, caplog: pytest.LogCaptureFixture, call: str
+    remembered: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with failing("42P01"):
-        response = CALLS[call](remembered)
+    for name, call in CALLS.items():
+        caplog.clear()
+        with named(name):
+            with failing("42P01"):
+                response = call(remembered)
 
-    body = problem(response, 503, "not-migrated")
-    assert "run `manage.py migrate`" in str(body["detail"])
-    assert response["Retry-After"] == "1"
-    assert any("run `manage.py migrate`" in one.message for one in caplog.records)
-    assert not any(one.exc_info for one in caplog.records)
-
-
-@pytest.mark.parametrize("call", CALLS)
-def test_call__without_a_free_connection_asks_to_try_again(
-    remembered: Api, call: str
-) -> None:
-    with without_a_connection():
-        assert_unavailable(CALLS[call](remembered))
+            body = problem(response, 503, "not-migrated")
+            assert "run `manage.py migrate`" in str(body["detail"])
+            assert response["Retry-After"] == "1"
+            assert any(
+                "run `manage.py migrate`" in one.message for one in caplog.records
+            )
+            assert not any(one.exc_info for one in caplog.records)
 
 
-@pytest.mark.parametrize("call", CALLS)
+def test_call__without_a_free_connection_asks_to_try_again(remembered: Api) -> None:
+    for name, call in CALLS.items():
+        with named(name), without_a_connection():
+            assert_unavailable(call(remembered))
+
+
 def test_call__whose_token_cannot_be_looked_up_asks_to_try_again(
-    remembered: Api, call: str
+    remembered: Api,
 ) -> None:
     """Not 401: the client would throw its token away."""
-    authentication.forget_all()
-    access.forget_all()
-    lookup.forget_all()
+    for name, call in CALLS.items():
+        authentication.forget_all()
+        access.forget_all()
+        lookup.forget_all()
 
-    with failing(OUTAGES["admin_shutdown"]):
-        assert_unavailable(CALLS[call](remembered))
+        with named(name), failing(OUTAGES["admin_shutdown"]):
+            assert_unavailable(call(remembered))
 
 
 def test_call__of_a_session_that_cannot_be_looked_up_asks_to_try_again(
