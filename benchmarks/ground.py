@@ -104,7 +104,7 @@ def create_counters(counters: int) -> None:
 def api_token() -> str:
     """Make an API token that may write in `bench`."""
     users: Any = import_module("django.contrib.auth").get_user_model().objects
-    granting: Any = import_module("counters.namespaces.grants")
+    granting: Any = import_module("counters.namespaces.access")
     token_keeping: Any = import_module("counters.namespaces.api_tokens")
     users.get_or_create(username="bench")
     granting.grant(namespace="bench", to="bench", rights=["read", "write"])

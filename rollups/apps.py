@@ -26,7 +26,6 @@ class RollupsConfig(AppConfig):
         conf.refuse_bad_settings()
         import_module("rollups.receivers")
         import_module("rollups.checks")
-        import_module("rollups.project_checks")
         import_module("rollups.worker.tasks")
         import_module("rollups.worker.periodic")
         # Imports models, which are there by now.

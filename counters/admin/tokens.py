@@ -24,7 +24,7 @@ from counters.admin.accounts import USER_NAME_BEGINS
 from counters.admin.pagination import BoundedPaginator
 from counters.errors import AccountNotFound
 from counters.namespaces import access, api_tokens
-from counters.namespaces.grants import user_named
+from counters.namespaces.access import user_named
 
 # Django's admin classes take their types only in the stubs.
 if TYPE_CHECKING:

@@ -6,10 +6,12 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from counters.importing.errors import CannotImport
-from counters.importing.lines import Lines
+from counters.importing.input import Input, Lines
+from counters.importing.plan import Plan
 
 # The columns that a rejects file has in front: the row's place in the first file, and why
 # it was rejected.
@@ -200,3 +202,45 @@ def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _decode: Callable[[str], Any] = json.JSONDecoder(
     parse_float=str, parse_constant=_refuse_constant, object_pairs_hook=_read_object
 ).decode
+
+
+SUFFIXES = {".csv": "csv", ".tsv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A file's rows, and what a rejects file of it begins with."""
+
+    # Begins to read where the lines stand.
+    read: Callable[[], Rows]
+    # None for NDJSON, which has no header.
+    header_text: str | None
+    dialect: Dialect
+
+
+def table(plan: Plan, source: Input, lines: Lines, wanted: Sequence[str]) -> Table:
+    """Read the header, if the format has one; raise CannotImport if it is not usable."""
+    separator = plan.separator or ("\t" if Path(source.name).suffix == ".tsv" else ",")
+    dialect = Dialect(separator, plan.quotes, plan.multiline)
+    name = _named_format(plan, source) or _guessed_format(source)
+    if name == "ndjson":
+        return Table(lambda: read_ndjson(lines, wanted), None, dialect)
+    header = read_header(lines, dialect, wanted)
+    text = lines.text
+    return Table(lambda: read_csv(lines, header, wanted, dialect), text, dialect)
+
+
+def _named_format(plan: Plan, source: Input) -> str | None:
+    if plan.format != "auto":
+        return plan.format
+    return SUFFIXES.get(Path(source.name).suffix.lower())
+
+
+def _guessed_format(source: Input) -> str:
+    beginning = source.peek().lstrip(b"\xef\xbb\xbf \t\r\n")
+    if beginning.startswith(b"["):
+        raise CannotImport(
+            "The file begins like a JSON array; it must be one object a line:"
+            " jq -c '.[]' FILE | manage.py import_events - --format ndjson ..."
+        )
+    return "ndjson" if beginning.startswith(b"{") else "csv"

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from counters.db import clock
 from counters.db.transactions import own_transaction
 from counters.errors import CountersError
-from counters.importing import resume, write
-from counters.importing.batch import Batch, Origin
-from counters.importing.batches import Reader
-from counters.importing.coverage import Coverage
-from counters.importing.errors import CannotImport
-from counters.importing.input import Input
+from counters.importing import mapping, resume, write
+from counters.importing import rows as formats
+from counters.importing.errors import BadRow, CannotImport
+from counters.importing.input import Input, Lines
+from counters.importing.mapping import RowMapping
 from counters.importing.plan import Plan
 from counters.importing.rejects import Rejects
 from counters.importing.resume import Progress, Totals
-from counters.models import CounterType
+from counters.importing.rows import Rows, Unreadable
+from counters.importing.write import Coverage
+from counters.models import CounterType, Namespace
 from counters.namespaces import lookup
+from counters.recording.validation import CheckedEvent
 
 
 @dataclass(slots=True)
@@ -167,3 +170,90 @@ class Import:
         self._totals.older_than_retention += sum(
             event.event_time < kept_since for event in batch.events
         )
+
+
+class Reader:
+    """An input as batches of events."""
+
+    def __init__(self, plan: Plan, source: Input, namespace: Namespace) -> None:
+        self.lines = Lines(source.stream, plan.encoding)
+        self.source = mapping.as_written(
+            plan.source or source.name, self.lines.encoding
+        )
+        self._mapping = RowMapping(plan, namespace, self.source)
+        self._batch_rows = plan.batch_rows
+        # A read from a pipe may wait for ever, and nobody could stop a thread in it.
+        self._reads_ahead = not plan.from_stdin
+        self.table = formats.table(plan, source, self.lines, self._mapping.columns)
+
+    def batches(self) -> Generator[Batch, None, None]:
+        """Yield what is left to import, from where the lines stand."""
+        rows = self.table.read()
+
+        def read() -> Batch:
+            return self._read(rows)
+
+        if self._reads_ahead:
+            yield from _ahead(read)
+        else:
+            while (batch := read()).rows:
+                yield batch
+
+    def _read(self, rows: Rows) -> Batch:
+        """Return the next batch; it is empty at the end of the input."""
+        batch = Batch()
+        for row in rows:
+            batch.rows += 1
+            place = mapping.place_of(row.line, row.place, self.source)
+            origin = Origin(row.line, place, self.lines.text)
+            if isinstance(row, Unreadable):
+                batch.bad.append((origin, row.reason))
+            else:
+                try:
+                    batch.add(self._mapping.events_of(row), origin)
+                except BadRow as bad:
+                    batch.bad.append((origin, str(bad)))
+            if max(len(batch.events), len(batch.bad)) >= self._batch_rows:
+                break
+        batch.offset, batch.line = self.lines.offset, self.lines.number
+        return batch
+
+
+def _ahead(read: Callable[[], Batch]) -> Iterator[Batch]:
+    """Yield batches until an empty one; a thread reads the next while one is used.
+
+    That thread touches no database: while PostgreSQL works, Python reads.
+    """
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        reading = thread.submit(read)
+        while (batch := reading.result()).rows:
+            reading = thread.submit(read)
+            yield batch
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a row was, and the row itself, for the rejects file."""
+
+    line: int
+    place: str
+    text: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """Some rows of the file, in order."""
+
+    events: list[CheckedEvent] = field(default_factory=list)
+    # Of each event.
+    origins: list[Origin] = field(default_factory=list)
+    # Rows that cannot be imported, and why.
+    bad: list[tuple[Origin, str]] = field(default_factory=list)
+    rows: int = 0
+    # The place in the file behind the last of the rows.
+    offset: int = 0
+    line: int = 0
+
+    def add(self, events: list[CheckedEvent], origin: Origin) -> None:
+        self.events += events
+        self.origins += [origin] * len(events)

@@ -11,7 +11,7 @@ from django.db import transaction
 from knox.settings import CONSTANTS
 
 from counters.errors import ApiTokenNotFound
-from counters.namespaces.grants import user_named
+from counters.namespaces.access import user_named
 from counters.rest import authentication
 
 # Asked for by name: where knox is not installed, the import above has said so.

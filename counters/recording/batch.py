@@ -18,9 +18,13 @@ from counters.errors import (
     TokenConflict,
 )
 from counters.namespaces import best_effort, lookup
-from counters.recording.announce import after_commit
-from counters.recording.duplicates import Recorded, find_first_events, see_repeats
+from counters.recording.duplicates import (
+    Recorded,
+    find_first_events,
+    retry_if_duplicate,
+)
 from counters.recording.new_counters import MOST_TRIES, create_counters
+from counters.recording.record import after_commit
 from counters.recording.tokens import EPOCH
 from counters.recording.validation import CheckedEvent
 
@@ -47,7 +51,7 @@ def add_all(events: Sequence[CheckedEvent]) -> list[Recorded]:
     if len({_use(event) for event in events}) == len(events):
         recorded = _record(numbered)
     else:
-        recorded = see_repeats(connection, lambda: _record_in_runs(numbered))
+        recorded = retry_if_duplicate(connection, lambda: _record_in_runs(numbered))
     written = [answer for answer in recorded if not answer.duplicate]
     after_commit(
         connection,
@@ -172,7 +176,7 @@ def _insert(events: Sequence[CheckedEvent]) -> list[tuple[int, bool]]:
             event.namespace.accept_past if event.untimed else None for event in events
         ],
     }
-    rows = see_repeats(
+    rows = retry_if_duplicate(
         connection,
         lambda: fetch(connection, "counters", "add_events", **parameters),
     )

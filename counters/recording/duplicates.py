@@ -16,7 +16,8 @@ from psycopg.errors import (
     UniqueViolation,
 )
 
-from counters.db.statements import fetch
+from counters.db import clock
+from counters.db.statements import affect, fetch
 from counters.errors import TokenConflict
 from counters.recording.validation import CheckedEvent
 
@@ -37,7 +38,9 @@ class Recorded:
     duplicate: bool
 
 
-def see_repeats(connection: BaseDatabaseWrapper, record: Callable[[], Rows]) -> Rows:
+def retry_if_duplicate(
+    connection: BaseDatabaseWrapper, record: Callable[[], Rows]
+) -> Rows:
     """Return what `record` returns; run it once more if an unseen duplicate made it fail.
 
     ON CONFLICT asks the key's own index only. A second one stands beside it while it is
@@ -64,7 +67,7 @@ def see_repeats(connection: BaseDatabaseWrapper, record: Callable[[], Rows]) -> 
     return record()
 
 
-def answer_repeat(event: CheckedEvent, counter_id: int) -> Recorded | None:
+def answer_duplicate(event: CheckedEvent, counter_id: int) -> Recorded | None:
     """Return the first event of the token; None if its counter has been deleted meanwhile.
 
     Raises TokenConflict for another delta.
@@ -112,3 +115,23 @@ def _where_to_look(event: CheckedEvent) -> tuple[datetime, datetime]:
     if not event.untimed:
         return event.event_time, event.event_time
     return event.event_time - event.namespace.accept_past, END_OF_TIME
+
+
+BATCH_ROWS = 10_000
+
+
+def drop_expired(*, now: datetime | None = None, batch_rows: int = BATCH_ROWS) -> int:
+    """Drop expired claims in short transactions; return how many."""
+    now = now or clock.database_now()
+    dropped = 0
+    while True:
+        rows = affect(
+            connection,
+            "counters",
+            "drop_expired_claims",
+            now=now,
+            batch_rows=batch_rows,
+        )
+        dropped += rows
+        if rows < batch_rows:
+            return dropped

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from fold_counters_client import Client
 from rich.console import Console
 
-from counters.importing.summary import Summary
+from counters.importing.report import Summary
 from counters.models import BucketSize, Counter, LastWrite, Namespace
 from counters.rest.paths import counter_path
 from counters_project.demo.compare import compare, sum_plainly

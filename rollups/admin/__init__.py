@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rollups.admin.counters import CounterAdmin
-from rollups.admin.failures import FailureAdmin
-from rollups.admin.history import ClosingAdmin, SweepAdmin
+from rollups.admin.lists import ClosingAdmin, FailureAdmin, SweepAdmin
 
 __all__ = ["ClosingAdmin", "CounterAdmin", "FailureAdmin", "SweepAdmin"]

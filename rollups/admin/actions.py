@@ -22,7 +22,7 @@ from counters.db import clock
 from counters.errors import CountersError, counted
 from counters.models import Counter
 from counters.recording import names, tokens
-from rollups.folding import audit, quarantine
+from rollups.folding import audit, bisect
 from rollups.folding.bisect import fold_each
 from rollups.folding.cluster_identity import anchored_only
 from rollups.reading import clear
@@ -167,7 +167,7 @@ def _roll_up(model_admin: Any, request: HttpRequest, counters: list[Counter]) ->
     ids = [one.pk for one in counters]
     try:
         # Whoever asks by hand does not wait for the next try of one that was set apart.
-        quarantine.try_now(ids)
+        bisect.try_now(ids)
         with anchored_only():
             folds = fold_each(ids, until=math.inf)
     except CountersError as error:

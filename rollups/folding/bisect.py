@@ -8,10 +8,12 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from django.db import DatabaseError, connection
+from django.db.models.functions import Now
 
 from counters.db import errors
-from rollups.folding import quarantine
+from counters.db.statements import affect
 from rollups.folding.fold import NO_REST, Folded, fold
+from rollups.models import Failure
 from rollups.monitor import metrics
 
 logger = logging.getLogger(__name__)
@@ -53,5 +55,34 @@ def fold_each(
 
 def _set_apart(counter_id: int, error: DatabaseError) -> None:
     logger.error("Counter %d cannot be folded, set apart: %s", counter_id, error)
-    quarantine.set_apart(counter_id, error)
+    set_apart(counter_id, error)
     metrics.count_set_apart(type(error).__name__)
+
+
+# The sweep tries a counter again after this time, then after twice as long, and so on.
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(hours=1)
+_ERROR_LENGTH = 500
+
+
+def set_apart(counter_id: int, error: Exception) -> None:
+    """Leave the counter out of folds for a while; longer each time in a row."""
+    affect(
+        connection,
+        "rollups",
+        "record_failure",
+        counter_id=counter_id,
+        error=f"{type(error).__name__}: {error}"[:_ERROR_LENGTH],
+        first=FIRST_PAUSE,
+        longest=LONGEST_PAUSE,
+    )
+
+
+def try_now(counter_ids: Collection[int]) -> None:
+    """Let the next fold try these counters, whatever failed before."""
+    Failure.objects.filter(counter_id__in=counter_ids).update(next_try_at=Now())
+
+
+def forget(counter_ids: Collection[int]) -> None:
+    """The counters have been folded after all."""
+    Failure.objects.filter(counter_id__in=counter_ids).delete()

@@ -12,7 +12,7 @@ from django.db import connection
 from counters.db.statements import fetch
 from counters.db.transactions import alone, own_transaction
 from rollups import conf
-from rollups.folding import quarantine
+from rollups.folding import bisect
 from rollups.folding.cluster_identity import anchored_only
 from rollups.monitor import metrics
 
@@ -93,7 +93,7 @@ def fold(counter_ids: Collection[int], *, rest: timedelta = NO_REST) -> Folded:
     written_since = alone(lambda: _ids("remove_settled", locked)) if locked else set()
     failed_before = frozenset(one.counter_id for one in prepared if one.failed_before)
     if failed_before & events_of.keys():
-        quarantine.forget(failed_before & events_of.keys())
+        bisect.forget(failed_before & events_of.keys())
     if events_of:
         metrics.count_fold(
             events=sum(events_of.values()), seconds=time.monotonic() - started

@@ -12,7 +12,7 @@ from psycopg.errors import InsufficientPrivilege
 from counters.errors import NotAnchored
 from counters.namespaces import deletion
 from counters.partitions import create, reindex
-from counters.recording import claims
+from counters.recording import duplicates
 from rollups.folding import retention
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class ClearedAway:
 
 def clear_away() -> ClearedAway:
     """Remove expired claims, and what adds left of counters that were deleted meanwhile."""
-    return ClearedAway(claims.drop_expired(), deletion.remove_orphans())
+    return ClearedAway(duplicates.drop_expired(), deletion.remove_orphans())
 
 
 def make_partitions() -> None:

@@ -16,8 +16,8 @@ from counters.namespaces import deletion
 from rollups import conf
 from rollups.folding import cluster_identity
 from rollups.models import Sweep
-from rollups.monitor import lag as lagging
 from rollups.monitor import metrics
+from rollups.monitor.status import measure_lag
 from rollups.trigger import request
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def record_watch() -> None:
     with own_transaction(durable=True):
         if not _only_sweep() or _swept_just_now():
             return
-        lag = lagging.measure()
+        lag = measure_lag()
         fetch(
             connection,
             "rollups",

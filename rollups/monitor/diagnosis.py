@@ -15,7 +15,7 @@ from counters.errors import span
 from counters.models import LastWrite
 from rollups import conf
 from rollups.models import Failure, Process
-from rollups.monitor import backlog, status
+from rollups.monitor import status
 from rollups.monitor.heartbeat import ALIVE_WITHIN, WATCH
 
 HOURS = 24
@@ -125,7 +125,7 @@ def read_last_day(
 
 def explain_lag(counter_id: int, lag: timedelta) -> list[str]:
     """Say why a pending counter is not folded yet, the most telling reason first."""
-    now = backlog.measure()
+    now = status.measure()
     reasons = []
     if not now.is_anchored:
         reasons.append(

@@ -33,7 +33,7 @@ from psycopg_pool import PoolTimeout
 from counters.db import errors, timeouts
 from counters.db.statements import fetch
 from rollups import conf
-from rollups.monitor import backlog, metrics
+from rollups.monitor import metrics, status
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def _database_metrics() -> Iterator[Metric]:
     """Yield what the database knows; only that it is down where it does not answer."""
     try:
         with timeouts.at_most(_DATABASE_WITHIN_SECONDS):
-            now = backlog.measure()
+            now = status.measure()
             summed = dict(fetch(connection, "rollups", "sum_processes"))
     except (DatabaseError, PoolTimeout) as error:
         errors.drop_broken_connections(error)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import IntEnum
 
+from django.db import connection
+
+from counters.db.statements import fetch
 from counters.errors import counted
 from rollups import conf
-from rollups.monitor.backlog import Status
+from rollups.monitor.heartbeat import ALIVE_WITHIN
 
 
 class Level(IntEnum):
@@ -106,3 +110,42 @@ def _sweep(status: Status, limits: Limits) -> Verdict:
     runs = "`rollup --watch`" if conf.trigger_mode() == "off" else "beat"
     since = "is on record" if age is None else f"for {age:.0f} s"
     return Verdict("sweep", Level.WARNING, f"no sweep {since}: is {runs} running?")
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state of folding right now."""
+
+    pending: int
+    lag_seconds: float
+    # None where no sweep is on record.
+    last_sweep_age_seconds: float | None
+    # By the sweeps of the last minutes.
+    healed_lately: int
+    set_apart: int
+    # False after a restore into another cluster: nothing folds until `manage.py reanchor`.
+    is_anchored: bool
+    # Processes that reported lately: workers and `rollup --watch`; and workers that do not
+    # read the queue of rollup messages.
+    folding: int = 0
+    idle_workers: int = 0
+
+
+def measure() -> Status:
+    """Return the state as of now; costs one pass over the last writes."""
+    [row] = fetch(connection, "rollups", "measure_status", alive=ALIVE_WITHIN)
+    return Status(*row)
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """The system's lag: how many counters are pending, and the greatest of their lags."""
+
+    pending: int
+    oldest: timedelta
+
+
+def measure_lag() -> Lag:
+    """Return the lag as of now; costs one pass over the last writes."""
+    [row] = fetch(connection, "rollups", "measure_lag")
+    return Lag(*row)

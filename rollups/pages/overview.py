@@ -10,13 +10,12 @@ from django.db import connection
 
 from counters.db.statements import fetch
 from rollups.models import Process
-from rollups.monitor import backlog
 from rollups.monitor import samples as sampling
+from rollups.monitor import status as backlog
 from rollups.monitor import status as judging
-from rollups.monitor.backlog import Status
 from rollups.monitor.heartbeat import ALIVE_WITHIN, ENDED, WATCH
-from rollups.monitor.status import Level, Verdict
-from rollups.pages import rates
+from rollups.monitor.status import Level, Status, Verdict
+from rollups.pages import plots
 
 HOUR = timedelta(hours=1)
 # Rates of now are those of the samples of the last while.
@@ -105,8 +104,8 @@ def measure() -> Overview:
         verdicts=verdicts,
         status=now,
         lags=Lags(*lags),
-        adds_per_second=rates.over(samples, "inserted"),
-        folded_per_second=rates.over(samples, "events_folded"),
+        adds_per_second=plots.over(samples, "inserted"),
+        folded_per_second=plots.over(samples, "events_folded"),
         triggers=_triggers(),
         roles=roles,
         open_breakers=sum(process.breaker_is_open for process in alive),

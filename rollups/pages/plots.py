@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from django.utils.safestring import SafeString
 
 from rollups.monitor import samples as sampling
 from rollups.monitor.charts import Line, Values, lines, short
 from rollups.monitor.samples import Reading
-from rollups.pages import rates
 
 MINUTE = timedelta(minutes=1)
 MINUTES = 60
@@ -33,7 +33,7 @@ def draw(now: datetime) -> list[Plot]:
     # One more, so that the first minute shown has a rate.
     samples = sampling.read(lasting=(MINUTES + 2) * MINUTE, step=MINUTE)
     steps = [until - (MINUTES - i) * MINUTE for i in range(MINUTES)]
-    adds, folds = rates.each(samples, "inserted"), rates.each(samples, "events_folded")
+    adds, folds = each(samples, "inserted"), each(samples, "events_folded")
     return [
         _plot(
             "Lag, seconds",
@@ -98,3 +98,27 @@ def _by_minute(
 
 def _shown(value: float | None) -> str:
     return "unknown" if value is None else short(value)
+
+
+def over(samples: Sequence[Reading], name: str) -> float | None:
+    """Return how much a number grew a second from the first sample to the last.
+
+    None where there are no two samples, or it fell.
+    """
+    return between(samples[0], samples[-1], name) if len(samples) > 1 else None
+
+
+def each(samples: Sequence[Reading], name: str) -> list[float | None]:
+    """Return the rate at each sample, since the one before; None at the first."""
+    grown = [between(one, two, name) for one, two in pairwise(samples)]
+    return [None, *grown] if samples else []
+
+
+def between(before: Reading, after: Reading, name: str) -> float | None:
+    seconds = (after.sampled_at - before.sampled_at).total_seconds()
+    grown = _number(after, name) - _number(before, name)
+    return grown / seconds if seconds > 0 and grown >= 0 else None
+
+
+def _number(sample: Reading, name: str) -> int:
+    return sample.inserted if name == "inserted" else sample.numbers.get(name, 0)

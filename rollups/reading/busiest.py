@@ -10,8 +10,8 @@ from django.db import connection
 
 from counters.db.statements import fetch
 from counters.models import Namespace
-from rollups.monitor import backlog
-from rollups.monitor.backlog import Status
+from rollups.monitor import status as backlog
+from rollups.monitor.status import Status
 
 # So many are looked at: those written last. Where more are written between two looks,
 # some of the rest may be as busy.

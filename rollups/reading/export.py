@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from importlib import import_module
+from importlib.util import find_spec
+from io import TextIOWrapper
+from typing import IO, Any, Literal, Protocol
 
 from django.db import connection, transaction
 
 from counters.db.statements import load
+from counters.errors import InvalidValue, stamp
 from counters.models import Namespace
+from counters.rest.responses import exact_number
 
 Kind = Literal["totals", "series", "events"]
 Type = Literal["text", "whole", "instant", "claim"]
@@ -84,3 +91,143 @@ def _value(value: Any, its_type: Type) -> Any:
     if its_type == "whole":
         return int(value)
     return str(value) if its_type == "text" else value
+
+
+FORMATS = ("csv", "ndjson", "parquet")
+# A spreadsheet runs text that begins with one of these as a formula. No name contains a tab
+# or a line end, which have the same effect.
+FORMULA_STARTS = ("=", "+", "-", "@", "\N{FULLWIDTH EQUALS SIGN}")
+# As many digits as Parquet's readers agree on; a total of more is refused, not rounded.
+_DIGITS = 38
+
+
+class Writer(Protocol):
+    """Writes batches of rows; `close` ends the file but leaves the stream open."""
+
+    def write(self, rows: Sequence[tuple[Any, ...]]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def open_writer(
+    chosen: str,
+    stream: IO[bytes],
+    columns: Sequence[Column],
+    *,
+    for_spreadsheets: bool = False,
+) -> Writer:
+    """Return a writer of one of FORMATS; raise InvalidValue if it cannot be written.
+
+    `for_spreadsheets` is for CSV: a spreadsheet runs no text as a formula, and garbles none.
+    """
+    if chosen == "csv":
+        return _Csv(stream, columns, for_spreadsheets=for_spreadsheets)
+    if chosen == "ndjson":
+        return _NdJson(stream, columns)
+    if find_spec("pyarrow") is None:
+        raise InvalidValue(
+            "format",
+            chosen,
+            "possible without the package pyarrow: pip install pyarrow",
+        )
+    return _Parquet(stream, columns)
+
+
+class _Csv:
+    """One header, then a line a row; instants with `Z`, an empty field for nothing."""
+
+    def __init__(
+        self, stream: IO[bytes], columns: Sequence[Column], *, for_spreadsheets: bool
+    ) -> None:
+        self._for_spreadsheets = for_spreadsheets
+        # Without a byte order mark, Excel takes UTF-8 for its own code page.
+        encoding = "utf-8-sig" if for_spreadsheets else "utf-8"
+        self._text = TextIOWrapper(stream, encoding=encoding, newline="")
+        self._writer = csv.writer(self._text, lineterminator="\n")
+        self._writer.writerow(column.name for column in columns)
+
+    def write(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        self._writer.writerows([self._field(value) for value in row] for row in rows)
+
+    def _field(self, value: Any) -> str:
+        is_formula = isinstance(value, str) and value.startswith(FORMULA_STARTS)
+        if self._for_spreadsheets and is_formula:
+            return f"'{value}"
+        return _as_text(value)
+
+    def close(self) -> None:
+        self._text.flush()
+        self._text.detach()
+
+
+class _NdJson:
+    """One JSON object a line; numbers that JavaScript would round are text, as in the API."""
+
+    def __init__(self, stream: IO[bytes], columns: Sequence[Column]) -> None:
+        self._stream = stream
+        self._names = [column.name for column in columns]
+
+    def write(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        self._stream.writelines(self._lines(rows))
+
+    def _lines(self, rows: Iterable[tuple[Any, ...]]) -> Iterable[bytes]:
+        for row in rows:
+            body = {
+                name: _as_json(value)
+                for name, value in zip(self._names, row, strict=True)
+            }
+            yield json.dumps(body, ensure_ascii=False).encode() + b"\n"
+
+    def close(self) -> None:
+        self._stream.flush()
+
+
+class _Parquet:
+    """Whole numbers as decimal(38, 0), instants in microseconds UTC."""
+
+    def __init__(self, stream: IO[bytes], columns: Sequence[Column]) -> None:
+        # Large, and needed for this format only.
+        self._arrow = import_module("pyarrow")
+        types = {
+            "text": self._arrow.string(),
+            "whole": self._arrow.decimal128(_DIGITS, 0),
+            "instant": self._arrow.timestamp("us", tz="UTC"),
+            "claim": self._arrow.bool_(),
+        }
+        self._schema = self._arrow.schema(
+            [(column.name, types[column.type]) for column in columns]
+        )
+        self._writer = import_module("pyarrow.parquet").ParquetWriter(
+            stream, self._schema
+        )
+
+    def write(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        for value in (value for row in rows for value in row):
+            if isinstance(value, int) and abs(value) >= 10**_DIGITS:
+                raise InvalidValue("count", value, f"a number of {_DIGITS} digits")
+        arrays = [
+            self._arrow.array(list(values), type=field.type)
+            for values, field in zip(zip(*rows, strict=True), self._schema, strict=True)
+        ]
+        self._writer.write_table(
+            self._arrow.Table.from_arrays(arrays, schema=self._schema)
+        )
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return stamp(value) if isinstance(value, datetime) else str(value)
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return stamp(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return exact_number(value)
+    return value

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from psycopg_pool import PoolTimeout
 
 from counters.db import errors, timeouts
-from rollups.monitor import lag as lagging
+from rollups.monitor.status import measure_lag
 
 # Who asks has a time-out of its own, of ten seconds most often.
 _ANSWER_WITHIN_SECONDS = 3
@@ -30,7 +30,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """The database answers and is migrated; how far folding lags behind."""
     try:
         with timeouts.at_most(_ANSWER_WITHIN_SECONDS):
-            lag = lagging.measure()
+            lag = measure_lag()
     except (DatabaseError, PoolTimeout) as error:
         errors.drop_broken_connections(error)
         return JsonResponse(

@@ -16,7 +16,7 @@ from counters import events as recording
 from counters.models import Namespace
 from counters.recording import tokens
 from rollups import counts
-from rollups.folding import fold, quarantine
+from rollups.folding import bisect, fold
 from rollups.models import Bucket, Closing, Failure, Rollup, Sweep
 
 pytestmark = pytest.mark.usefixtures("triggers")
@@ -210,7 +210,7 @@ def test_roll_up__tries_a_counter_now_that_was_set_apart(
     admin: Client, add: Add
 ) -> None:
     counter_id = add(delta=3)
-    quarantine.set_apart(counter_id, ValueError("out of luck"))
+    bisect.set_apart(counter_id, ValueError("out of luck"))
 
     admin.post(f"{LIST}{counter_id}/roll-up/", {"confirmed": "yes"})
 

@@ -14,7 +14,7 @@ from rollups.monitor import heartbeat
 from rollups.monitor import samples as sampling
 from rollups.monitor.heartbeat import Reporter
 from rollups.monitor.samples import Reading
-from rollups.pages import overview, plots, rates
+from rollups.pages import overview, plots
 
 pytestmark = pytest.mark.usefixtures("triggers")
 
@@ -100,9 +100,9 @@ def test_rates__of_a_number_that_began_anew_are_unknown() -> None:
 
     samples = [reading(0, 5), reading(2, 9), reading(4, 1), reading(4, 1)]
 
-    assert rates.each(samples, "inserted") == [None, 2.0, None, None]
-    assert rates.over(samples, "inserted") is None
-    assert rates.over(samples[:1], "inserted") is None
+    assert plots.each(samples, "inserted") == [None, 2.0, None, None]
+    assert plots.over(samples, "inserted") is None
+    assert plots.over(samples[:1], "inserted") is None
 
 
 @pytest.mark.django_db

@@ -107,7 +107,7 @@ def test_readyz__without_a_database_is_unavailable(
     def fail() -> None:
         raise OperationalError("no route")
 
-    monkeypatch.setattr("rollups.monitor.lag.measure", fail)
+    monkeypatch.setattr("rollups.monitor.status.measure", fail)
 
     response = Client().get("/readyz")
 

@@ -25,7 +25,7 @@ from counters.models import Claim, Counter, Event, Grant, LastWrite, Namespace
 from counters.namespaces import deletion as deleting
 from counters.namespaces import lookup
 from counters.recording import tokens
-from counters.recording.duplicates import Recorded, answer_repeat, find_first_events
+from counters.recording.duplicates import Recorded, answer_duplicate, find_first_events
 from counters.recording.new_counters import create_counters
 from counters.recording.record import record
 from counters.recording.validation import CheckedEvent
@@ -452,9 +452,9 @@ def test_add__counts_again_where_its_first_use_is_deleted_before_the_answer(
         if deletions:
             deletions.pop()
             deleting.delete_counter(namespace="test", name="hits", confirm="hits")
-        return answer_repeat(*args)
+        return answer_duplicate(*args)
 
-    monkeypatch.setattr("counters.recording.record.answer_repeat", delete_and_answer)
+    monkeypatch.setattr("counters.recording.record.answer_duplicate", delete_and_answer)
 
     again = ADDS["one"](token)
 

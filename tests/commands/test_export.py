@@ -17,7 +17,7 @@ from counters import events
 from counters.errors import NamespaceNotFound
 from counters.models import LastWrite, Namespace
 from rollups.folding.fold import fold
-from rollups.reading import export, export_formats
+from rollups.reading import export
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -171,7 +171,7 @@ def test_export__refuses_what_makes_no_sense(
         call_command("export", "totals", "--namespace", "nope")
     with pytest.raises(CommandError, match="No such file or directory"):
         call_command("export", "totals", "--output", str(tmp_path / "no" / "where"))
-    monkeypatch.setattr(export_formats, "find_spec", lambda _: None)
+    monkeypatch.setattr(export, "find_spec", lambda _: None)
     with pytest.raises(CommandError, match="pip install pyarrow"):
         call_command("export", "totals", "--output", str(tmp_path / "x.parquet"))
     assert NamespaceNotFound.code == "namespace-not-found"

@@ -16,7 +16,7 @@ from counters.errors import OutsideAcceptWindow
 from counters.models import Claim, Event, Namespace
 from counters.namespaces import lookup
 from counters.partitions import create
-from counters.recording import claims, tokens
+from counters.recording import duplicates, tokens
 from rollups.reading import clear
 from tests.conftest import Threads
 from tests.races.waiting import TIMEOUT_SECONDS
@@ -119,9 +119,9 @@ def test_claims__expire_by_the_databases_clock(
     """If the claim were dropped too early, the token would count again."""
     events.add(namespace="test", name="hits", token="order 17")
 
-    assert claims.drop_expired() == 0
+    assert duplicates.drop_expired() == 0
     Claim.objects.update(expires_at=real_now() - SECOND)
-    assert claims.drop_expired() == 1
+    assert duplicates.drop_expired() == 1
 
 
 def test_claims__that_are_being_renewed_are_passed_and_stay(
@@ -135,7 +135,7 @@ def test_claims__that_are_being_renewed_are_passed_and_stay(
     Event.objects.update(event_time=past)
     with transaction.atomic():
         renewed = events.add(namespace="test", name="hits", token="order 17")
-        dropped = threads.submit(claims.drop_expired).result(TIMEOUT_SECONDS)
+        dropped = threads.submit(duplicates.drop_expired).result(TIMEOUT_SECONDS)
 
     assert (renewed.duplicate, dropped) == (False, 1)
     assert events.add(namespace="test", name="hits", token="order 17").duplicate

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from counters.db import clock
 from counters.errors import CountersError
-from counters.importing import rows, templates, times
+from counters.importing import mapping as templates
+from counters.importing import rows, times
 from counters.importing.errors import BadRow, CannotImport, InputBroken
-from counters.importing.lines import Lines
-from counters.importing.mapping import Mapping
+from counters.importing.input import Lines
+from counters.importing.mapping import RowMapping
 from counters.importing.plan import Plan
 from counters.models import Namespace
 from tests.fuzz.examples import almost, any_text, fuzzed, json_values
@@ -56,7 +57,7 @@ def test_file__is_rows_and_rejects(
     dialect = rows.Dialect(",", *quotes_and_multiline)
     # Compared already, so that no database is asked.
     clock.compare(datetime.now(UTC), asked_at=datetime.now(UTC))
-    mapping = Mapping(PLAN, NAMESPACE, "x.csv")
+    mapping = RowMapping(PLAN, NAMESPACE, "x.csv")
     wanted = mapping.columns
     found: list[rows.Row | rows.Unreadable] = []
 

@@ -25,7 +25,7 @@ from rollups.folding import audit, cluster_identity, sweep
 from rollups.folding.drain import drain
 from rollups.folding.fold import fold
 from rollups.models import Bucket, Failure, Rollup
-from rollups.monitor import lag
+from rollups.monitor import status
 from rollups.reading import clear, listing, series
 from rollups.reading.many import CounterName, get_many
 from rollups.worker import tasks
@@ -306,7 +306,7 @@ def test_restore__what_is_new_waits_wherever_it_is_said(
     assert said == {"hits": True, "new": False}
     busiest = fetch(connection, "rollups", "list_busiest", most=1, namespace_id=None)
 
-    assert lag.measure().pending == 1
+    assert status.measure().pending == 1
     assert [row[5] for row in busiest] == [True]
     for ordering in listing.ORDERINGS:
         page = listing.list_counters(namespace="test", ordering=ordering)

@@ -13,7 +13,7 @@ from counters.db.statements import affect, fetch
 from counters.models import Namespace
 from rollups.folding.fold import fold
 from rollups.models import Sample
-from rollups.monitor import backlog
+from rollups.monitor import status
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -58,7 +58,7 @@ SAYS: dict[str, Callable[[int], timedelta]] = {
     "measure_lag_spread": lambda _: timedelta(
         seconds=fetch(connection, "rollups", "measure_lag_spread")[0][3]
     ),
-    "measure_status": lambda _: timedelta(seconds=backlog.measure().lag_seconds),
+    "measure_status": lambda _: timedelta(seconds=status.measure().lag_seconds),
     "measure_counter_lags": lambda counter_id: fetch(
         connection, "rollups", "measure_counter_lags", counter_ids=[counter_id]
     )[0][1],

@@ -165,7 +165,7 @@ def test_exposition__without_a_database_still_tells_the_rest(
     def fail() -> None:
         raise OperationalError
 
-    monkeypatch.setattr("rollups.monitor.backlog.measure", fail)
+    monkeypatch.setattr("rollups.monitor.status.measure", fail)
 
     samples = exposed()
 

@@ -13,7 +13,7 @@ from rollups import counts
 from rollups.folding import drain as draining
 from rollups.folding import sweep
 from rollups.folding.drain import drain
-from rollups.monitor import lag
+from rollups.monitor import status
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -52,11 +52,11 @@ def test_drain__ends_where_nothing_but_orphans_waits() -> None:
 def test_sweep__removes_orphans_that_are_overdue() -> None:
     leave_orphans("a", "b")
     events.add(namespace="test", name="hits")
-    assert lag.measure().pending == 3
+    assert status.measure().pending == 3
 
     sweep.sweep()
 
-    assert lag.measure().pending == 1
+    assert status.measure().pending == 1
     assert Event.objects.count() == 1
 
 

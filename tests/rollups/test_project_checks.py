@@ -11,10 +11,10 @@ from celery import current_app
 from celery.loaders.default import Loader
 from pytest_django import Settings
 
-from rollups import project_checks
+from rollups import checks
+from rollups.checks import check_celery, check_declared
 from rollups.fields import CounterField
 from rollups.models import Sweep
-from rollups.project_checks import check_celery, check_declared
 from rollups.worker.schedule import beat_schedule
 
 
@@ -30,7 +30,7 @@ def test_checks__find_nothing_in_the_service() -> None:
 
 def test_check__misses_the_projects_celery_app(monkeypatch: pytest.MonkeyPatch) -> None:
     nobodys = SimpleNamespace(loader=Loader(current_app))
-    monkeypatch.setattr(project_checks, "current_app", nobodys)
+    monkeypatch.setattr(checks, "current_app", nobodys)
 
     assert ids(check_celery()) == ["rollups.W006"]
 
@@ -53,7 +53,7 @@ def test_check__misses_the_sweep(
 ) -> None:
     conf = SimpleNamespace(beat_schedule=schedule, beat_scheduler=scheduler)
     project = SimpleNamespace(loader=current_app.loader, conf=conf)
-    monkeypatch.setattr(project_checks, "current_app", project)
+    monkeypatch.setattr(checks, "current_app", project)
 
     assert ids(check_celery()) == expected
 
@@ -88,7 +88,7 @@ def test_check__refuses_what_migrate_could_not_create(
     def declared() -> Iterator[tuple[Any, CounterField]]:
         yield from ((Sweep, field) for field in fields)
 
-    monkeypatch.setattr(project_checks, "declared", declared)
+    monkeypatch.setattr(checks, "declared", declared)
 
     assert ids(check_declared()) == expected
 
@@ -97,7 +97,7 @@ def test_checks__miss_no_celery_where_triggers_are_off(
     monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     nobodys = SimpleNamespace(loader=Loader(current_app))
-    monkeypatch.setattr(project_checks, "current_app", nobodys)
+    monkeypatch.setattr(checks, "current_app", nobodys)
     settings.ROLLUPS_TRIGGER = "off"
 
     assert check_celery() == []

@@ -13,12 +13,11 @@ from pytest_django import Settings
 
 from counters import events
 from counters.models import Namespace
-from rollups.folding import quarantine
+from rollups.folding import bisect
 from rollups.folding.sweep import sweep
 from rollups.management.commands import rollup_status
 from rollups.monitor import status
-from rollups.monitor.backlog import Status, measure
-from rollups.monitor.status import Level, Limits, judge
+from rollups.monitor.status import Level, Limits, Status, judge, measure
 
 LIMITS = Limits(
     warn_lag_seconds=10, critical_lag_seconds=60, warn_healed=100, sweep_age_seconds=15
@@ -108,7 +107,7 @@ def test_status__warns_of_a_counter_that_cannot_be_folded(
     committed_namespace: Namespace, ask: Asking
 ) -> None:
     sweep()
-    quarantine.set_apart(5, ValueError("broken"))
+    bisect.set_apart(5, ValueError("broken"))
 
     code, said = ask()
 

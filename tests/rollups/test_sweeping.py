@@ -12,12 +12,11 @@ from pytest_django import Settings
 
 from counters import events as recording
 from counters.models import LastWrite, Namespace
-from rollups.folding import quarantine, sweep
+from rollups.folding import bisect, sweep
 from rollups.folding.drain import Drained, drain
 from rollups.folding.fold import fold
 from rollups.models import Failure, Rollup, Sweep
-from rollups.monitor.backlog import measure as measure_status
-from rollups.monitor.lag import measure
+from rollups.monitor.status import measure, measure_lag
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
@@ -159,10 +158,10 @@ def test_sweep__goes_on_when_the_clock_was_set_back(
     assert swept is not None
     assert swept.overdue == (waits, folded)
     assert triggers == [[waits, folded]]
-    lag = measure()
+    lag = measure_lag()
     assert lag.pending == 2
     assert timedelta(minutes=59) < lag.oldest <= hour
-    status = measure_status()
+    status = measure()
     assert status.lag_seconds > 59 * 60
     assert status.last_sweep_age_seconds is not None
     assert 0 <= status.last_sweep_age_seconds < 60
@@ -174,7 +173,7 @@ def test_failure__from_before_the_clock_was_set_back_is_tried_again(
 ) -> None:
     counter_id = recording.add(namespace="test", name="hits").counter_id
     assert counter_id is not None
-    quarantine.set_apart(counter_id, ValueError("broken"))
+    bisect.set_apart(counter_id, ValueError("broken"))
     assert sweep.select_pending(grace=timedelta(0), most=10) == []
     ahead = Now() + timedelta(hours=1)
     Failure.objects.update(failed_at=ahead, next_try_at=ahead)
@@ -330,17 +329,17 @@ def test_measure__is_the_later_of_pending_since_and_watermark(
     triggers: list[list[int]],
     rollup_of: Callable[[str], Rollup],
 ) -> None:
-    assert (measure().pending, measure().oldest) == (0, timedelta(0))
+    assert (measure_lag().pending, measure_lag().oldest) == (0, timedelta(0))
     hot = recording.add(namespace="test", name="hot").counter_id
     age(hot, timedelta(hours=1))
-    assert measure().oldest >= timedelta(hours=1)
+    assert measure_lag().oldest >= timedelta(hours=1)
     [left] = LastWrite.objects.all()
     fold([hot])
     with transaction.atomic():
         recording.add(namespace="test", name="hot")
     LastWrite.objects.update(pending_since=left.pending_since)
 
-    lag = measure()
+    lag = measure_lag()
 
     assert lag.pending == 1
     assert timedelta(0) < lag.oldest < timedelta(minutes=1)

@@ -16,7 +16,7 @@ from pytest_django import Settings
 from counters import events as recording
 from counters.db.statements import load
 from counters.models import LastWrite
-from rollups.folding import quarantine, sweep
+from rollups.folding import bisect, sweep
 from rollups.folding.bisect import fold_each
 from rollups.folding.fold import Folded, fold
 from rollups.models import Bucket, Failure, Rollup, Sweep
@@ -373,7 +373,7 @@ def test_failing_counter__does_not_hold_up_its_batch() -> None:
     failure = Failure.objects.get()
     assert failure.counter_id == broken
     assert "DataError" in failure.error
-    assert failure.next_try_at - failure.failed_at == quarantine.FIRST_PAUSE
+    assert failure.next_try_at - failure.failed_at == bisect.FIRST_PAUSE
 
 
 def test_lost_connection__is_no_counters_fault(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -446,9 +446,7 @@ def test_failing_counter__is_tried_later_and_later(settings: Settings) -> None:
         pauses.append(failure.next_try_at - failure.failed_at)
         Failure.objects.update(next_try_at=failure.failed_at)
 
-    expected = [
-        min(quarantine.FIRST_PAUSE * 2**i, quarantine.LONGEST_PAUSE) for i in range(12)
-    ]
+    expected = [min(bisect.FIRST_PAUSE * 2**i, bisect.LONGEST_PAUSE) for i in range(12)]
     assert pauses == expected
     assert Failure.objects.get().attempts == 12
 
@@ -472,7 +470,7 @@ def test_failing_counter__is_forgotten_once_it_is_folded(settings: Settings) -> 
 def test_failures__of_counters_that_are_not_pending_are_forgotten_by_the_sweep() -> (
     None
 ):
-    quarantine.set_apart(987, ValueError("gone"))
+    bisect.set_apart(987, ValueError("gone"))
 
     sweep.sweep()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from counters.management import namespace_options
 from counters.management.base import TaughtCommand, add_json_option
-from counters.namespaces import grants, settings
+from counters.namespaces import access, settings
 from counters.rest.responses import namespace_body
 
 
@@ -35,7 +35,7 @@ exit codes: 0 created; 1 refused, with the reason; 2 wrong usage
         manager = options["manager"]
         created = settings.create(
             namespace_options.given(options),
-            manager=None if manager is None else grants.user_named(manager),
+            manager=None if manager is None else access.user_named(manager),
         )
         if options["json"]:
             self.write_json(namespace_body(created))

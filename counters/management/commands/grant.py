@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from counters.management.base import TaughtCommand, add_json_option
-from counters.namespaces import grants
+from counters.namespaces import access
 
 
 class Command(TaughtCommand):
@@ -30,20 +30,20 @@ exit codes: 0 granted; 1 no such namespace, user or group; 2 wrong usage
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("namespace")
         parser.add_argument("user", help="a user's name, or a group's with --group")
-        parser.add_argument("right", nargs="+", choices=grants.RIGHTS)
+        parser.add_argument("right", nargs="+", choices=access.RIGHTS)
         parser.add_argument(
             "--group", action="store_true", help="the name is a group's"
         )
         add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        granted = grants.grant(
+        granted = access.grant(
             namespace=options["namespace"],
             to=options["user"],
             rights=options["right"],
             is_group=options["group"],
         )
-        rights = grants.rights_of(granted)
+        rights = access.rights_of(granted)
         if options["json"]:
             self.write_json(
                 {

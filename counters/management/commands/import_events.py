@@ -18,7 +18,7 @@ from django.core.management.base import (
 from django.db import DatabaseError
 
 from counters.errors import BatchRefused, NamespaceNotFound, span
-from counters.importing import options, progress_bar, row_tokens, summary
+from counters.importing import mapping, options, report
 from counters.importing.errors import CannotImport, InputBroken
 from counters.importing.input import Input, opened
 from counters.importing.plan import Plan
@@ -64,11 +64,11 @@ class Command(ExplainedCommand):
             raise CommandError(str(error), returncode=WRONG_OPTIONS) from error
         except InputBroken as error:
             raise CommandError(f"The import cannot begin: {error}") from error
-        done = summary.summarise(plan, outcome)
+        done = report.summarise(plan, outcome)
         as_text = (
             json.dumps(done)
             if given["json"]
-            else summary.as_text(done, lookup.get(plan.namespace))
+            else report.as_text(done, lookup.get(plan.namespace))
         )
         self.stdout.write(as_text)
         if outcome.totals.rejected:
@@ -84,7 +84,7 @@ class Command(ExplainedCommand):
         told.warn_of_doubt(running.source)
         try:
             before = running.committed.totals.events
-            with progress_bar.shown(source, events_before=before) as told.speaker:
+            with report.shown(source, events_before=before) as told.speaker:
                 told.watcher.advanced = told.speaker.advance
                 return running.run()
         except KeyboardInterrupt:
@@ -102,7 +102,7 @@ class _Told:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._rejects_shown = 0
-        self.speaker = progress_bar.Quiet()
+        self.speaker = report.Quiet()
         self.watcher = Watcher(
             resumed=lambda line: self.speaker.say(
                 f"Going on behind line {line:,}, where the last import of this file stopped."
@@ -120,7 +120,7 @@ class _Told:
             )
 
     def warn_of_doubt(self, source: str) -> None:
-        if doubt := row_tokens.doubt(self._plan, source):
+        if doubt := mapping.doubt(self._plan, source):
             self.speaker.say(doubt)
 
     def _rejected(self, line: int, reason: str) -> None:

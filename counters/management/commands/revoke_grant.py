@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from counters.management.base import TaughtCommand, add_json_option
-from counters.namespaces import grants
+from counters.namespaces import access
 
 
 class Command(TaughtCommand):
@@ -32,7 +32,7 @@ exit codes: 0 taken back, or not there; 1 no such namespace, user or group; 2 wr
             "right",
             nargs="*",
             # argparse holds the empty list against the choices, too.
-            choices=[*grants.RIGHTS, []],
+            choices=[*access.RIGHTS, []],
             metavar="right",
             help="read, write or manage (default: all)",
         )
@@ -42,13 +42,13 @@ exit codes: 0 taken back, or not there; 1 no such namespace, user or group; 2 wr
         add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        left = grants.revoke(
+        left = access.revoke(
             namespace=options["namespace"],
             of=options["user"],
-            rights=options["right"] or grants.RIGHTS,
+            rights=options["right"] or access.RIGHTS,
             is_group=options["group"],
         )
-        rights = [] if left is None else grants.rights_of(left)
+        rights = [] if left is None else access.rights_of(left)
         if options["json"]:
             self.write_json(
                 {

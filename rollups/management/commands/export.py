@@ -20,7 +20,7 @@ from rich.progress import (
 from counters.management.base import TaughtCommand, instant, progress_bar
 from counters.namespaces import lookup
 from rollups.reading import export
-from rollups.reading.export_formats import FORMATS, open_writer
+from rollups.reading.export import FORMATS, open_writer
 
 
 class Command(TaughtCommand):

@@ -17,7 +17,7 @@ from counters.management.base import TaughtCommand, progress_bar
 from rollups import conf
 from rollups.folding import sweep
 from rollups.folding.drain import drain
-from rollups.monitor import heartbeat, lag, samples
+from rollups.monitor import heartbeat, samples, status
 
 
 def seconds(text: str) -> float:
@@ -95,7 +95,7 @@ examples:
             TextColumn("counters"),
         )
         with progress_bar(*columns) as progress:
-            bar = progress.add_task("fold", total=lag.measure().pending)
+            bar = progress.add_task("fold", total=status.measure().pending)
             for step in drain():
                 counters += step.counters
                 events += step.events

@@ -15,8 +15,7 @@ from counters.db import errors
 from counters.management.base import TaughtCommand
 from rollups.management.commands.rollup import seconds
 from rollups.monitor import status as judging
-from rollups.monitor.backlog import measure
-from rollups.monitor.status import Level, Limits
+from rollups.monitor.status import Level, Limits, measure
 
 UNKNOWN = 3
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.CRITICAL: "red"}

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from counters.importing.errors import BadRow, CannotImport
+from counters.importing.mapping import parse
 from counters.importing.plan import Plan
-from counters.importing.templates import parse
 from counters.importing.times import reader
 
 
