@@ -18,8 +18,7 @@ import counters.receivers
 import rollups.receivers
 from counters.db import clock
 from counters.models import Counter, LastWrite, Namespace
-from counters.namespaces import access, lookup
-from counters.rest import authentication
+from counters.namespaces import access, api_tokens, lookup
 from rollups.models import Rollup
 from rollups.monitor import heartbeat
 from rollups.trigger import publisher
@@ -83,7 +82,7 @@ def _nothing_remembered() -> None:
     """A namespace that an earlier test made is gone from the database."""
     lookup.forget_all()
     access.forget_all()
-    authentication.forget_all()
+    api_tokens.forget_all()
     publisher.breaker.reset()
 
 

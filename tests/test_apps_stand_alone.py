@@ -46,6 +46,27 @@ def test_apps__import_nothing_of_the_services_project(source: Path) -> None:
         assert "rollups" not in packages
 
 
+def test_apps__keep_the_api_and_its_packages_apart() -> None:
+    """The wheel works without the extra `rest`; domain code knows nothing of REST."""
+    apart = ("counters/rest/", "rollups/rest/")
+    # The admin page of API tokens is loaded only where knox is installed.
+    with_knox = {
+        "counters/admin/tokens.py",
+        "counters/management/commands/create_demo.py",
+    }
+    interfaces = ("/checks.py", "/management/")
+    for source in SOURCES:
+        path = str(source.relative_to(ROOT))
+        if path.startswith(apart):
+            continue
+        names = set(imported(source))
+        if path not in with_knox:
+            packages = {name.split(".")[0] for name in names}
+            assert not packages & {"rest_framework", "knox", "drf_spectacular"}, path
+        if not any(part in path for part in interfaces):
+            assert not [name for name in names if ".rest" in name], path
+
+
 def test_apps__read_no_setting_that_only_the_service_has() -> None:
     read: set[str] = set()
     for source in SOURCES:

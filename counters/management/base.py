@@ -25,7 +25,7 @@ from rich.text import Text
 
 from counters.db import errors
 from counters.errors import CountersError, InvalidValue
-from counters.rest.parsers import read_time
+from counters.json_values import read_time
 
 # Words of up to so many characters stay whole, whatever else has to be folded.
 _SHORT_WORD = 30

@@ -1,4 +1,7 @@
-"""API tokens: made, listed and revoked. Only their hash is kept; knox does that part."""
+"""Create, list and revoke API tokens. knox stores them, and only as hashes.
+
+The rest of the apps works without knox, so its model is looked up at each call.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,26 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
-from knox.settings import CONSTANTS
 
 from counters.errors import ApiTokenNotFound
 from counters.namespaces.access import user_named
-from counters.rest import authentication
+from counters.ttl_cache import Memory
 
-# Asked for by name: where knox is not installed, the import above has said so.
-AuthToken: Any = apps.get_model("knox", "AuthToken")
+# As many of a token's first characters as knox stores unhashed: TOKEN_KEY_LENGTH.
+PREFIX_LENGTH = 15
+NEEDS_KNOX = (
+    "API tokens are stored by knox. Install django-fold-counters[rest], and add"
+    " 'rest_framework' and 'knox' to INSTALLED_APPS."
+)
+# The user and the row of a token, by the token's digest. A token itself is kept nowhere.
+remembered: Memory[bytes, Any] = Memory()
 
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """What is known of a token: not the token itself, but how it begins."""
+    """A token without its secret part; `prefix` is how it begins."""
 
     prefix: str
     user: str
@@ -29,37 +38,49 @@ class ApiToken:
 
 
 def create(*, user: str, expires_in: timedelta | None = None) -> tuple[ApiToken, str]:
-    """Make a token; return it with what is kept of it. Raises AccountNotFound."""
-    kept, token = AuthToken.objects.create(user_named(user), expiry=expires_in)
+    """Create a token; return its description and the token. Raises AccountNotFound."""
+    kept, token = _model().objects.create(user_named(user), expiry=expires_in)
     return _described(kept), str(token)
 
 
 def list_all(*, user: str | None = None) -> list[ApiToken]:
     """Return all tokens, or a user's, newest first. Raises AccountNotFound."""
-    kept = AuthToken.objects.select_related("user").order_by("-created")
+    kept = _model().objects.select_related("user").order_by("-created")
     if user is not None:
         kept = kept.filter(user=user_named(user))
     return [_described(one) for one in kept]
 
 
 def revoke(prefix: str) -> ApiToken:
-    """Delete the token that begins so; it works for two seconds more at most.
+    """Delete the token that begins with `prefix`, which may be the whole token.
 
-    Raises ApiTokenNotFound where none, or more than one, begins so.
+    Other processes accept it for two seconds more at most. Raises ApiTokenNotFound if not
+    exactly one token begins with the prefix.
     """
     with transaction.atomic():
-        # Whoever pastes the whole token means its beginning.
         found = list(
-            AuthToken.objects.select_for_update(of=["self"])
+            _model()
+            .objects.select_for_update(of=["self"])
             .select_related("user")
-            .filter(token_key__startswith=prefix[: CONSTANTS.TOKEN_KEY_LENGTH])[:10]
+            .filter(token_key__startswith=prefix[:PREFIX_LENGTH])[:10]
         )
         if not prefix or len(found) != 1:
             raise ApiTokenNotFound(prefix, len(found))
         described = _described(found[0])
         found[0].delete()
-    authentication.forget_all()
+    forget_all()
     return described
+
+
+def forget_all() -> None:
+    """Look up every token in the database at its next use."""
+    remembered.forget()
+
+
+def _model() -> Any:
+    if not apps.is_installed("knox"):
+        raise ImproperlyConfigured(NEEDS_KNOX)
+    return apps.get_model("knox", "AuthToken")
 
 
 def _described(kept: Any) -> ApiToken:

@@ -7,11 +7,12 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from counters.json_values import read_delta, read_time
 from counters.recording.record import record
 from counters.recording.validation import check_event
 from counters.rest import descriptions
 from counters.rest.base import CountersView, token_of
-from counters.rest.parsers import read_delta, read_named, read_time
+from counters.rest.parsers import read_named
 from counters.rest.responses import recorded_body
 
 FIELDS = frozenset({"delta", "token", "generation_time"})

@@ -11,24 +11,19 @@ from rest_framework.authentication import get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from counters.ttl_cache import Memory
+from counters.namespaces import api_tokens
 
 try:
     from knox.auth import TokenAuthentication
 except RuntimeError as error:
-    raise ImproperlyConfigured(
-        "The counters' API keeps its tokens in knox: add 'knox' to INSTALLED_APPS, beside"
-        " 'rest_framework', or leave the API out of your URLs."
-    ) from error
+    raise ImproperlyConfigured(api_tokens.NEEDS_KNOX) from error
 
-# As knox makes them. A guess costs one look-up by key, one of another shape not even that.
+# As knox makes them. A guessed token costs one query by key; one of another shape, none.
 _SHAPE = re.compile(rb"[0-9a-f]{64}")
-# By the token's digest: the token itself is kept nowhere.
-_memory: Memory[bytes, Any] = Memory()
 
 
 class ApiTokenAuthentication(TokenAuthentication):  # type: ignore[misc]
-    """Knox tokens, remembered for a moment: a revoked one works for that long still."""
+    """Knox tokens, remembered for two seconds: a revoked token works that much longer."""
 
     def authenticate(self, request: Request) -> Any:
         """Authenticate by knox's prefix, or by `Bearer` (RFC 6750), which most clients send."""
@@ -41,14 +36,10 @@ class ApiTokenAuthentication(TokenAuthentication):  # type: ignore[misc]
 
     def authenticate_credentials(self, token: bytes) -> Any:
         digest = hashlib.sha256(token).digest()
-        known = _memory.get(digest)
+        known = api_tokens.remembered.get(digest)
         if known is not None:
             return known
         if not _SHAPE.fullmatch(token):
             raise AuthenticationFailed("Invalid token.")
-        return _memory.keep(digest, super().authenticate_credentials(token))
-
-
-def forget_all() -> None:
-    """Look every token up anew at its next use."""
-    _memory.forget()
+        found = super().authenticate_credentials(token)
+        return api_tokens.remembered.keep(digest, found)

@@ -17,11 +17,12 @@ from counters.errors import (
     InvalidValue,
     MissingValue,
 )
+from counters.json_values import read_delta, read_time
 from counters.recording import batch
 from counters.recording.validation import CheckedEvent, check_event
 from counters.rest import descriptions
 from counters.rest.base import CountersView, refuse_token_in_header
-from counters.rest.parsers import read_delta, read_object, read_time
+from counters.rest.parsers import read_object
 from counters.rest.responses import recorded_body
 
 BATCH_FIELDS = frozenset({"events"})

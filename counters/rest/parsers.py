@@ -5,14 +5,12 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
 from typing import IO, Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import QueryDict
-from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
@@ -21,12 +19,7 @@ from rest_framework.utils import json
 from counters import conf
 from counters.errors import InvalidValue, shown
 from counters.recording import names
-from counters.rest.responses import EXACT_IN_JAVASCRIPT, exact_number
 
-DELTA_AS_TEXT = (
-    f"a number without quotes. Only whole numbers beyond ±{EXACT_IN_JAVASCRIPT} may be text,"
-    " and only in digits"
-)
 # RFC 8941, 3.3.3.
 SF_STRING = re.compile(r'"(?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"')
 KEY_WANTED = (
@@ -195,41 +188,6 @@ def read_named(
     if in_path is None:
         return {"name": None, **read_object(body, allowed=allowed | {"name"})}
     return {**read_object(body, allowed=allowed), "name": in_path}
-
-
-def read_time(field: str, value: object) -> datetime | None:
-    """Return an ISO 8601 instant, which must have its UTC offset, in UTC; None for None."""
-    if value is None:
-        return None
-    wanted = "an ISO 8601 instant with its UTC offset, such as 2026-01-31T12:00:00.000Z"
-    if isinstance(value, str) and re.search(r":[0-9.]+ [0-9]{2}(:?[0-9]{2})?$", value):
-        # A `+` in a query string means a space.
-        wanted += "; in a URL write the offset's + as %2B"
-    try:
-        at = parse_datetime(value) if isinstance(value, str) else None
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise InvalidValue(field, value, wanted)
-    try:
-        return at.astimezone(UTC)
-    except OverflowError as error:
-        raise InvalidValue(field, value, "an instant of the years 1 to 9999") from error
-
-
-def read_delta(value: object) -> object:
-    """Return the number where a large one is sent as text, as `exact_number` answers it.
-
-    JavaScript cannot send it otherwise. A value that is not text is returned unchanged, for
-    `check_delta`.
-    """
-    if not isinstance(value, str):
-        return value
-    if re.fullmatch(r"-?[0-9]{16,19}", value):
-        number = int(value)
-        if exact_number(number) == value:
-            return number
-    raise InvalidValue("delta", value, DELTA_AS_TEXT)
 
 
 def read_idempotency_key(value: str | None) -> str | None:

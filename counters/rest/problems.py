@@ -45,8 +45,8 @@ from counters.errors import (
     OutsideAcceptWindow,
     TokenConflict,
 )
+from counters.json_values import exact_number
 from counters.rest.parsers import BodyTooLarge
-from counters.rest.responses import exact_number
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,6 @@ from counters.errors import stamp
 from counters.models import Namespace
 from counters.recording.duplicates import Recorded
 
-# Beyond this a JavaScript number is rounded; such numbers are sent as strings.
-EXACT_IN_JAVASCRIPT = 2**53 - 1
 NO_PROMISE = "best-effort: not durable, may be lost, counts again when retried"
 
 
@@ -57,8 +55,3 @@ def namespace_body(namespace: Namespace) -> NamespaceBody:
         "bucket_size": namespace.bucket_size,
         "created_at": stamp(namespace.created_at),
     }
-
-
-def exact_number(value: int) -> int | str:
-    """Return the value in the JSON form that no client rounds in silence."""
-    return value if abs(value) <= EXACT_IN_JAVASCRIPT else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from counters.json_values import EXACT_IN_JAVASCRIPT
 from counters.models import (
     COUNTER_NAME_LENGTH,
     NAMESPACE_PATTERN,
@@ -13,7 +14,6 @@ from counters.recording.batch import BATCH_EVENTS
 from counters.recording.tokens import TOKEN_LENGTH
 from counters.recording.validation import DELTA_MAX, DELTA_MIN
 from counters.rest.openapi import Json, instant, obj, ref, text, whole, yes_or_no
-from counters.rest.responses import EXACT_IN_JAVASCRIPT
 
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
 

@@ -16,8 +16,8 @@ from django.db import connection, transaction
 
 from counters.db.statements import load
 from counters.errors import InvalidValue, stamp
+from counters.json_values import exact_number
 from counters.models import Namespace
-from counters.rest.responses import exact_number
 
 Kind = Literal["totals", "series", "events"]
 Type = Literal["text", "whole", "instant", "claim"]

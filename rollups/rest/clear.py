@@ -8,10 +8,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from counters.errors import InvalidValue
+from counters.json_values import read_time
 from counters.namespaces import access
 from counters.recording import names
 from counters.rest.base import CountersView, token_of
-from counters.rest.parsers import read_named, read_time
+from counters.rest.parsers import read_named
 from rollups.reading import clear
 from rollups.rest import descriptions
 from rollups.rest.responses import cleared_body

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import NotRequired, TypedDict
 
 from counters.errors import stamp
-from counters.rest.responses import NO_PROMISE, exact_number
+from counters.json_values import exact_number
+from counters.rest.responses import NO_PROMISE
 from rollups.counts import Accuracy, Reading
 from rollups.reading.clear import Cleared
 from rollups.reading.series import Series, Total

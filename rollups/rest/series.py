@@ -5,9 +5,10 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from counters.json_values import read_time
 from counters.recording import names
 from counters.rest.base import CountersView
-from counters.rest.parsers import read_claim, read_time
+from counters.rest.parsers import read_claim
 from rollups import counts
 from rollups.rest import descriptions
 from rollups.rest.responses import series_body, total_body

@@ -6,10 +6,16 @@ counter's own path takes any name, so the paths that end in a verb come first.
 
 from __future__ import annotations
 
+from django.core.exceptions import ImproperlyConfigured
 from django.urls import include, path, re_path
 
+from counters.namespaces.api_tokens import NEEDS_KNOX
 from counters.rest.paths import COUNTER
-from counters.rest.problems import needless_slash
+
+try:
+    from counters.rest.problems import needless_slash
+except ModuleNotFoundError as error:
+    raise ImproperlyConfigured(NEEDS_KNOX) from error
 from rollups.rest.add_and_get import AddAndGetByNameView, AddAndGetView
 from rollups.rest.clear import ClearByNameView, ClearView
 from rollups.rest.counter import CounterView, DeleteByNameView

@@ -20,8 +20,7 @@ from knox.models import AuthToken
 
 from counters import ttl_cache
 from counters.models import Counter, Event, Grant, Namespace
-from counters.namespaces import access, lookup
-from counters.rest import authentication
+from counters.namespaces import access, api_tokens, lookup
 from tests.api.conftest import Api, answer, counter, grant, named, problem
 
 # Call -> the rights that it needs in the namespace `secret`; its method, path, body.
@@ -142,7 +141,7 @@ def cell(name: str) -> Iterator[None]:
         transaction.set_rollback(True)
     lookup.forget_all()
     access.forget_all()
-    authentication.forget_all()
+    api_tokens.forget_all()
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -368,7 +367,7 @@ def test_token__expires(somebody: User, triggers: list[list[int]]) -> None:
 
     with time_machine.travel(now + timedelta(minutes=9), tick=False):
         assert api.get("namespaces").status_code == 200
-    authentication.forget_all()
+    api_tokens.forget_all()
     with time_machine.travel(now + timedelta(minutes=11), tick=False):
         problem(api.get("namespaces"), 401)
 

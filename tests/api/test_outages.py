@@ -14,8 +14,7 @@ from psycopg_pool import PoolTimeout
 
 from counters.db import errors
 from counters.models import Event, Namespace
-from counters.namespaces import access, lookup
-from counters.rest import authentication
+from counters.namespaces import access, api_tokens, lookup
 from tests.api.conftest import Api, counter, named, problem
 
 # What PostgreSQL says when another time is all that is needed.
@@ -143,7 +142,7 @@ def test_call__whose_token_cannot_be_looked_up_asks_to_try_again(
 ) -> None:
     """Not 401: the client would throw its token away."""
     for name, call in CALLS.items():
-        authentication.forget_all()
+        api_tokens.forget_all()
         access.forget_all()
         lookup.forget_all()
 

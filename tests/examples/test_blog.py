@@ -35,7 +35,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for package in ("counters", "rollups", "counters_project", "tests"):
         shutil.copytree(ROOT / package, source / package, ignore=without)
     (source / "docs").mkdir()
-    for file in ("pyproject.toml", "docs/django.md"):
+    for file in ("pyproject.toml", "LICENSE", "docs/django.md"):
         shutil.copy(ROOT / file, source / file)
     built = tmp_path_factory.mktemp("wheel")
     pip("wheel", "--no-deps", "--no-build-isolation", "-w", str(built), str(source))
@@ -140,6 +140,8 @@ def test_wheel__is_described_by_the_guide(wheel: Path) -> None:
 
     description = archive.read(metadata).decode()
 
+    assert "License-Expression: MIT" in description
+    assert [name for name in archive.namelist() if name.endswith("/LICENSE")]
     assert "# In your own Django project" in description
     assert "make run" not in description.split("## 1. Install")[1].split("\n##")[0]
 
@@ -319,25 +321,45 @@ while article.views.read().count != before + 7:
 """
 
 
-def test_blog__needs_nothing_of_the_api(
+def test_blog__works_without_the_packages_of_the_api(
     migrated: Manage, environment: dict[str, str]
 ) -> None:
-    """No rest_framework, no knox: the admin has everything but the API tokens."""
+    """Only the API's calls and tokens are missing where the extra is not installed."""
     home = Path(environment["PWD"], "without_api")
     home.mkdir()
-    (home / "__init__.py").touch()
+    (home / "__init__.py").write_text(NOT_INSTALLED)
     (home / "settings.py").write_text(WITHOUT_API)
     (home / "urls.py").write_text(URLS_WITHOUT_API)
-
     asked = ("--settings", "without_api.settings")
+
+    migrated("migrate", "rollups", "zero", *asked)
+    migrated("migrate", *asked)
     checked = migrated("check", "--fail-level", "WARNING", *asked)
-    migrated("shell", "--no-imports", *asked, "-c", VISIT + ADMIN_WITHOUT_API)
+    migrated("shell", "--no-imports", *asked, "-c", VISIT + USE_WITHOUT_API)
 
     assert "no issues" in checked
-    with pytest.raises(AssertionError, match="add 'knox' to INSTALLED_APPS"):
+    assert ":views\t3" in migrated("list_counts", "articles", *asked)
+    with pytest.raises(AssertionError, match=r"Install django-fold-counters\[rest\]"):
         migrated("list_tokens", *asked)
+    served = ("--settings", "without_api.with_urls")
+    (home / "with_urls.py").write_text(WITH_URLS)
+    with pytest.raises(AssertionError, match=r"Install django-fold-counters\[rest\]"):
+        migrated("check", *served)
 
 
+# Read before Django is set up, because the settings lie in this package.
+NOT_INSTALLED = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class NotInstalled(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"rest_framework", "knox", "drf_spectacular"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+assert "rest_framework" not in sys.modules
+sys.meta_path.insert(0, NotInstalled())
+"""
 WITHOUT_API = """
 from blog.settings import *
 
@@ -347,13 +369,26 @@ INSTALLED_APPS = [
 MIDDLEWARE = [one for one in MIDDLEWARE if not one.startswith("counters.rest.")]
 ROOT_URLCONF = "without_api.urls"
 """
+WITH_URLS = """
+from without_api.settings import *
+
+ROOT_URLCONF = "blog.urls"
+"""
 URLS_WITHOUT_API = """
 from django.contrib import admin
 from django.urls import path
 
 urlpatterns = [path("admin/", admin.site.urls)]
 """
-ADMIN_WITHOUT_API = """
+USE_WITHOUT_API = """
+article = Article.objects.create(title="Without")
+article.views.add(3, token="one")
+article.views.add(3, token="one")
+from rollups.folding.fold import fold
+from counters.models import Counter
+fold(list(Counter.objects.values_list("pk", flat=True)))
+read = article.views.read(accuracy="eventual")
+assert (read.count, read.pending) == (3, False), read
 client = Client()
 client.force_login(User.objects.create_superuser("without"))
 _, page = queries(client, "/admin/")

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from rest_framework.exceptions import ParseError
 
 from counters.errors import CountersError, shown
+from counters.json_values import read_time
 from counters.management.namespace_options import duration
 from counters.namespaces.settings import FIELDS, _checked
 from counters.recording import names, tokens
@@ -80,7 +81,7 @@ def test_object__has_the_allowed_fields_or_is_refused(body: Any) -> None:
 @given(any_text | almost | json_values)
 def test_time__is_in_utc_or_refused(value: Any) -> None:
     with suppress(CountersError):
-        at = parsers.read_time("at", value)
+        at = read_time("at", value)
 
         assert at is None or at.tzinfo is UTC
 
