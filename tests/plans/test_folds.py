@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from benchmarks.pages.seeding import SLOTS
 from counters.db.statements import fetch
 from counters.models import Counter, LastWrite
 from tests.plans.explaining import explain_file
-from tests.plans.seeding import TO_FOLD, Seeded
+from tests.plans.seeding import SLOTS, TO_FOLD, Seeded
 
 pytestmark = pytest.mark.django_db
 NOTHING = timedelta(0)
