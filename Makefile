@@ -22,7 +22,7 @@ RUN_READY := $(VENV)/.installed-run
 DEV_READY := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-embedded test-real test-quick faults interleavings check lint types migrations-check docs screenshots audit fuzz bench bench-quick bench-memory bench-scaling bench-model wheel clean
+.PHONY: help run demo test test-embedded test-real test-quick faults interleavings check lint types migrations-check docs screenshots audit fuzz bench bench-quick bench-memory bench-scaling wheel clean
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 help: ## List the targets.
@@ -101,9 +101,6 @@ bench-memory: $(DEV_READY) ## Watch every process's memory over ten minutes of l
 
 bench-scaling: $(DEV_READY) ## Measure what each operation costs as one thing grows; write the figures (15 min).
 	@$(BIN)/python -m benchmarks.scaling --publish $(ARGS)
-
-bench-model: $(DEV_READY) ## Calibrate the queueing model, hold it against measurements; write the figures.
-	@$(BIN)/python -m benchmarks.model --calibrate --publish $(ARGS)
 
 wheel: $(DEV_READY) ## Build the wheel of the two apps into dist/.
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
