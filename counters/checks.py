@@ -1,4 +1,4 @@
-"""System checks: what a project that takes these apps in lacks still."""
+"""System checks for projects that install these apps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong when counters are written or named, as a vocabulary.
+"""Errors that callers can handle.
 
 Each error carries a stable `code`, a message that names the offending value and says
 what would be right, and `extra`: the same facts as data, for API clients.
@@ -38,7 +38,7 @@ def shown(value: object) -> str:
 
 
 class CountersError(Exception):
-    """Base of all errors that a caller of this project can do something about."""
+    """Base class of all errors of this project."""
 
     code = "error"
 
@@ -49,7 +49,7 @@ class CountersError(Exception):
 
 
 class InvalidValue(CountersError):
-    """A field that cannot be taken; `field` says which."""
+    """The value of `field` is not valid."""
 
     code = "invalid"
 
@@ -59,7 +59,7 @@ class InvalidValue(CountersError):
 
 
 class MissingValue(CountersError):
-    """A field that must be there and is not."""
+    """A required field is missing."""
 
     code = "missing"
 
@@ -69,7 +69,7 @@ class MissingValue(CountersError):
 
 
 class NamespaceNotFound(CountersError):
-    """No namespace of that name, or none that the caller may see."""
+    """The namespace does not exist, or the caller has no right in it."""
 
     code = "namespace-not-found"
 
@@ -78,7 +78,7 @@ class NamespaceNotFound(CountersError):
 
 
 class AccessDenied(CountersError):
-    """The caller may see the namespace, but not do this in it."""
+    """The caller lacks a right in the namespace."""
 
     code = "access-denied"
 
@@ -103,7 +103,7 @@ class AlreadyExists(CountersError):
 
 
 class NotConfirmed(CountersError):
-    """A deletion that must be confirmed by the name of what goes."""
+    """A deletion was not confirmed with the name of what it deletes."""
 
     code = "not-confirmed"
 
@@ -117,7 +117,7 @@ class NotConfirmed(CountersError):
 
 
 class DeletionUnfinished(CountersError):
-    """A deletion that takes longer than one request may; the next call continues."""
+    """A deletion needs more than one request. The next call continues it."""
 
     code = "deletion-unfinished"
 
@@ -133,7 +133,7 @@ class DeletionUnfinished(CountersError):
 
 
 class AccountNotFound(CountersError):
-    """No user, or no group, of that name."""
+    """There is no user or group of that name."""
 
     code = "account-not-found"
 
@@ -142,7 +142,7 @@ class AccountNotFound(CountersError):
 
 
 class ApiTokenNotFound(CountersError):
-    """No API token begins so, or several do."""
+    """The prefix matches no API token, or several."""
 
     code = "api-token-not-found"
 
@@ -154,7 +154,7 @@ class ApiTokenNotFound(CountersError):
 
 
 class BatchTooLarge(CountersError):
-    """More events than one batch may have."""
+    """A batch has too many events."""
 
     code = "batch-too-large"
 
@@ -168,7 +168,7 @@ class BatchTooLarge(CountersError):
 
 
 class NotForBestEffort(CountersError):
-    """A call that a best-effort namespace cannot answer."""
+    """Best-effort namespaces do not support the call."""
 
     code = "not-for-best-effort"
 
@@ -181,7 +181,7 @@ class NotForBestEffort(CountersError):
 
 
 class NoSharedCache(CountersError):
-    """A best-effort namespace without a cache that all processes share."""
+    """A best-effort namespace has no cache that all processes share."""
 
     code = "no-shared-cache"
 
@@ -194,7 +194,7 @@ class NoSharedCache(CountersError):
 
 
 class NotAnchored(CountersError):
-    """The database was restored from a dump: its snapshots are of another cluster."""
+    """The stored watermarks belong to another database cluster, as after a restore from a dump."""
 
     code = "not-anchored"
 
@@ -208,7 +208,7 @@ class NotAnchored(CountersError):
 
 
 class CounterNotFound(CountersError):
-    """The namespace is there; nothing was ever added to a counter of that name."""
+    """The namespace has no counter of that name."""
 
     code = "counter-not-found"
 
@@ -228,7 +228,7 @@ CARRIED = (
 
 
 class OutsideAcceptWindow(CountersError):
-    """The event's time lies outside what the namespace accepts."""
+    """The event time is outside the accept window of the namespace."""
 
     code = "outside-accept-window"
 
@@ -252,7 +252,7 @@ class OutsideAcceptWindow(CountersError):
 
 
 class TokenConflict(CountersError):
-    """The token was used on this counter already, with another delta."""
+    """The token was used on this counter with another delta."""
 
     code = "token-conflict"
 
@@ -267,7 +267,7 @@ class TokenConflict(CountersError):
 
 
 class BatchRefused(CountersError):
-    """One bad event refuses its whole batch; `index` (from 0) says which."""
+    """A batch was refused because of its event at `index` (from 0)."""
 
     code = "batch-refused"
 

@@ -23,7 +23,7 @@ __all__ = ["NewEvent", "Recorded", "add", "add_many"]
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """One event of a batch, as the caller gives it."""
+    """One event of a batch."""
 
     namespace: str
     name: str

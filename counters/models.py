@@ -1,4 +1,4 @@
-"""The write side's tables: namespaces, counters, events, last writes, claims."""
+"""Models of the write side: namespaces, counters, events, last writes, claims."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST = timedelta(days=36_600)
 
 
 class CounterType(models.TextChoices):
-    """What a read of the namespace's counters promises when it does not ask itself."""
+    """The default accuracy of reads in a namespace."""
 
     EVENTUAL = "eventual", "eventual: reads answer from the rollup"
     ACCURATE = "accurate", "accurate: reads add what is pending"
@@ -29,7 +29,7 @@ class CounterType(models.TextChoices):
 
 
 class BucketSize(models.TextChoices):
-    """How finely a namespace's series is kept."""
+    """The length of the buckets in which a namespace keeps its series."""
 
     MINUTE = "minute", "per minute"
     HOUR = "hour", "per hour"
@@ -161,7 +161,7 @@ class Namespace(models.Model):
 
 
 class Grant(models.Model):
-    """What a user, or a group of users, may do in a namespace.
+    """The rights of a user or a group in a namespace.
 
     Who has no grant in a namespace does not learn that it exists. Superusers may do
     everything everywhere.
@@ -269,7 +269,7 @@ class Event(models.Model):
 
 
 class LastWrite(models.Model):
-    """That a counter has pending events: one row per counter and writing connection.
+    """Marks a counter as pending: one row per counter and writing connection.
 
     The slot is the connection's pg_backend_pid(), so two live transactions never share a
     row and writers never wait for each other. A row exists only while it is not settled.
@@ -293,7 +293,7 @@ class LastWrite(models.Model):
 
 
 class Claim(models.Model):
-    """That a token without a time of its own was used on a counter.
+    """Records that a token without a time was used on a counter.
 
     An event is unique by (counter, token, event time). A client that sends neither a
     UUIDv7 nor a generation time would get a new event time with every retry; the claim
@@ -319,7 +319,7 @@ class Claim(models.Model):
 
 
 class ImportProgress(models.Model):
-    """How far an import of a file has come; the row exists until the import is complete.
+    """The progress of an unfinished import.
 
     It is committed together with the events of the rows before that place.
     """

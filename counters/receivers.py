@@ -1,4 +1,4 @@
-"""What the write side does when Django announces something; loaded when the app starts."""
+"""Signal receivers of the write side. Loaded when the app starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A database router for projects with more than one database."""
+"""Database router for projects with more than one database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ APPS = ("counters", "rollups")
 
 
 class CountersRouter:
-    """Keeps the tables of these apps in the default database only.
+    """Keep the tables of these apps in the default database.
 
     Reads go there too, because a replica may lack what was just added.
     """

@@ -1,4 +1,4 @@
-"""What the write side announces."""
+"""Signals of the write side."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from django.dispatch import Signal
 events_committed = Signal(use_caching=True)
 
 # Sent inside the transaction that changes a namespace, with `namespace: Namespace` as it is to
-# be: it is about to accept older events than before. Whoever knows that some of those are gone,
+# be: it is about to accept older events than before. A receiver that knows that some of those are gone,
 # so that a duplicate could not be recognized, raises InvalidValue.
 window_widening = Signal()
 
-# Sent inside the transaction that deletes counters, with `counter_ids: list[int]`: whoever
+# Sent inside the transaction that deletes counters, with `counter_ids: list[int]`: a receiver that
 # keeps rows about counters deletes them now.
 counters_deleting = Signal()

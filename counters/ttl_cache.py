@@ -1,4 +1,4 @@
-"""Values that the hot path keeps in memory for a moment."""
+"""Cache values in memory for two seconds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_ENTRIES = 10_000
 
 
 class Memory(Generic[K, V]):
-    """Keeps values for REMEMBERED_SECONDS. Threads may share it: each step is one dict operation."""
+    """Cache values for REMEMBERED_SECONDS. Thread-safe, because each step is one dict operation."""
 
     def __init__(self) -> None:
         self._kept: dict[K, tuple[V, float]] = {}

@@ -1,4 +1,4 @@
-"""Counts in the admin of the models that counters are attached to."""
+"""Show counts in the admin pages of a project's own models."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ else:
 
 
 class CounterAdminMixin(AdminBase):
-    """Adds read-only counts to a ModelAdmin: put it before `admin.ModelAdmin`.
+    """Add read-only counts to a ModelAdmin. Put it before `admin.ModelAdmin`.
 
         class ArticleAdmin(CounterAdminMixin, admin.ModelAdmin):
             counter_fields = ["views"]
@@ -58,7 +58,7 @@ class CounterAdminMixin(AdminBase):
 
 
 class _CountedPage:
-    """The part of a change list that reads the counts of the page that it shows."""
+    """Change list that reads the counts of its page in one query."""
 
     result_list: Any
     model_admin: Any

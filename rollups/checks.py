@@ -1,4 +1,4 @@
-"""System checks: Celery settings that would lose triggers or hang writers.
+"""System checks of Celery settings, models and queues.
 
 rollups.conf refuses the apps' own settings out of their ranges while the app is loaded.
 """
@@ -151,7 +151,7 @@ def _check_namespaces() -> Iterator[CheckMessage]:
         where = f"{model._meta.label}.{field.attribute}"
         if not NAMESPACE.fullmatch(field.namespace):
             yield Error(
-                f"{where}: namespace={field.namespace!r} is no name of one.",
+                f"{where}: namespace={field.namespace!r} is not a valid name of a namespace.",
                 hint=f"Give {NAME_WANTED}.",
                 obj=model,
                 id="rollups.E008",

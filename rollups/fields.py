@@ -1,4 +1,4 @@
-"""Counters attached to a model: one line in the model, and no column in its table.
+"""Attach counters to models: one line in the model, no column in its table.
 
 class Article(models.Model):
     views = CounterField(namespace="articles")
@@ -47,7 +47,7 @@ UNKNOWN = "–"  # noqa: RUF001
 
 
 class NotSaved(CountersError):
-    """An object that is not in the database has no counters."""
+    """The object is not saved, so it has no counters."""
 
     code = "not-saved"
     # Templates show nothing, as for a missing attribute.
@@ -63,7 +63,7 @@ class NotSaved(CountersError):
 
 @dataclass(frozen=True, slots=True)
 class AttachedCounter:
-    """An object's counter."""
+    """The counter of one object."""
 
     namespace: str
     # Such as "blog.article:42:views": model, primary key, attribute.
@@ -122,7 +122,7 @@ class AttachedCounter:
 
 
 class CounterField:
-    """Attaches a counter to each object of a model; a plain descriptor, not a column.
+    """Attach a counter to each object of a model. A descriptor, not a column.
 
     `migrate` creates the namespace, with the counter type, where it is missing. `label`
     takes the place of the model's own ("blog.article") in the counters' names: give the
@@ -271,7 +271,7 @@ def if_told(read: Callable[[], T]) -> T | None:
 def with_counts(objects: Iterable[M], *attributes: str) -> list[M]:
     """Read the counts of all these objects in one query; return the objects.
 
-    After it `article.views.count` asks nobody, until the next `article.views.add()`. A
+    After it `article.views.count` needs no query until the next `article.views.add()`. A
     queryset is evaluated, and keeps the objects. The counts are eventual, in namespaces of
     accurate reads as well.
     """

@@ -1,4 +1,4 @@
-"""The read side's tables: rollups, their buckets, and what each sweep found."""
+"""Models of the read side: rollups, buckets, sweeps, failures, samples, processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOTHING_FOLDED = "1:1:"
 
 
 class Rollup(models.Model):
-    """What has been folded of one counter."""
+    """The folded count of one counter, and its watermark."""
 
     counter = models.OneToOneField(Counter, on_delete=models.CASCADE, primary_key=True)
     # The counter's, repeated here so that one index can order a namespace's counts.
@@ -56,7 +56,7 @@ class Bucket(models.Model):
     delta = models.DecimalField(max_digits=40, decimal_places=0)
     events = models.BigIntegerField()
     # The share of events that retention has dropped; null where all are kept. With the kept
-    # events it recounts the bucket for ever.
+    # events it recounts the bucket again and again.
     closed_delta = models.DecimalField(max_digits=40, decimal_places=0, null=True)
     closed_events = models.BigIntegerField(null=True)
 
@@ -65,7 +65,7 @@ class Bucket(models.Model):
 
 
 class Sweep(models.Model):
-    """What one sweep found."""
+    """The result of one sweep."""
 
     swept_at = models.DateTimeField("at")
     pending = models.IntegerField(help_text="Counters with events that no fold covers.")
@@ -91,7 +91,7 @@ class Sweep(models.Model):
 
 
 class Failure(models.Model):
-    """That a counter's fold failed: it is set apart, and tried again by the sweep."""
+    """A quarantined counter: its fold failed. The sweep tries it again."""
 
     # No foreign key: a counter may be deleted while it is set apart; sweeps tidy up.
     counter_id = models.BigIntegerField(primary_key=True)
@@ -110,7 +110,7 @@ class Failure(models.Model):
 
 
 class Closing(models.Model):
-    """That a partition of events was closed: folded, counted for good, taken off, dropped."""
+    """An archived partition of events."""
 
     # Half-open, as the partition's bounds: since <= event time < until.
     since = models.DateTimeField("events from")
@@ -141,7 +141,7 @@ class Closing(models.Model):
 
 
 class Anchor(models.Model):
-    """The database cluster whose transaction ids the watermarks and events speak of.
+    """The identity of the database cluster that the watermarks and events belong to.
 
     One row. It goes with a dump, the cluster does not: see rollups.folding.cluster_identity. Unmanaged, so
     that no flush of the tables takes it away.
@@ -159,7 +159,7 @@ class Anchor(models.Model):
 
 
 class Sample(models.Model):
-    """What the database and all processes had counted at one moment; kept for a day."""
+    """Totals of the database and all processes at one moment. Kept for a day."""
 
     sampled_at = models.DateTimeField(primary_key=True)
     pending = models.BigIntegerField()
@@ -176,7 +176,7 @@ class Sample(models.Model):
 
 
 class Process(models.Model):
-    """A process of this service, on whatever machine, and what it has counted so far."""
+    """A process of the service and its totals, updated by its heartbeat."""
 
     id = models.UUIDField(primary_key=True)
     # web, worker, beat, or a role of rollups.monitor.heartbeat; "ended" is the one row that sums up all

@@ -1,4 +1,4 @@
-"""What the read side does when a write is announced; loaded when the app starts."""
+"""Signal receivers of the read side. Loaded when the app starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The counters that models declare, and what follows from it when the apps start."""
+"""Find the counter fields of all models; create their namespaces and delete their counters."""
 
 from __future__ import annotations
 

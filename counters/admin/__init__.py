@@ -1,4 +1,4 @@
-"""The write side in Django's admin: namespaces, grants; API tokens where knox keeps them."""
+"""Admin pages of the write side: namespaces, grants and API tokens (if knox is installed)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Form fields for users and groups that work with any admin of the project."""
+"""Form fields to choose users and groups, with or without autocompletion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ USER_NAME_BEGINS = f"user__{get_user_model().USERNAME_FIELD}__startswith"
 
 
 class SearchedChoicesMixin(OptionsBase):
-    """Autocompletes each of `searched_fields` where the admin can search its model.
+    """Autocomplete each of `searched_fields` if the admin can search its model.
 
     A project may register no admin for groups, or one for users without search fields. Then
     Django's plain field is shown. For users it takes the primary key, because a list of all

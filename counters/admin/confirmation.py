@@ -1,4 +1,4 @@
-"""Forms that ask before they change data: what was filled in is shown, then confirmed."""
+"""Ask for a confirmation before a form changes data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONGEST_SHOWN = 80
 
 
 class _NotConfirmed(Exception):
-    """Takes back what was saved to see what it would change."""
+    """Roll back the trial save that shows what a form would change."""
 
     def __init__(self, form: ModelForm[Any], facts: list[str]) -> None:
         super().__init__()
@@ -34,14 +34,14 @@ class _NotConfirmed(Exception):
 
 
 class ConfirmingMixin(AdminBase):
-    """Asks once more before a form is saved: put it before `admin.ModelAdmin`.
+    """Show a confirmation page before a form is saved. Put it before `admin.ModelAdmin`.
 
     The first post saves everything in the form's transaction, says what that changed, and
     rolls it back; so whatever would fail has failed before anybody is asked.
     """
 
     def consequences(self, form: Any) -> list[str]:
-        """Return what whoever confirms should know of; with any, the question warns."""
+        """Return warnings to show with the question."""
         return []
 
     def changeform_view(

@@ -1,4 +1,4 @@
-"""Spans of time as people write them: `30 days`, `24 h`, `5 min`, `90 s`."""
+"""Form field for durations such as `30 days`, `24 h`, `5 min` and `90 s`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SPAN = re.compile(
 
 
 class SpanWidget(forms.TextInput):
-    """Shows a span as it may be written."""
+    """Show a duration in the form in which the field accepts it."""
 
     def format_value(self, value: Any) -> str | None:
         if isinstance(value, timedelta):
@@ -32,7 +32,7 @@ class SpanWidget(forms.TextInput):
 
 
 class SpanField(forms.DurationField):
-    """Takes `30 days`, and what Django takes (`30 00:00:00`)."""
+    """Accept `30 days`, and Django's own form (`30 00:00:00`)."""
 
     widget = SpanWidget
     default_error_messages = {

@@ -1,4 +1,4 @@
-"""Grants in the admin: a list of all, and those of a namespace on its page."""
+"""Admin pages of grants: the list, and the grants on a namespace's page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Namespaces in the admin: each setting is explained beside its field."""
+"""Admin pages of namespaces."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MOST_COUNTED = 1_000
 
 
 class NamespaceList(ChangeList):
-    """Knows how many counters the namespaces of its page have, by one statement."""
+    """Count the counters of all namespaces on the page in one statement."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)

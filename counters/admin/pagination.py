@@ -1,4 +1,4 @@
-"""Pages of lists that nobody can count: as many as a person looks through."""
+"""Paginate large lists without counting all their rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import HttpRequest
 
-# A list goes on no further: whoever looks for the next one searches.
+# The list ends here; search finds the other rows.
 MOST_ROWS = 1_000
 
 # Django's classes take their types only in the stubs.
@@ -23,7 +23,7 @@ else:
 
 
 class BoundedPaginator(PaginatorBase):
-    """Counts no more rows than a list shows."""
+    """Count no more rows than the list can show."""
 
     @cached_property
     def count(self) -> int:
@@ -33,7 +33,7 @@ class BoundedPaginator(PaginatorBase):
 
 
 class ReadOnlyAdmin(AdminBase):
-    """A list to look at, newest first, that is never counted as a whole."""
+    """A read-only list, newest first. Its rows are never counted."""
 
     paginator = BoundedPaginator
     show_full_result_count = False

@@ -1,4 +1,4 @@
-"""API tokens in the admin: handed out once, seen by their beginning, revoked."""
+"""Admin pages of API tokens: create, list by prefix, revoke."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LIFETIMES = {
 
 
 class TokenForm(forms.Form):
-    """Whom a token is for, and until when."""
+    """Form for a new token: its user and its expiry."""
 
     user = forms.CharField(
         max_length=254,  # as long as an e-mail address, which may be the name
@@ -66,7 +66,7 @@ class TokenForm(forms.Form):
             user = user_named(name)
         except AccountNotFound as error:
             raise forms.ValidationError(error.message) from error
-        # A token is as good as its user. Whoever may hand out tokens may act by them for all
+        # A token has all rights of its user. Who may create tokens may act by them for all
         # users but superusers: docs/security.md says so where it names the permission.
         if access.is_superuser(user) and not access.is_superuser(self._request.user):
             raise forms.ValidationError(
@@ -177,7 +177,7 @@ class TokenAdmin(AdminBase):
             title="Revoke an API token?",
             question=f"Revoke the token {token.token_key}… of {token.user}?",
             facts=[
-                "Whoever uses it is refused, in two seconds at the latest.",
+                "Requests with it are refused within two seconds.",
                 "It cannot be brought back; a new one can be handed out.",
             ],
             confirm="Revoke it",

@@ -1,1 +1,1 @@
-"""Importing events from files: what `manage.py import_events` does, apart from talking."""
+"""Import events from files."""

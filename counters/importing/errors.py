@@ -1,4 +1,4 @@
-"""What can go wrong when a file is imported."""
+"""Errors of imports."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ DAMAGED = (EOFError, OSError, zlib.error, zipfile.BadZipFile)
 
 
 class CannotImport(Exception):
-    """The import cannot begin: an option or the file is not as it should be."""
+    """The import cannot start because an option or the file is not valid."""
 
 
 class InputBroken(Exception):
-    """The input cannot be read any further: a truncated .gz, say."""
+    """The input cannot be read further, for example a truncated .gz file."""
 
 
 class BadRow(Exception):
-    """One row that cannot be imported; the message is the reason."""
+    """A row cannot be imported. The message is the reason."""

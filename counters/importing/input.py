@@ -1,4 +1,4 @@
-"""Opens the input: a file or standard input, as it is, gzipped, or zipped."""
+"""Open a file or standard input, plain, gzipped or zipped, and read its lines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WRAPPINGS = {".gz", ".zip", ".rejects"}
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An open input: its plain bytes, and the file beneath them.
+    """An open input: its decompressed bytes and the file that they come from.
 
     A pipe is opened once and read once, whether it is standard input or has a name.
     """
@@ -111,7 +111,7 @@ def _only_member(
 
 
 class _Unclosed(io.RawIOBase):
-    """Standard input as a raw stream that does not close it."""
+    """Standard input as a raw stream. Closing it leaves standard input open."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Lines:
-    """An iterator of decoded lines with their line ends.
+    """Iterate over decoded lines with their line ends.
 
     `offset` and `number` say behind which byte and line it stands. `text` is what was
     read since `begin`, for the report on a bad row: nothing is lost by decoding, because

@@ -1,4 +1,4 @@
-"""Turns rows into events that may be recorded as they stand."""
+"""Map rows to events."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,40}")
 
 
 class RowMapping:
-    """The plan's options, ready to be used on each row."""
+    """Map one row at a time, by the options of the plan."""
 
     def __init__(self, plan: Plan, namespace: Namespace, source: str) -> None:
         self._namespace = namespace
@@ -103,7 +103,7 @@ PIECE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]|%")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A counter's name with places for columns."""
+    """The template of a counter's name, such as `route/{origin}-{dest}`."""
 
     pattern: str
     columns: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The options of `manage.py import_events`, and what `--help` teaches about them."""
+"""Define the options of the import command."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def _add_running(parser: ArgumentParser) -> None:
         type=int,
         default=Plan.batch_rows,
         metavar="N",
-        help=f"commit after so many events (default: {Plan.batch_rows:,})",
+        help=f"commit after this number of events (default: {Plan.batch_rows:,})",
     )
     group.add_argument(
         "--rejects",

@@ -1,4 +1,4 @@
-"""What an import is asked to do: its options, checked one by one."""
+"""Check the options of an import."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DELIMITERS = {"tab": "\t", "\\t": "\t"}
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The options of one import; `docs` and `--help` explain each."""
+    """The checked options of one import."""
 
     file: str
     namespace: str

@@ -1,4 +1,4 @@
-"""The rejects file: rows that could not be imported, ready to be corrected and imported.
+"""Write rejected rows to a file that can be corrected and imported again.
 
 Each row is there as it was, with two columns in front: where it was, and what is wrong
 with it. Its place stays with it, so a corrected row gets the token that it would have had
@@ -22,7 +22,7 @@ JSON_MARKS = re.compile(
 
 
 class Rejects:
-    """Writes the file; it is made with the first rejected row."""
+    """Write rejected rows. The first one creates the file."""
 
     def __init__(
         self, path: Path, *, encoding: str, header_text: str | None, dialect: Dialect
@@ -40,9 +40,9 @@ class Rejects:
         )
 
     def go_on(self, size: int | None) -> None:
-        """Go on with a file of an interrupted import; `size`: None to begin anew.
+        """Go on with a file of an interrupted import; `size`: None to start again.
 
-        A file of an earlier import is set aside, for it may hold somebody's corrections.
+        A file of an earlier import is renamed, because it may contain corrections.
         """
         if size is not None and self.path.exists():
             self._file = self.path.open("r+b")

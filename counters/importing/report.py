@@ -1,4 +1,4 @@
-"""The summary of an import, for people and for scripts."""
+"""Report an import's progress and summary."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from counters.models import Namespace
 
 
 class Summary(TypedDict):
-    """What `--json` prints."""
+    """The summary of an import, as `--json` prints it."""
 
     file: str
     namespace: str
@@ -121,7 +121,7 @@ def _advice(summary: Summary, namespace: Namespace) -> list[str]:
 
 
 class Quiet:
-    """No bar: stderr is not a terminal. Messages are plain lines."""
+    """Print messages as plain lines. Standard error is not a terminal."""
 
     def say(self, message: str) -> None:
         sys.stderr.write(f"{message}\n")
@@ -131,7 +131,7 @@ class Quiet:
 
 
 class Bar(Quiet):
-    """A bar that stays below the messages."""
+    """Show a progress bar below the messages."""
 
     def __init__(
         self, progress: Progress, task: TaskID, source: Input, before: int

@@ -1,4 +1,4 @@
-"""Keep how far an import has come, so that it can continue after Ctrl-C or a crash.
+"""Store the progress of an import, so that it can continue after Ctrl-C or a crash.
 
 The place is committed together with the rows before it. A file could be behind; and a row
 that is read again is a duplicate only as long as its event is kept.
@@ -13,7 +13,7 @@ from counters.models import ImportProgress, Namespace
 
 @dataclass(slots=True)
 class Totals:
-    """What an import has done so far, its interrupted beginnings included."""
+    """Totals of an import, including its interrupted runs."""
 
     rows: int = 0
     events: int = 0
@@ -30,7 +30,7 @@ class Totals:
 
 @dataclass(slots=True)
 class Progress:
-    """The place behind the last row whose events are committed, and the totals there."""
+    """The position after the last committed row, and the totals up to it."""
 
     offset: int = 0
     line: int = 0

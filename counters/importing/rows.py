@@ -1,4 +1,4 @@
-"""Rows of a file: CSV with a header, or one JSON object a line (NDJSON)."""
+"""Read rows from CSV with a header, or from NDJSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLACE, REASON = "_row", "_reason"
 
 
 class Row(NamedTuple):
-    """A row as it was read."""
+    """One row of the file."""
 
     # The physical line on which it starts.
     line: int
@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """What should be a row and is none."""
+    """A part of the file that is not a valid row."""
 
     line: int
     place: str | None
@@ -45,7 +45,7 @@ Rows = Iterator[Row | Unreadable]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """The form of a CSV file."""
+    """The dialect of a CSV file."""
 
     separator: str
     quotes: bool
@@ -209,7 +209,7 @@ SUFFIXES = {".csv": "csv", ".tsv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A file's rows, and what a rejects file of it begins with."""
+    """The rows of a file, and the first lines of its rejects file."""
 
     # Begins to read where the lines stand.
     read: Callable[[], Rows]

@@ -1,4 +1,4 @@
-"""Runs an import from the first row to the last, one committed batch after the other."""
+"""Run an import, one committed batch after the other."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from counters.recording.validation import CheckedEvent
 
 @dataclass(slots=True)
 class Watcher:
-    """Who is told how the import goes."""
+    """Receives progress reports of an import."""
 
     # The import goes on behind this line of the file.
     resumed: Callable[[int], None] = lambda line: None
@@ -39,7 +39,7 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an import did."""
+    """The result of an import."""
 
     totals: Totals
     # False where it stopped at the allowed number of rejects.
@@ -173,7 +173,7 @@ class Import:
 
 
 class Reader:
-    """An input as batches of events."""
+    """Read batches of events, one ahead of the batch that is being committed."""
 
     def __init__(self, plan: Plan, source: Input, namespace: Namespace) -> None:
         self.lines = Lines(source.stream, plan.encoding)
@@ -182,7 +182,7 @@ class Reader:
         )
         self._mapping = RowMapping(plan, namespace, self.source)
         self._batch_rows = plan.batch_rows
-        # A read from a pipe may wait for ever, and nobody could stop a thread in it.
+        # A read from a pipe may never return, and a thread in it cannot be stopped.
         self._reads_ahead = not plan.from_stdin
         self.table = formats.table(plan, source, self.lines, self._mapping.columns)
 
@@ -233,7 +233,7 @@ def _ahead(read: Callable[[], Batch]) -> Iterator[Batch]:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a row was, and the row itself, for the rejects file."""
+    """A row and its position, for the rejects file."""
 
     line: int
     place: str
@@ -242,7 +242,7 @@ class Origin:
 
 @dataclass(slots=True)
 class Batch:
-    """Some rows of the file, in order."""
+    """The rows of one commit: their events and their errors."""
 
     events: list[CheckedEvent] = field(default_factory=list)
     # Of each event.

@@ -1,4 +1,4 @@
-"""Event times as files write them."""
+"""Parse event times."""
 
 from __future__ import annotations
 

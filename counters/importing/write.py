@@ -1,4 +1,4 @@
-"""Commits batches; an event that the database refuses is set aside, the rest goes in."""
+"""Commit batches. An event that the database refuses is rejected; the others are committed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Refuse = Callable[[int, CountersError], None]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How many events of a batch were new, and how many were there before."""
+    """How many events of a batch were new, and how many were duplicates."""
 
     added: int
     duplicates: int
@@ -81,7 +81,7 @@ def _record(events: list[CheckedEvent]) -> list[Recorded]:
 
 
 class Coverage:
-    """Which days have a partition, as far as this import knows."""
+    """Create the partitions that a batch needs, and remember those that exist."""
 
     def __init__(self) -> None:
         self._days: set[date] = set()

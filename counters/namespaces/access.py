@@ -1,4 +1,4 @@
-"""Who may do what in which namespace."""
+"""Check, grant and revoke rights in namespaces."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ User = AbstractUser | AnonymousUser
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What one user may do in one namespace."""
+    """The rights of one user in one namespace."""
 
     read: bool = False
     write: bool = False
@@ -91,7 +91,7 @@ def may_create_namespaces(user: User) -> bool:
 
 
 def forget_all() -> None:
-    """Look grants up anew at their next use."""
+    """Discard all cached grants."""
     _memory.forget()
 
 

@@ -1,4 +1,4 @@
-"""Best-effort counters: in the shared cache only. Fast, and without any promise.
+"""Count in the shared cache only: fast, and not durable.
 
 They are not durable, know no tokens, and may be lost whenever the cache is restarted or
 runs full. A counter lives for its namespace's retention after its last add.

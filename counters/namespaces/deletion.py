@@ -1,4 +1,4 @@
-"""Deleting counters and namespaces, with everything that belongs to them, for good."""
+"""Delete counters and namespaces with all their data."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from counters.signals import counters_deleting
 
 # Few enough that a transaction stays short, many enough that a namespace goes quickly.
 BATCH_COUNTERS = 200
-# As good as for ever, where connections do not wait for an answer for longer than a minute.
+# Without a limit in practice: connections do not wait for an answer for longer than a minute.
 _DELETED_WITHIN_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """How much is gone."""
+    """How much was deleted."""
 
     counters: int
     events: int
@@ -35,7 +35,7 @@ class Deleted:
 def delete_counter(*, namespace: str, name: str, confirm: object) -> Deleted:
     """Delete a counter in one transaction; `confirm` must be its name.
 
-    An add at the same moment may make the counter anew. Raises NamespaceNotFound,
+    An add at the same moment may create the counter again. Raises NamespaceNotFound,
     CounterNotFound, NotConfirmed.
     """
     found = lookup.get(namespace)
@@ -125,8 +125,8 @@ def _delete(counter_ids: list[int]) -> int:
     one has committed.
     """
     with own_transaction(), timeouts.at_most(_DELETED_WITHIN_SECONDS):
-        # A counter's events may be many, and nobody waits for them: adds and folds go on.
-        # Cut off by a web request's time-out it would begin anew with each retry, for ever.
+        # A counter may have many events. Nothing waits for their deletion: adds and folds go on.
+        # Cut off by a web request's time-out it would start again with each retry and never end.
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL statement_timeout = 0")
         # For a clear: it holds its counter. One that comes later finds no counter.
@@ -150,7 +150,7 @@ def _delete(counter_ids: list[int]) -> int:
 def _delete_if_empty(namespace: Namespace) -> bool:
     """Delete a namespace without counters; False where it has got one meanwhile."""
     with own_transaction():
-        # Whoever makes a counter in it waits for this lock, and then finds no namespace.
+        # A transaction that creates a counter in it waits for this lock, and then finds no namespace.
         list(Namespace.objects.select_for_update().filter(pk=namespace.pk))
         if Counter.objects.using(DEFAULT_DB_ALIAS).filter(namespace=namespace).exists():
             return False

@@ -1,4 +1,4 @@
-"""Namespaces as the hot path needs them: from memory, a few seconds old at most."""
+"""Look up namespaces in a cache of two seconds."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def get_now(name: str, *, for_update: bool = False) -> Namespace:
     """
     found = Namespace.objects.using(DEFAULT_DB_ALIAS).all()
     if for_update:
-        # NO KEY: whoever makes a counter in it need not wait.
+        # NO KEY: transactions that create counters in it do not wait.
         found = found.select_for_update(no_key=True)
     try:
         return found.get(name=name)
@@ -57,7 +57,7 @@ def get_now(name: str, *, for_update: bool = False) -> Namespace:
 
 
 def forget_all() -> None:
-    """Read every namespace anew at its next use."""
+    """Discard all cached namespaces."""
     _memory.forget()
 
 

@@ -1,4 +1,4 @@
-"""Creating and changing namespaces: the control plane."""
+"""Create and change namespaces."""
 
 from __future__ import annotations
 

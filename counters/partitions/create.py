@@ -1,4 +1,4 @@
-"""The event table's partitions: made ahead, and made for the past when it is imported.
+"""Create the partitions of the event table: ahead of time, and for imports of old events.
 
 A row whose partition is missing lands in `counters_event_default`, so that no add ever
 fails for want of one; making the partition later moves such rows into it.
@@ -33,7 +33,7 @@ STRAY_DAYS = 31
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A partition and the event times it holds: since <= t < until."""
+    """A partition and its event times: since <= t < until."""
 
     name: str
     since: datetime

@@ -1,4 +1,4 @@
-"""Compacting: rebuilds the indexes of partitions whose time is over.
+"""Rebuild the bloated indexes of partitions whose time is over.
 
 A counter's new entries go into the middle of the index by counter, right behind its last
 ones. So pages are split in halves, and the left half is never filled: on the day itself up
@@ -6,7 +6,7 @@ to half of it is air. So is a third of the key where tokens have no time of thei
 Nearly nothing is written to a partition once its time is over, so rebuilt indexes stay
 dense until retention drops them.
 
-REINDEX CONCURRENTLY builds a second index beside the one in use and swaps them. It holds
+REINDEX CONCURRENTLY builds a second index and swaps it with the one in use. It holds
 off no add, fold or read; it waits for transactions that were open before it.
 """
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 # Events that come a little late are in by then. Later ones are few.
 SETTLED_AFTER = timedelta(hours=1)
-# Where less can be gained, nobody would notice.
+# A smaller gain is not worth a rebuild.
 LEAST_BYTES = 8 * 1024 * 1024
 # An index is rebuilt that is larger than this many times what it would be then.
 AIRY = 1.2
@@ -39,13 +39,13 @@ _PATIENCE = "1min"
 _KEPT: dict[type[BaseException] | type[None], str] = {
     errors.LockNotAvailable: "transactions that were open before it began are open still",
     errors.DeadlockDetected: "a migration, or another rebuild, was at work on its partition",
-    errors.QueryCanceled: "it was cancelled, by a statement_timeout or by somebody",
+    errors.QueryCanceled: "it was cancelled, by a statement_timeout or by a user",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class AiryIndex:
-    """An index of a past partition that is worth rebuilding."""
+    """A bloated index of a past partition."""
 
     partition: str
     name: str
@@ -57,7 +57,7 @@ class AiryIndex:
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """What became of an index that was due."""
+    """The result of one rebuild."""
 
     index: AiryIndex
     # None where it stays as it was.
@@ -110,7 +110,7 @@ def _patient_connection(using: str) -> BaseDatabaseWrapper:
     options.pop("pool", None)
     options["options"] = (
         f"{options.get('options', '')}"
-        # However long it takes: nobody waits for it, and half an index is worth nothing.
+        # Without a time limit: nothing waits for it, and half an index is worth nothing.
         f" -c statement_timeout=0 -c lock_timeout={_PATIENCE}"
     )
     return connection

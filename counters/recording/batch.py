@@ -1,4 +1,4 @@
-"""Record many events at once: all of them or none, mostly in one statement."""
+"""Record a batch of events, all or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answer duplicates: find the event that a token's first use made."""
+"""Answer duplicates with the first event of their token."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The answer to an add: which event counts, and whether it was there before.
+    """The answer to an add: the event that counts, and whether it existed before.
 
     A best-effort add has no token and the id 0: nothing durable was made.
     """
@@ -43,7 +43,7 @@ def retry_if_duplicate(
 ) -> Rows:
     """Return what `record` returns; run it once more if an unseen duplicate made it fail.
 
-    ON CONFLICT asks the key's own index only. A second one stands beside it while it is
+    ON CONFLICT asks the key's own index only. There is a second index while it is
     rebuilt (REINDEX CONCURRENTLY of a past day) or its order is changed (migration 0005). Of
     two first uses of a token at the same moment both may find the key free, and one comes to
     the second index too late. It fails when the other has committed, so its next try finds

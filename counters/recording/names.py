@@ -1,4 +1,4 @@
-"""Check counter names: of two names that look the same, either both are one or one is refused.
+"""Check counter names, so that no two names look the same.
 
 Names are kept in Unicode's form NFC, so `é` is one name however it was typed. Invisible
 characters are refused.

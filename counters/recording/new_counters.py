@@ -1,4 +1,4 @@
-"""Creating counters, apart from the transaction that first adds to them."""
+"""Create counters outside of the transaction that first adds to them."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def _append(
 
 
 class Announcement:
-    """The post-commit hook of one transaction: sends `events_committed` once."""
+    """Post-commit hook of one transaction. Sends `events_committed` once."""
 
     # Django logs a robust hook's failure under this name.
     __qualname__ = "Announcement"

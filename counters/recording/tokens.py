@@ -1,4 +1,4 @@
-"""Idempotency tokens: any string names an event once per counter.
+"""Parse and create idempotency tokens.
 
 Any token may come with a generation time, which is the event's time. A UUIDv7 (RFC 9562)
 that comes without one carries the time at which it was made; that is the event's time. A
@@ -34,7 +34,7 @@ AGREEMENT = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token as given, as stored, and the event time it fixes, if it fixes one."""
+    """A token: its text, its stored form, and its event time if it carries one."""
 
     text: str
     uuid: UUID

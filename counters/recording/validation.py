@@ -1,4 +1,4 @@
-"""Checks what a caller asks to add, before anything is written."""
+"""Validate events before anything is written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DELTA_WANTED = f"a whole number from {DELTA_MIN} to {DELTA_MAX}"
 
 @dataclass(frozen=True, slots=True)
 class CheckedEvent:
-    """An event that may be recorded as it stands."""
+    """A validated event."""
 
     namespace: Namespace
     name: str

@@ -1,4 +1,4 @@
-"""The read side in Django's admin: counters, what sweeps found, what is set apart."""
+"""Admin pages of the read side: counters, sweeps, quarantined counters, archived partitions."""
 
 from __future__ import annotations
 

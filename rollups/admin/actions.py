@@ -1,4 +1,4 @@
-"""What staff may do with counters: roll up, clear, verify. Each change asks and is logged."""
+"""Admin actions on counters: roll up, clear, verify. Changes are confirmed and logged."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def clear_one(
         title="Clear a counter?",
         question=f"Clear {counter.name} in {counter.namespace.name}?",
         facts=[
-            "Its count becomes 0, for everybody who reads it.",
+            "Its count becomes 0, for all readers.",
             "An event of the opposite sign is added; no event is removed, and the series"
             " shows it.",
             "What is added while this runs is kept.",
@@ -166,7 +166,7 @@ def _ask(model_admin: Any, request: HttpRequest, **context: Any) -> TemplateResp
 def _roll_up(model_admin: Any, request: HttpRequest, counters: list[Counter]) -> None:
     ids = [one.pk for one in counters]
     try:
-        # Whoever asks by hand does not wait for the next try of one that was set apart.
+        # A request by hand does not wait for the next try of a quarantined counter.
         bisect.try_now(ids)
         with anchored_only():
             folds = fold_each(ids, until=math.inf)

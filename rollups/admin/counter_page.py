@@ -1,4 +1,4 @@
-"""One counter's page: its count, why it lags, its series, events and last writes."""
+"""The admin page of one counter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counters in the admin: a list with what they count and whether they lag."""
+"""The admin list of counters, with counts and lag."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ else:
 
 
 class GlancedList(CounterList):
-    """Knows what the counters of its page count, by three statements."""
+    """Read the counts of the page's counters in three statements."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -118,7 +118,7 @@ class CounterAdmin(AdminBase):
         return False
 
     def has_act_permission(self, request: HttpRequest) -> bool:
-        """Nobody edits a counter: the right to change one is that to fold and clear it."""
+        """Nothing of a counter can be edited. The right to change it allows to fold and clear it."""
         return acting.may_act(request)
 
     @admin.action(description="Roll up now", permissions=["act"])

@@ -1,4 +1,4 @@
-"""What sweeps found, and which partitions were closed: lists to look at."""
+"""Admin lists of sweeps, quarantined counters and archived partitions."""
 
 from __future__ import annotations
 

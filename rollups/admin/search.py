@@ -1,4 +1,4 @@
-"""The list of counters: which of a million are on the page, by an index in every case."""
+"""Find the counters of an admin page, always by an index."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _id(text: str | None) -> int | None:
 
 
 class NamespaceFilter(admin.SimpleListFilter):
-    """One namespace: what lists are ordered and searched by."""
+    """Filter by namespace. Orders and searches need it."""
 
     title = "namespace"
     parameter_name = "namespace"
@@ -52,7 +52,7 @@ class NamespaceFilter(admin.SimpleListFilter):
 
 
 class StateFilter(admin.SimpleListFilter):
-    """Those that lag behind, the longest lag first."""
+    """Filter by lag, the longest lag first."""
 
     title = "state"
     parameter_name = "state"
@@ -65,7 +65,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class OrderFilter(admin.SimpleListFilter):
-    """Within a namespace there is an index for each order."""
+    """Choose the order within a namespace. Each order has an index."""
 
     title = "order"
     parameter_name = "order"
@@ -80,7 +80,7 @@ class OrderFilter(admin.SimpleListFilter):
 
 
 class CounterList(ChangeList):
-    """Chooses one bounded way to the rows by what is asked for."""
+    """Choose a bounded query for the requested filters."""
 
     def get_queryset(
         self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
@@ -105,7 +105,7 @@ class CounterList(ChangeList):
 
 
 class Place(Func):
-    """Where an id stands in a list: one parameter, while a CASE has one an id."""
+    """The position of an id in a list, with one parameter for the whole list."""
 
     template = "array_position(%(expressions)s)"
     output_field = BigIntegerField()

@@ -1,4 +1,4 @@
-"""The audit: recounts counters from their events and compares, while writes go on."""
+"""Recount counters from their events and compare, while writes go on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCH_COUNTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """A counter as its rollup has it, as its events say, and as its buckets add up."""
+    """The count of one counter by its rollup, by its events and by its buckets."""
 
     counter_id: int
     namespace: str

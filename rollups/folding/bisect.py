@@ -1,4 +1,4 @@
-"""Folding so that a counter whose fold fails does not hold up the rest of its batch."""
+"""Fold a batch in halves if it fails, to find and quarantine the counters at fault."""
 
 from __future__ import annotations
 

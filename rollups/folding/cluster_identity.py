@@ -1,4 +1,4 @@
-"""The anchor: which database cluster the stored snapshots and transaction ids speak of.
+"""Check that watermarks and events belong to this database cluster.
 
 Transaction ids belong to one cluster. A physical copy keeps them, a dump does not: restored
 into another cluster, old ids are ahead of the new ones, and what is written next would look
@@ -120,7 +120,7 @@ def _recount(counter_ids: list[int]) -> int:
     )
     with own_transaction(durable=True):
         create.keep_as_they_are(connection)
-        # Whoever holds one is waited for: no fold can, but another reanchor or a deletion.
+        # Wait for other holders of these locks: another reanchor or a deletion, never a fold.
         locked = list(
             Rollup.objects.select_for_update()
             .filter(pk__in=counter_ids)

@@ -1,4 +1,4 @@
-"""Folding everything that is pending, straight from PostgreSQL, without a broker."""
+"""Fold everything that is pending, without a broker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BATCH_COUNTERS = 500
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """One step: what was folded, and what is left for the next."""
+    """One step: what was folded, and what is left."""
 
     counters: int
     events: int
@@ -28,7 +28,7 @@ def drain() -> Iterator[Drained]:
     One that is pending again by then waits for the next look: else a busy counter, or a
     writer who sleeps in an open transaction, would keep this at it without end. Stops as
     well where a whole batch is held by other folds: those will see to it. What is left of
-    deleted counters is removed: it would stand before all others for ever.
+    deleted counters is removed: it would block all others forever.
     """
     done: set[int] = set()
     while waiting := select_pending(grace=timedelta(0), most=BATCH_COUNTERS):

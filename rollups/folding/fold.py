@@ -1,4 +1,4 @@
-"""Folding: bringing rollups forward over the events that they do not cover yet."""
+"""Fold events into rollups."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_REST = timedelta(0)
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """What one fold did."""
+    """The result of one fold."""
 
     # Counter id -> number of events folded now (0 where the last fold crashed half-way).
     events_of: dict[int, int] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The hourly upkeep, for beat: says in the log what it did and could not do."""
+"""Hourly maintenance jobs, run by beat. They log what they did."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COMPACTED_A_ROUND = 2
 
 @dataclass(frozen=True, slots=True)
 class ClearedAway:
-    """How much of what nobody needs was removed."""
+    """How many expired rows were removed."""
 
     claims: int
     orphans: int

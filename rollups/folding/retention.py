@@ -1,4 +1,4 @@
-"""Retention: closes partitions of events that are folded and old enough, and drops them.
+"""Archive partitions of old folded events in the buckets, then drop them.
 
 A look-up in an index shows whether a namespace keeps the partition for longer. If none does,
 one transaction closes it. It reads the whole partition without a lock: every event must be
@@ -50,13 +50,13 @@ SETTLED_SECONDS = REMEMBERED_SECONDS + 8.0
 # How many counters that kept a partition are tried first with the next one.
 _LIKELY_COUNTERS = 20
 _ANOTHER_IS_CLOSING = "another process is closing partitions, or widening a window"
-# One pass over a partition may take long; nobody waits for it.
+# One pass over a partition may take long. Nothing waits for it.
 STATEMENT_TIMEOUT = "15min"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a partition that was old enough to look at."""
+    """The result for one partition that was old enough."""
 
     partition: Partition
     # None where it was closed (or would be): else why it is kept.
@@ -67,7 +67,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What inspect_partition.sql found."""
+    """The result of inspect_partition.sql."""
 
     counters: int
     events: int
@@ -147,7 +147,7 @@ def close_due(
 def drop_closed(*, now: datetime | None = None) -> list[str]:
     """Drop the tables of partitions that were closed an hour ago; return their names.
 
-    One that somebody reads, a dump for instance, is left for the next time.
+    A partition that another session reads, such as a dump, is left for the next time.
     """
     now = now or clock.database_now()
     dropped = []
@@ -166,7 +166,7 @@ def check_window(namespace: Namespace, *, now: datetime | None = None) -> None:
     """Raise InvalidValue where the namespace would accept events as old as dropped ones.
 
     Call it in the transaction that changes the namespace: no partition is closed until its
-    end, and whoever closes one afterwards sees the new retention.
+    end, and a later archiving sees the new retention.
     """
     now = now or clock.database_now()
     with connection.cursor() as cursor:
@@ -254,7 +254,7 @@ def _close(partition: Partition, now: datetime, *, dry_run: bool) -> Outcome:
 
 
 def _is_alone(cursor: Any) -> bool:
-    """Take the lock of whoever closes or widens, to the transaction's end, or return False."""
+    """Take the lock of archiving and widening until the transaction ends, or return False."""
     cursor.execute(
         "SELECT pg_try_advisory_xact_lock(hashtext('rollups.folding.retention'))"
     )

@@ -1,4 +1,4 @@
-"""The sweep: finds pending counters however their trigger was lost, and enqueues them."""
+"""Find pending counters whose trigger was lost, and enqueue them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEPT = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A counter that waits for a fold, and for how long it has."""
+    """A pending counter and its lag."""
 
     counter_id: int
     lag: timedelta
@@ -36,7 +36,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep found and did."""
+    """The result of one sweep."""
 
     pending: int
     # Those that waited for at least the grace, longest lag first.
@@ -54,7 +54,7 @@ def select_pending(*, grace: timedelta, most: int) -> list[Pending]:
 def sweep() -> Swept | None:
     """Enqueue the counters that have waited for too long; return what was found.
 
-    One sweep runs at a time in the whole system, whoever starts it, and at most two in a
+    One sweep runs at a time in the whole system, and at most two in a
     period, however many beats there are: None where another one is at it or just was. Its
     messages expire with its period, so no more than ROLLUPS_SWEEP_COUNTERS a sweep are
     ever in flight, and sweeps never pile up. None as well while nothing can be folded,
@@ -82,7 +82,7 @@ def sweep() -> Swept | None:
             keep=KEPT,
         )
     metrics.count_sweep()
-    # Outside the transaction: nobody waits on its lock while the broker is slow.
+    # Outside the transaction, so that no session waits for its lock while the broker is slow.
     enqueued = request.send(
         overdue, expires_seconds=conf.sweep_period_seconds(), sweep_id=sweep_id
     )

@@ -1,4 +1,4 @@
-"""Small plots as SVG, drawn by the server; colours and sizes are the style sheet's."""
+"""Draw small charts as SVG."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Values = Sequence[float | None]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a plot."""
+    """One line of a chart."""
 
     name: str
     values: Values
@@ -90,7 +90,7 @@ def lines(drawn: Sequence[Line], *, label: str, first: str, last: str) -> SafeSt
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """From values and steps to places in the picture."""
+    """Map values and steps to coordinates."""
 
     bottom: float
     top: float
@@ -110,7 +110,7 @@ def _path(values: Values, scale: _Scale) -> str:
     for step, value in enumerate(values):
         if value is not None:
             place = f"{scale.x(step):.1f} {scale.y(value):.1f}"
-            # A point by itself is drawn too: a line of no length, with a round cap.
+            # A single point is drawn too: a line of no length, with a round cap.
             parts.append(f"L{place}" if is_drawing else f"M{place}h0")
         is_drawing = value is not None
     return "".join(parts)
@@ -161,7 +161,7 @@ def _rounded(value: float) -> float:
 
 
 def short(value: float) -> str:
-    """Return a number as it fits beside a plot: `1.5 M`, `20 k`, `0.05`."""
+    """Return a number in a short form for an axis: `1.5 M`, `20 k`, `0.05`."""
     for size, unit in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
         if abs(value) >= size:
             return f"{value / size:.3g}{unit}"

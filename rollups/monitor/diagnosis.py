@@ -1,4 +1,4 @@
-"""Looking into counters: what came lately, what waits, and why it waits."""
+"""Diagnose counters: latest events, pending events, and why they wait."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LATEST = 20
 
 @dataclass(frozen=True, slots=True)
 class LatestEvent:
-    """One event as a person looks at it."""
+    """One event, for display."""
 
     event_time: datetime
     delta: int
@@ -35,7 +35,7 @@ class LatestEvent:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """A counter as a list shows it."""
+    """One counter, for display in a list."""
 
     count: int
     as_of: datetime

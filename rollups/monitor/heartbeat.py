@@ -1,4 +1,4 @@
-"""Presence: every process says every ten seconds that it lives, and what it has counted.
+"""Send heartbeats: each process stores its totals every ten seconds.
 
 A thread of its own does it, on a connection of its own, so that nothing else ever waits for
 it; where it fails, a page knows less. See docs/decisions/0041-samples-and-processes.md.
@@ -42,7 +42,7 @@ ENDED = UUID(int=0)
 
 
 class Reporter:
-    """Reports one process."""
+    """Send the heartbeats of one process."""
 
     def __init__(self, role: str) -> None:
         self.role = role

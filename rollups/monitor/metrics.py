@@ -1,4 +1,4 @@
-"""The numbers that this service exposes.
+"""Metrics of this process.
 
 Each process writes its own files in ROLLUPS_METRICS_DIR (prometheus_client's multiprocess mode);
 `rollups.monitor.prometheus` adds up those of one machine. Numbers that must cover all machines go

@@ -1,4 +1,4 @@
-"""Exposes the metrics: those of all processes on this machine, and of the database.
+"""Expose the metrics of all processes of this machine and of the database.
 
 A web process serves both at `/metrics`. On a machine without a web process, a worker serves
 the processes' numbers at ROLLUPS_METRICS_PORT. Without a directory that the processes of a
@@ -79,7 +79,7 @@ def serve(port: int) -> None:
 
 
 class _Processes(Collector):
-    """The numbers of the processes of this machine."""
+    """Collect the metrics of the processes of this machine."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -98,7 +98,7 @@ class _Processes(Collector):
 
 
 class _Database(Collector):
-    """What only the database knows."""
+    """Collect the metrics of the database."""
 
     def __init__(self, metrics: list[Metric]) -> None:
         self._metrics = metrics

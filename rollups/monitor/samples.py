@@ -1,4 +1,4 @@
-"""Samples: how the database and all processes are doing, noted at each sweep for a day."""
+"""Take samples of the service's totals with each sweep."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STATEMENT_TIMEOUT = "2s"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A sample, or several of one step of time."""
+    """A sample, or the average of several."""
 
     sampled_at: datetime
     pending: int

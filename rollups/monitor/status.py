@@ -1,4 +1,4 @@
-"""Judging the state of folding: OK, WARNING or CRITICAL, and why."""
+"""Measure the state of folding and rate it: OK, WARNING or CRITICAL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rollups.monitor.heartbeat import ALIVE_WITHIN
 
 
 class Level(IntEnum):
-    """How bad it is; also the exit code."""
+    """The severity, which is also the exit code."""
 
     OK = 0
     WARNING = 1
@@ -24,7 +24,7 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From where on a value is worth a warning, or worse."""
+    """The thresholds of WARNING and CRITICAL."""
 
     warn_lag_seconds: float
     critical_lag_seconds: float
@@ -34,7 +34,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One value, judged."""
+    """One value and its severity."""
 
     name: str
     level: Level
@@ -139,7 +139,7 @@ def measure() -> Status:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """The system's lag: how many counters are pending, and the greatest of their lags."""
+    """The number of pending counters and the longest of their lags."""
 
     pending: int
     oldest: timedelta

@@ -1,1 +1,1 @@
-"""The operations page: how the whole service is doing, for staff, at a glance."""
+"""The operations page for staff."""

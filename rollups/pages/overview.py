@@ -1,4 +1,4 @@
-"""How everything is doing now: what the database says, and what processes reported."""
+"""Measure the state of the whole service."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROLES_WITHOUT_BROKER = ("web", WATCH)
 
 @dataclass(frozen=True, slots=True)
 class Lags:
-    """How many counters are pending, and how long they have waited."""
+    """The number of pending counters, and how long they have waited."""
 
     pending: int
     p50_seconds: float
@@ -39,7 +39,7 @@ class Lags:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """The processes of one role that have reported lately."""
+    """The processes of one role with a recent heartbeat."""
 
     name: str
     processes: list[Process]
@@ -47,7 +47,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class PartitionSize:
-    """A partition of the event table; no bounds for the one of all other times."""
+    """A partition of the event table. The default partition has no bounds."""
 
     name: str
     since: datetime | None
@@ -59,7 +59,7 @@ class PartitionSize:
 
 @dataclass(frozen=True, slots=True)
 class Triggers:
-    """What became of triggers: counters by outcome."""
+    """Triggered counters by outcome."""
 
     outcome: str
     last_hour: int | None

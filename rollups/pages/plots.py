@@ -1,4 +1,4 @@
-"""The last hour in plots, each with its numbers in a table."""
+"""Charts of the last hour, each with a table of its numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MINUTES = 60
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A picture, what its lines mean, and the same as rows of a table, newest first."""
+    """A chart, its legend, and its numbers as a table, newest first."""
 
     title: str
     names: list[str]

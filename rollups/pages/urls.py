@@ -1,4 +1,4 @@
-"""Where the operations page lives; staff only, as the admin is."""
+"""URLs of the operations page. For staff only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operations page, and the part of it that its script fetches again and again."""
+"""Views of the operations page, and of the part that its script refreshes."""
 
 from __future__ import annotations
 

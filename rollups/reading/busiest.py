@@ -1,4 +1,4 @@
-"""Which counters are written most right now, by two looks at their rollups."""
+"""Find the busiest counters by comparing two samples of their rollups."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOOKED_AT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A counter as one look found it."""
+    """A counter in one sample."""
 
     counter_id: int
     namespace: str
@@ -43,7 +43,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """A counter, and how many events a second were folded into it between two looks."""
+    """A counter, and how many events a second were folded into it between two samples."""
 
     counter: Seen
     events_per_second: float
@@ -51,7 +51,7 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class Top:
-    """The busiest counters, busiest first, and the system's rates between two looks."""
+    """The busiest counters, busiest first, and the system's rates between two samples."""
 
     status: Status
     adds_per_second: float

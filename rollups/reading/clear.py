@@ -1,4 +1,4 @@
-"""Clearing a counter: its count becomes 0, its log stays append-only.
+"""Clear counters. The count becomes 0; no event is deleted.
 
 The accurate total is taken off by a compensating event. It is read and written under the
 rollup's lock, so two clears come one after the other and no fold comes between; an add
@@ -24,13 +24,13 @@ from counters.recording.duplicates import find_first_events
 from counters.recording.validation import DELTA_MAX, CheckedEvent, check_generation_time
 from rollups.folding.cluster_identity import anchored_only
 
-# A total beyond one event's range takes several; nobody has so many.
+# A total beyond one event's range takes several events. This limit is never reached in practice.
 MOST_EVENTS = batch.BATCH_EVENTS
 
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """What a clear took off, and which token and time it was recorded under."""
+    """The result of a clear: the count before, the token and the event time."""
 
     counter_id: int | None
     token: str | None

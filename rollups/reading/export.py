@@ -1,4 +1,4 @@
-"""Exporting totals, series and events: rows straight from PostgreSQL, a batch at a time."""
+"""Export totals, series and events as CSV, NDJSON or Parquet."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BATCH_ROWS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's name, and what its values are; a whole number is exact, of any size."""
+    """The name and the type of a column. Whole numbers are exact, of any size."""
 
     name: str
     type: Type
@@ -102,7 +102,7 @@ _DIGITS = 38
 
 
 class Writer(Protocol):
-    """Writes batches of rows; `close` ends the file but leaves the stream open."""
+    """Write batches of rows. `close` ends the file but leaves the stream open."""
 
     def write(self, rows: Sequence[tuple[Any, ...]]) -> None: ...
 
@@ -134,7 +134,7 @@ def open_writer(
 
 
 class _Csv:
-    """One header, then a line a row; instants with `Z`, an empty field for nothing."""
+    """Write CSV: a header, then one line per row. Instants end with `Z`; None is an empty field."""
 
     def __init__(
         self, stream: IO[bytes], columns: Sequence[Column], *, for_spreadsheets: bool
@@ -161,7 +161,7 @@ class _Csv:
 
 
 class _NdJson:
-    """One JSON object a line; numbers that JavaScript would round are text, as in the API."""
+    """Write one JSON object per line. Numbers that JavaScript would round are text, as in the API."""
 
     def __init__(self, stream: IO[bytes], columns: Sequence[Column]) -> None:
         self._stream = stream
@@ -183,7 +183,7 @@ class _NdJson:
 
 
 class _Parquet:
-    """Whole numbers as decimal(38, 0), instants in microseconds UTC."""
+    """Write Parquet: whole numbers as decimal(38, 0), instants as microseconds UTC."""
 
     def __init__(self, stream: IO[bytes], columns: Sequence[Column]) -> None:
         # Large, and needed for this format only.

@@ -1,4 +1,4 @@
-"""Lists of a namespace's counters, in pages that cost the same however deep they lie."""
+"""List the counters of a namespace in pages. Every page costs the same."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BY_SHOWN: dict[str, Callable[[Reading], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in a list, just beside one counter; reading goes on or backwards from it."""
+    """A position in a list: the counter next to it, and the direction to read in."""
 
     # The ordered value of that counter, and its id, which settles ties.
     value: Any
@@ -40,7 +40,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of eventual readings, and the places of the pages around it."""
+    """A page of eventual counts, and the positions of the next and the previous page."""
 
     readings: list[Reading]
     next: Place | None
@@ -48,7 +48,7 @@ class Page:
 
 
 class Row(Func):
-    """A row of values; PostgreSQL compares two by one look into an index."""
+    """A row of values. PostgreSQL compares two rows by one index look-up."""
 
     function = "ROW"
     # Django asks for the type of what it compares; PostgreSQL looks at the values.

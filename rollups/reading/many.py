@@ -1,4 +1,4 @@
-"""Reading the counts of many counters at once, for a page of objects."""
+"""Read the counts of many counters in one statement."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rollups.reading.read import Reading, ask_for_folds, choose_accuracy, of_bes
 
 
 class CounterName(NamedTuple):
-    """What a counter is called."""
+    """The namespace and the name of a counter."""
 
     namespace: str
     name: str

@@ -1,4 +1,4 @@
-"""Reading counts: eventual from the rollup, accurate with the pending events added."""
+"""Read counts: eventual from the rollup, accurate with the pending events added."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _hinted = False
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A count and how fresh it is."""
+    """A count and its freshness."""
 
     # None for a best-effort counter.
     counter_id: int | None

@@ -1,4 +1,4 @@
-"""Series: a counter's sums per minute, hour or day (UTC)."""
+"""Read a counter's sums per minute, hour or day (UTC), and its total in a span."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DEFAULT_BUCKETS, MOST_BUCKETS = 60, 10_000
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """What was folded of the events from `at` until the next bucket."""
+    """The folded sum of the events from `at` until the next bucket."""
 
     at: datetime
     delta: int

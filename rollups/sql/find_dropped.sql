@@ -3,7 +3,7 @@
 -- Returns one row: until timestamptz; NULL where none was dropped since then.
 -- Raises: 40001 if the transaction has a single snapshot and partitions changed after it.
 -- Cost: the closed buckets of the namespace since then, by the primary key of bucket. For
---   whoever changes a namespace's settings, so seldom.
+--   only when a namespace's settings change, so seldom.
 SELECT max(closing.until)
 FROM rollups_closing AS closing
 WHERE closing.until > %(since)s::timestamptz

@@ -23,7 +23,7 @@
 --
 -- Why the ids are in a SELECT, here and where this is named: the planner then does not see how
 -- many they are. A list of fewer than ten it would take for cheaper than its generic plan, and
--- plan the statement anew each time, which is half of a small fold.
+-- plan the statement again each time, which is half of a small fold.
 WITH folding AS MATERIALIZED (
   SELECT rollup.counter_id, rollup.watermark, namespace.bucket_size,
          waiting.oldest, waiting.newest, waiting.last_write_at

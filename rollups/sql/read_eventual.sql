@@ -5,10 +5,10 @@
 -- Indexes: counters_counter_namespace_name; the primary keys of rollup and last write.
 -- as_of is the transaction's beginning, because that is before the snapshot, always. A statement's
 --   own time is not: the driver sends Bind and Execute, the snapshot is taken by the first and
---   statement_timestamp() set anew by the second; and a REPEATABLE READ block's is older still.
+--   statement_timestamp() set again by the second; and a REPEATABLE READ block's is older still.
 -- If events are pending, as_of is the watermark's time. A watermark's time in the future was stored
 -- before the clock was set back and proves nothing; nor does one later than a write that the
--- watermark does not cover. On a standby nobody knows how far the snapshot lags behind; there,
+-- watermark does not cover. On a standby the lag of the snapshot is unknown; there,
 -- only the rollup's own time is certain.
 SELECT counter.id,
        coalesce(rollup.total, 0),

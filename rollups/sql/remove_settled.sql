@@ -3,7 +3,7 @@
 -- Returns: counter_id, one row a counter that is pending again: written since its fold.
 -- A transaction of its own AFTER the fold's commit, so that a writer who comes back to its
 -- slot waits for this moment, never for a fold. A row that a writer holds is skipped; one
--- that it changed meanwhile is checked anew by PostgreSQL once it is locked, and stays.
+-- that it changed meanwhile is checked again by PostgreSQL once it is locked, and stays.
 -- Indexes: the primary keys of last write and rollup.
 -- The ids are in a SELECT: see fold_events.sql.
 WITH settled AS (

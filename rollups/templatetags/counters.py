@@ -4,7 +4,7 @@
     {% count_of article.views %}          a counter attached to a model
     {% count_of article.views as views %}
 
-Digits are grouped by the rules of the reader's language. A counter that nobody added to is 0.
+Digits are grouped by the rules of the reader's language. A counter without adds is 0.
 A count that cannot be read (no such namespace, no cache for best-effort counts, no database)
 is a dash and a line in the log: a missing count never breaks a page.
 """
