@@ -20,8 +20,8 @@ django.setup()
 from docs.site import reference  # noqa: E402
 
 project = "Fold counters"
-author = "the founders"
-copyright = "2026, the founders"  # noqa: A001
+author = "the django-fold-counters authors"
+copyright = "2026, the django-fold-counters authors"  # noqa: A001
 extensions = ["myst_parser", "sphinx_copybutton"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build", "site", "figures"]
