@@ -39,7 +39,7 @@ _ASYNCHRONOUS = Caution(
 
 @register(Tags.compatibility)
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """Engine, isolation, time zones, cache: what can be told without asking anybody."""
+    """Check the settings: engine, isolation, time zones, cache, other databases, tenants."""
     return [
         *_check_engine(),
         *_check_isolation(),
@@ -112,7 +112,7 @@ def check_server(
 
 @register(Tags.urls)
 def check_api(**_: Any) -> list[CheckMessage]:
-    """What the API needs, in a project that has it in its URLs."""
+    """Check what the API needs in a project that serves it."""
     if not getattr(settings, "ROOT_URLCONF", None) or not _serves_api():
         return []
     path = f"{CounterNameInPath.__module__}.{CounterNameInPath.__qualname__}"

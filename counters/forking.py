@@ -53,7 +53,7 @@ def lock() -> threading.Lock:
 
 
 def become_child() -> None:
-    """Leave the parent's resources to the parent; a second call in one process does nothing."""
+    """Discard the parent's resources. A second call in one process does nothing."""
     global _process_id
     if _process_id == os.getpid():
         return

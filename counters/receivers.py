@@ -22,14 +22,14 @@ from counters.partitions import create
 @receiver([post_save, post_delete], sender=Namespace)
 @receiver([post_save, post_delete], sender=Grant)
 def forget_what_changed(**_: Any) -> None:
-    """In this process at once; in the others within a few seconds."""
+    """Discard cached namespaces and grants. Other processes discard theirs within two seconds."""
     lookup.forget_all()
     access.forget_all()
 
 
 @receiver(post_migrate, sender=apps.get_app_config("counters"))
 def make_partitions(*, using: str, apps: Any = apps, **_: Any) -> None:
-    """Leave no freshly migrated database without partitions for its first events."""
+    """Create the partitions for the first events of a new database."""
     if is_migrated(using, apps):
         make_tables_by_migrations(using)
         create.make_ahead(using=using)
@@ -82,7 +82,7 @@ def make_tables_by_migrations(using: str) -> None:
 
 
 def is_migrated(using: str, apps: Any) -> bool:
-    """Whether our tables are in that database: not so after `migrate auth` on a new one,
+    """Return whether our tables are in that database: not after `migrate auth` on a new one,
     after `migrate counters zero`, or in a project's second database.
     """
     return (

@@ -53,7 +53,7 @@ class CounterAdminMixin(AdminBase):
 
     @cached_property
     def _columns(self) -> list[Any]:
-        """The same functions each time: Django looks for them among read-only fields."""
+        """Return the same functions each time: Django looks for them among read-only fields."""
         return [_column(self.model, name) for name in self.counter_fields]
 
 

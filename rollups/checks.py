@@ -103,7 +103,7 @@ SWEEP = "rollups.sweep"
 
 @register()
 def check_celery(**_: Any) -> list[CheckMessage]:
-    """The project's Celery app is there, and its beat sends the sweep; unless the
+    """Check that the project has a Celery app and that its beat sends the sweep, unless the
     triggers are off, and `rollup --watch` folds without Celery.
     """
     if conf.trigger_mode() == "off":
@@ -137,12 +137,12 @@ def check_celery(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.models)
 def check_declared(**_: Any) -> list[CheckMessage]:
-    """The counters that models declare can be had."""
+    """Check the counter fields of all models."""
     return [*_check_namespaces(), *_check_types()]
 
 
 def _task_of(entry: Any) -> object:
-    """Celery takes dictionaries and its own ScheduleEntry."""
+    """Return the task of a schedule entry: a dictionary, or Celery's ScheduleEntry."""
     return entry.get("task") if isinstance(entry, dict) else entry.task
 
 
@@ -166,7 +166,7 @@ def _check_namespaces() -> Iterator[CheckMessage]:
 
 
 def _check_types() -> Iterator[CheckMessage]:
-    """`migrate` creates each namespace once, with one type."""
+    """Check that the fields of one namespace agree on its type."""
     types: defaultdict[str, set[str]] = defaultdict(set)
     for _, field in declared():
         types[field.namespace].add(field.counter_type)

@@ -98,7 +98,7 @@ class AttachedCounter:
 
     @property
     def count(self) -> int:
-        """The count that `with_counts` has read, or else one look-up's."""
+        """The count that `with_counts` read, or the result of a new read."""
         return (self._loaded.get(self.attribute) or self.read()).count
 
     def count_for_page(self, *, accuracy: str | None = None) -> int | None:

@@ -134,7 +134,7 @@ def report_beat(**_: Any) -> None:
 
 @worker_process_shutdown.connect
 def publish_what_waits(**_: Any) -> None:
-    """Celery's children end without the functions that Python runs at exit."""
+    """Publish the waiting triggers: Celery's children do not run Python's exit functions."""
     publisher.flush_at_exit()
 
 
@@ -142,7 +142,7 @@ def publish_what_waits(**_: Any) -> None:
 def create_declared_namespaces(
     *, using: str, verbosity: int = 1, apps: Any = apps, **_: Any
 ) -> None:
-    """So that a counter in a model needs nothing but `migrate`, in tests as well."""
+    """Create the namespaces of counter fields, so that they need only `migrate`, also in tests."""
     if using != DEFAULT_DB_ALIAS:
         return
     for name in registry.create_namespaces(using=using, apps=apps):

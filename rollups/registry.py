@@ -50,7 +50,7 @@ def create_namespaces(*, using: str, apps: Any) -> list[str]:
 
 
 def connect_deletions() -> None:
-    """Have counters deleted with their objects, where a field asks for it."""
+    """Delete counters with their objects where a field asks for it."""
     for model in {model for model, field in declared() if field.on_delete == "delete"}:
         post_delete.connect(
             delete_counters_of,

@@ -124,7 +124,7 @@ class NamespaceAdmin(ConfirmingMixin, AdminBase):
     def get_readonly_fields(
         self, request: HttpRequest, obj: Namespace | None = None
     ) -> list[str]:
-        """Clients know a namespace by its name; best-effort counts live elsewhere."""
+        """Return the fields that cannot change: the name, and the type of a namespace."""
         if obj is None:
             return []
         if obj.counter_type == CounterType.BEST_EFFORT:

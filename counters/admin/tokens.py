@@ -143,7 +143,7 @@ class TokenAdmin(AdminBase):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Hand out a token; the answer to the form is the one page that ever shows it."""
+        """Create a token and show it. No other page shows it."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = TokenForm(request.POST or None, request=request)
@@ -198,7 +198,7 @@ class TokenAdmin(AdminBase):
 def _log(
     request: HttpRequest, flag: int, token: api_tokens.ApiToken, message: str
 ) -> None:
-    """Note it in the admin's log, by the token's beginning and never by its digest."""
+    """Log the action under the token's prefix, never under its digest."""
     LogEntry.objects.create(
         user_id=request.user.pk or 0,
         content_type=ContentType.objects.get_for_model(AuthToken),

@@ -69,7 +69,7 @@ class RowMapping:
         return events
 
     def _check_not_ahead(self, event_time: datetime, now: datetime) -> None:
-        """Old events are what an import is for; events of the future are mistakes."""
+        """Refuse events of the future: in an import they are mistakes."""
         if event_time > now + self._namespace.accept_future:
             raise BadRow(f"time {stamp(event_time)} is in the future")
 

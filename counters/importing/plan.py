@@ -93,7 +93,7 @@ class Plan:
 
     @property
     def separator(self) -> str | None:
-        """The delimiter as one character; None where the format decides."""
+        """Return the delimiter as one character; None if the format decides."""
         return DELIMITERS.get(self.delimiter or "", self.delimiter)
 
     @property

@@ -85,7 +85,7 @@ class Import:
 
     @property
     def committed(self) -> Progress:
-        """How far the import has come for good."""
+        """Return the position after the last committed row."""
         return self._progress
 
     def run(self) -> Outcome:

@@ -98,7 +98,7 @@ def clear_one(
 
 
 def verify(model_admin: Any, request: HttpRequest, queryset: QuerySet[Counter]) -> None:
-    """Recount what was ticked and say what differs; changes nothing."""
+    """Recount the selected counters and show what differs. Change nothing."""
     try:
         audited = audit.audit_some(list(queryset.values_list("pk", flat=True)))
     except (CountersError, OperationalError) as error:

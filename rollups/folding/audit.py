@@ -48,7 +48,7 @@ class Audited:
 
     @property
     def is_off_by(self) -> int:
-        """How much too high the rollup's total is."""
+        """By how much the rollup's total is too high."""
         return self.total - self.recounted_total
 
 

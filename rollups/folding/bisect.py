@@ -66,7 +66,7 @@ _ERROR_LENGTH = 500
 
 
 def set_apart(counter_id: int, error: Exception) -> None:
-    """Leave the counter out of folds for a while; longer each time in a row."""
+    """Quarantine the counter, each time for longer."""
     affect(
         connection,
         "rollups",
@@ -84,5 +84,5 @@ def try_now(counter_ids: Collection[int]) -> None:
 
 
 def forget(counter_ids: Collection[int]) -> None:
-    """The counters have been folded after all."""
+    """Release counters that were folded after all."""
     Failure.objects.filter(counter_id__in=counter_ids).delete()

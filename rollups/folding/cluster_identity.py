@@ -43,7 +43,7 @@ class Reanchored:
 
 @contextmanager
 def anchored_only() -> Iterator[None]:
-    """Turn the database's refusal into NotAnchored."""
+    """Raise NotAnchored where the database refuses rows of another cluster."""
     try:
         yield
     except DatabaseError as error:
@@ -90,7 +90,7 @@ def reanchor(
     progress: Callable[[Reanchored], None] = lambda so_far: None,
     batch_counters: int = BATCH_COUNTERS,
 ) -> Reanchored:
-    """Recount every counter, give it a fresh watermark, and take this cluster as the anchor.
+    """Recount every counter, set new watermarks, and store the identity of this cluster.
 
     Writes go on meanwhile; folds and accurate reads are refused until it has ended. Broken
     off, it is to be called again, from the start: a second recount changes nothing. A

@@ -125,7 +125,7 @@ def _only_sweep() -> bool:
 
 
 def _swept_just_now() -> bool:
-    """Whether another beat's sweep was less than half a period ago.
+    """Return whether another beat's sweep was less than half a period ago.
 
     One from the future is a clock that was set back: no reason to wait for it.
     """

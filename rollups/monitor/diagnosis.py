@@ -47,7 +47,7 @@ class Glance:
 
     @property
     def is_late(self) -> bool:
-        """Whether it lags by what would be worth a warning."""
+        """Return whether its lag deserves a warning."""
         limit = status.default_limits().warn_lag_seconds
         return self.lag is not None and self.lag.total_seconds() >= limit
 

@@ -132,7 +132,7 @@ def start(role: str) -> None:
 
 
 def forget_silent() -> None:
-    """Forget processes that have been silent for long; their numbers stay in the sum."""
+    """Delete processes without a recent heartbeat. Their totals stay in the sum."""
     affect(
         connection,
         "rollups",

@@ -67,7 +67,7 @@ def expose() -> bytes:
 
 
 def serve(port: int) -> None:
-    """Serve the numbers of this machine's processes, from a thread, on every address."""
+    """Serve the metrics of this machine from a thread, on all addresses."""
     registry = REGISTRY
     if directory := conf.metrics_dir():
         registry = CollectorRegistry()
@@ -93,7 +93,7 @@ class _Processes(Collector):
         return [metric for metric in found if metric.name not in _OF_THE_DATABASE]
 
     def describe(self) -> Iterable[Metric]:
-        """Describe nothing, so that the registry does not collect on registration."""
+        """Return no metrics, so that the registry does not collect on registration."""
         return []
 
 
@@ -146,7 +146,7 @@ def tidy_up() -> None:
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    """No one else adds up or exposes: half-moved values would count twice."""
+    """Lock out other readers and writers: half-moved values would count twice."""
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -23,7 +23,7 @@ register = template.Library()
 
 @register.simple_tag
 def count(namespace: str, name: str, accuracy: str | None = None) -> str:
-    """The count of a counter, by its namespace and name."""
+    """Return the count of a counter by its namespace and name."""
 
     def read() -> int:
         try:
