@@ -22,7 +22,7 @@ RUN_READY := $(VENV)/.installed-run
 DEV_READY := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-embedded test-real test-quick faults interleavings check lint types migrations-check docs screenshots audit fuzz bench bench-quick bench-memory bench-scaling wheel clean
+.PHONY: help run demo test test-embedded test-real test-quick faults interleavings check lint types migrations-check docs screenshots audit fuzz bench bench-quick bench-memory wheel clean
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 help: ## List the targets.
@@ -90,17 +90,14 @@ audit: $(DEV_READY) ## Ask whether a package is withdrawn or has a known vulnera
 fuzz: $(DEV_READY) ## Give the API and every parser all sorts of things, for some minutes.
 	@SCHEMATHESIS_EXAMPLES=1000 FUZZ_EXAMPLES=5000 $(BIN)/python -m pytest --timeout=3600 tests/api/test_schemathesis.py tests/fuzz $(ARGS)
 
-bench: $(DEV_READY) ## Measure all of it beside what people would write instead (half an hour).
+bench: $(DEV_READY) ## Measure everything beside the usual ways to count (half an hour).
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-quick: $(DEV_READY) ## The same for a look: some of it, one short turn each (3 min).
+bench-quick: $(DEV_READY) ## Measure the most important suites, one short turn each (3 min).
 	@$(BIN)/python -m benchmarks --quick $(ARGS)
 
-bench-memory: $(DEV_READY) ## Watch every process's memory over ten minutes of load.
+bench-memory: $(DEV_READY) ## Measure each process's memory over ten minutes of load.
 	@$(BIN)/python -m benchmarks --only memory $(ARGS)
-
-bench-scaling: $(DEV_READY) ## Measure what each operation costs as one thing grows; write the figures (15 min).
-	@$(BIN)/python -m benchmarks.scaling --publish $(ARGS)
 
 wheel: $(DEV_READY) ## Build the wheel of the two apps into dist/.
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

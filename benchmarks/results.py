@@ -1,4 +1,4 @@
-"""What a benchmark found, in a shape that is printed, kept as JSON and drawn."""
+"""The result of a benchmark: a table, figures with their spread, rates to draw."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A median over turns, and the least and the most of them."""
+    """The median of all turns, the least and the most."""
 
     median: float
     least: float
@@ -22,7 +22,7 @@ class Figure:
 
 @dataclass(slots=True)
 class Table:
-    """Rows to look at; the first column says what a row is."""
+    """Rows for the reader; the first column names the row."""
 
     headings: list[str]
     rows: list[list[str]] = field(default_factory=list)
@@ -30,15 +30,15 @@ class Table:
 
 @dataclass(slots=True)
 class Result:
-    """All that one benchmark found.
+    """The result of one benchmark.
 
-    `figures` are what the targets look at, by name. `drawn` is what the plots need.
+    The targets look at `figures`. `rates` are the events a second of each peer.
     """
 
     title: str
     table: Table
     figures: dict[str, Figure] = field(default_factory=dict)
-    drawn: dict[str, Any] = field(default_factory=dict)
+    rates: dict[str, Figure] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,12 +49,17 @@ def figure(values: Sequence[float]) -> Figure:
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Figure:
-    """Compare turn by turn: what stood side by side in time."""
+    """Compare turn by turn: each pair was measured side by side."""
     return figure([a / b for a, b in zip(ours, theirs, strict=True)])
 
 
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """Return a percentile of sorted values; `share` is from 0 to 100."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share / 100))]
+
+
 def short(value: float) -> str:
-    """Write a number with three digits that count."""
+    """Write a number with three significant digits."""
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.3g}"

@@ -3,67 +3,93 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from importlib import import_module
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
-from hdrh.histogram import HdrHistogram
+import psutil
+import redis
+from django.conf import settings
+from django.db import connection
 
-from benchmarks import clients, meters, programs
-from benchmarks.clients import Orders
-from benchmarks.loads import HOT, Load
-from benchmarks.options import Options
-from benchmarks.results import Result, Table, figure, ratios
+from benchmarks import clients, programs
+from benchmarks.clients import HOT, Load, Orders
+from benchmarks.peers import Way
+from benchmarks.peers.registry import WAYS
+from benchmarks.results import Result, Table, figure, percentile, ratios
+from benchmarks.servers import execute
 
-# Microseconds: from one to two minutes, with three digits that count.
-LONGEST_STEP_US = 120_000_000
 HEADINGS = ["", "events/s", "least to most", "p50 ms", "p99 ms", "p99.9 ms"]
 COSTS = ["client", "web", "worker", "PostgreSQL", "Valkey"]
 # CPU time of each kind of process, and WAL, for one event.
 COST_HEADINGS = ["client µs", "web µs", "worker µs", "PG µs", "Valkey µs", "WAL B"]
+WAL = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How long and how often to measure; `say` prints the progress."""
+
+    seconds: float
+    rounds: int
+    clients: int
+    quick: bool
+    say: Callable[[str], None]
+
+    def pick(self, *, full: int, quick: int) -> int:
+        return quick if self.quick else full
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One way to count, under one load."""
+    """One way to count under one load.
+
+    By default with all clients, each a process, and with the programs of its way.
+    """
 
     name: str
     load: Load = HOT
+    clients: int | None = None
+    processes: int | None = None
+    beside: tuple[str, ...] | None = None
 
     @property
-    def module(self) -> Any:
-        return import_module(f"benchmarks.peers.{self.name}")
+    def way(self) -> Way:
+        return WAYS[self.name]
 
     @property
     def key(self) -> str:
-        return f"{self.name}, {self.load.spread}"
+        return f"{self.name}, {self.load.spread}{self._writers}"
 
     @property
     def title(self) -> str:
-        return f"{self.module.TITLE}, {self.load.words}"
+        return f"{self.way.title}, {self.load.words}{self._writers}"
+
+    @property
+    def _writers(self) -> str:
+        return "" if self.clients is None else f", {self.clients} writers"
+
+
+@dataclass(slots=True)
+class Cost:
+    """CPU seconds by kind of process, and bytes of WAL, of one turn."""
+
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
+    wal_bytes: int = 0
 
 
 @dataclass(slots=True)
 class Measured:
-    """The turns of one peer."""
+    """The turns of one peer: a value a turn, and all steps."""
 
-    step_events: int
     events_per_second: list[float] = field(default_factory=list)
+    p99_ms: list[float] = field(default_factory=list)
     cpu_us: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     wal_bytes: list[float] = field(default_factory=list)
+    step_seconds: list[float] = field(default_factory=list)
     errors: int = 0
     first_error: str = ""
-    histogram: HdrHistogram = field(
-        default_factory=lambda: HdrHistogram(1, LONGEST_STEP_US, 3)
-    )
-    # By turn: the 50th and the 99th percentile of a step.
-    p50_ms: list[float] = field(default_factory=list)
-    p99_ms: list[float] = field(default_factory=list)
-
-    def at(self, percentile: float) -> float:
-        """Return a percentile of all steps, in milliseconds."""
-        return float(self.histogram.get_value_at_percentile(percentile)) / 1000
 
 
 def alternate(
@@ -72,50 +98,88 @@ def alternate(
     *,
     steps_per_second: Mapping[str, float] | None = None,
 ) -> dict[str, Measured]:
-    """Measure every peer once a round; return what each did, by its key.
+    """Measure every peer once a round; return the turns of each, by its key.
 
-    `steps_per_second` by key; without it each peer goes as fast as it can.
+    `steps_per_second` by key; without it each peer runs at full speed.
     """
     for peer in peers:
-        peer.module.setup(peer.load.counters)
-    found = {peer.key: Measured(peer.module.STEP_EVENTS) for peer in peers}
+        peer.way.setup(peer.load.counters)
+    found = {peer.key: Measured() for peer in peers}
     for number in range(options.rounds):
         for peer in peers:
             options.say(f"round {number + 1} of {options.rounds}: {peer.title}")
-            orders = Orders(
-                peer=peer.name,
-                load=peer.load,
-                clients=options.clients,
-                seconds=options.seconds,
-                steps_per_second=(steps_per_second or {}).get(peer.key),
-            )
-            _turn(peer, orders, found[peer.key])
+            rate = (steps_per_second or {}).get(peer.key)
+            _turn(peer, options, rate, found[peer.key])
     return found
 
 
-def _turn(peer: Peer, orders: Orders, into: Measured) -> None:
-    with programs.beside(peer.module) as running:
-        orders = replace(orders, variables=running.variables)
-        cost = meters.Cost()
-        meter = meters.measured(meters.servers() | running.pids, into=cost)
-        done = clients.run(orders, meanwhile=meter)
-    histogram = HdrHistogram(1, LONGEST_STEP_US, 3)
-    for one in done:
-        for second in one.step_seconds:
-            histogram.record_value(max(1, round(second * 1e6)))
-    into.histogram.add(histogram)
-    into.p50_ms.append(histogram.get_value_at_percentile(50) / 1000)
-    into.p99_ms.append(histogram.get_value_at_percentile(99) / 1000)
-    events = sum(len(one.step_seconds) for one in done) * into.step_events
-    into.errors += sum(one.errors for one in done)
-    into.first_error = into.first_error or max(one.first_error for one in done)
-    into.events_per_second.append(
-        sum(len(one.step_seconds) * into.step_events / one.seconds for one in done)
-    )
-    cost.cpu_seconds["client"] = sum(one.cpu_seconds for one in done)
+def _turn(peer: Peer, options: Options, rate: float | None, into: Measured) -> None:
+    beside = peer.way.beside if peer.beside is None else peer.beside
+    cost = Cost()
+    with programs.beside(beside) as running:
+        orders = Orders(
+            peer=peer.name,
+            load=peer.load,
+            clients=peer.clients or options.clients,
+            processes=peer.processes,
+            seconds=options.seconds,
+            steps_per_second=rate,
+            variables=running.variables,
+        )
+        meter = costs(servers() | running.pids, into=cost)
+        turn = clients.run(orders, meanwhile=meter)
+    steps = sorted(second for one in turn.clients for second in one.step_seconds)
+    events = len(steps) * peer.way.step_events
+    into.step_seconds += steps
+    into.p99_ms.append(percentile(steps, 99) * 1e3)
+    into.errors += sum(one.errors for one in turn.clients)
+    into.first_error = into.first_error or max(one.first_error for one in turn.clients)
+    into.events_per_second.append(turn.steps_per_second * peer.way.step_events)
+    cost.cpu_seconds["client"] = turn.cpu_seconds
     for kind, cpu_seconds in cost.cpu_seconds.items():
         into.cpu_us[kind].append(cpu_seconds / events * 1e6)
     into.wal_bytes.append(cost.wal_bytes / events)
+
+
+@contextmanager
+def costs(pids: Mapping[str, int], *, into: Cost) -> Iterator[None]:
+    """Measure the CPU time of each kind of process, and the WAL, of the block."""
+    before = {kind: _cpu_seconds(pid) for kind, pid in pids.items()}
+    [(wal,)] = execute(WAL)
+    yield
+    [(wal_after,)] = execute(WAL)
+    into.wal_bytes = wal_after - wal
+    into.cpu_seconds = {
+        kind: _cpu_seconds(pid) - before[kind] for kind, pid in pids.items()
+    }
+
+
+def servers() -> dict[str, int]:
+    """Return the process ids of PostgreSQL and Valkey, if they run on this machine."""
+    found: dict[str, int] = {}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        [(backend,)] = cursor.fetchall()
+    if psutil.pid_exists(backend) and (parent := psutil.Process(backend).parent()):
+        found["PostgreSQL"] = parent.pid
+    url = settings.CACHES["default"]["LOCATION"]
+    if urlsplit(url).hostname in {"127.0.0.1", "localhost"}:
+        with redis.Redis.from_url(url) as client:
+            found["Valkey"] = int(client.info("server")["process_id"])
+    return found
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the CPU seconds of a process and its children, ended ones included."""
+    parent = psutil.Process(pid)
+    total = 0.0
+    for process in [parent, *parent.children(recursive=True)]:
+        try:
+            # The times of children are those of children that were waited for.
+            total += sum(process.cpu_times()[:4])
+        except psutil.NoSuchProcess:
+            continue
+    return total
 
 
 def result(
@@ -125,34 +189,25 @@ def result(
     *,
     compared: Mapping[str, Sequence[str]],
 ) -> Result:
-    """Return the peers' table, and the ratios of throughput that are asked for."""
+    """Return the peers' table, and the asked ratios of throughput."""
     made = Result(title, Table([*HEADINGS, *COST_HEADINGS]))
     for peer in peers:
-        if found[peer.key].errors:
-            print(f"{peer.title} failed: {found[peer.key].first_error}")
-    for peer in peers:
         one = found[peer.key]
+        if one.errors:
+            print(f"{peer.title} failed: {one.first_error}")
         rate = figure(one.events_per_second)
+        ordered = sorted(one.step_seconds)
         made.table.rows.append(
             [
                 peer.title + (f" ({one.errors} errors)" if one.errors else ""),
                 f"{rate.median:,.0f}",
                 f"{rate.least:,.0f} to {rate.most:,.0f}",
-                *(f"{one.at(share):.2f}" for share in (50, 99, 99.9)),
+                *(f"{percentile(ordered, p) * 1e3:.2f}" for p in (50, 99, 99.9)),
                 *(_cost(one, kind) for kind in COSTS),
                 f"{figure(one.wal_bytes).median:,.0f}",
             ]
         )
-        made.drawn[peer.key] = {
-            "title": peer.title,
-            "events_per_second": asdict(rate),
-            "cpu_us": {kind: figure(v).median for kind, v in one.cpu_us.items()},
-            "wal_bytes": figure(one.wal_bytes).median,
-            "percentiles_ms": {
-                str(share): one.at(share) for share in (50, 75, 90, 95, 99, 99.9, 99.99)
-            },
-            "histogram": one.histogram.encode().decode(),
-        }
+        made.rates[peer.title] = rate
     for ours, others in compared.items():
         for other in others:
             made.figures[f"{ours} ÷ {other}"] = ratios(

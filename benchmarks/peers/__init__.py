@@ -1,6 +1,22 @@
-"""One way to count a file.
+"""The ways to count that the benchmarks compare."""
 
-Each has `setup(counters)`, run once in the runner, and `step(key)`, which a client calls
-with the number of a counter. `STEP_EVENTS` says how many events one step counts, `BESIDE`
-which programs run beside the clients, and `TITLE` is for the table.
-"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One way to count.
+
+    The runner calls `setup` once with the number of counters. A client calls `step` with
+    the number of a counter; a step counts `step_events` events. The programs in `beside`
+    run next to the clients.
+    """
+
+    title: str
+    setup: Callable[[int], None]
+    step: Callable[[int], object]
+    step_events: int = 1
+    beside: tuple[str, ...] = ()

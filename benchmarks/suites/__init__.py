@@ -1,1 +1,1 @@
-"""One benchmark a file: `TITLE`, and `measure(options)`, which returns a `Result`."""
+"""The benchmarks: a function each, from `Options` to `Result`."""

@@ -6,15 +6,13 @@ from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 from benchmarks import clients
-from benchmarks.clients import Orders
-from benchmarks.ground import execute
-from benchmarks.loads import HOT, Load
-from benchmarks.options import Options
-from benchmarks.peers import add, add_many, bare_insert_many
+from benchmarks.clients import HOT, Load, Orders
+from benchmarks.peers.registry import WAYS
 from benchmarks.results import Result, Table, figure
+from benchmarks.servers import execute
+from benchmarks.turns import Options
 from counters.partitions import reindex
 
-TITLE = "Bytes on disk for each event"
 SIZES = """
 SELECT sum(pg_table_size(table_id))::bigint, sum(pg_indexes_size(table_id))::bigint
 FROM (
@@ -25,26 +23,25 @@ FROM (
 """
 
 
-def measure(options: Options) -> Result:
+def disk(options: Options) -> Result:
+    """Measure rows and indexes of each event, before and after its indexes are rebuilt."""
     headings = ["written as", "events", "rows", "indexes", "together"]
     headings += ["indexes, compacted", "together"]
-    made = Result(TITLE, Table(headings))
+    made = Result("Bytes on disk for each event", Table(headings))
     many = Load(options.pick(full=100_000, quick=10_000), "uniform")
     seconds = options.pick(full=20, quick=5)
     for name, peer, load in (
-        ("add, one hot counter", add, HOT),
-        (f"add, {many.words}", add, many),
-        ("add_many, 1,000 counters", add_many, HOT),
+        ("add, one hot counter", "add", HOT),
+        (f"add, {many.words}", "add", many),
+        ("add_many, 1,000 counters", "add_many", HOT),
     ):
         options.say(name)
         execute("TRUNCATE counters_event, counters_lastwrite")
         empty = _sizes()
-        peer.setup(load.counters)
-        module = peer.__name__.rpartition(".")[2]
-        _write(module, load, seconds, options.clients)
+        WAYS[peer].setup(load.counters)
+        _write(peer, load, seconds, options.clients)
         [(events,)] = execute("SELECT count(*) FROM counters_event")
-        # A page for each index of each day to come: nothing beside a service's events, but
-        # a part of what a short run writes.
+        # Each index of each day to come has a page: much beside a short run's events.
         (rows, indexes), (_, dense) = _beyond(empty), _compacted(empty)
         made.figures[f"bytes, {name}"] = figure([(rows + indexes) / events])
         made.figures[f"bytes, {name}, compacted"] = figure([(rows + dense) / events])
@@ -59,7 +56,7 @@ def measure(options: Options) -> Result:
                 f"{(rows + dense) / events:.0f}",
             ]
         )
-    bare_insert_many.setup(1)
+    WAYS["bare_insert_many"].setup(1)
     _write("bare_insert_many", HOT, seconds / 3, options.clients)
     [(events, rows, indexes)] = execute(
         "SELECT count(*), pg_table_size('bench_log'), pg_indexes_size('bench_log')"
@@ -85,14 +82,14 @@ def _sizes() -> tuple[int, int]:
 
 
 def _beyond(empty: tuple[int, int]) -> tuple[int, int]:
-    """Return the sizes of rows and indexes, without what they were when empty."""
+    """Return the sizes of rows and indexes, minus their sizes when empty."""
     rows, indexes = _sizes()
     return rows - empty[0], indexes - empty[1]
 
 
 def _compacted(empty: tuple[int, int]) -> tuple[int, int]:
     """Return the sizes once the day is over and its indexes are rebuilt."""
-    # A short run's are smaller than what is worth it in a service.
+    # The indexes of a short run are smaller than a service would rebuild.
     reindex.LEAST_BYTES = 0
     execute("ANALYZE counters_event")
     tomorrow = datetime.now(UTC) + timedelta(days=1, hours=2)

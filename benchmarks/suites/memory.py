@@ -1,7 +1,7 @@
-"""The memory of every process over ten minutes of load, and how it grew.
+"""The memory of every process over ten minutes of load.
 
-Web, worker and beat as `make run` starts them, 16 clients adding over REST at half of
-what the machine takes.
+Web, worker and beat run as `make run` starts them. 16 clients add over REST at half of
+the throughput.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ from contextlib import nullcontext
 import psutil
 
 from benchmarks import clients, programs
-from benchmarks.clients import Orders
-from benchmarks.loads import Load
-from benchmarks.options import Options
-from benchmarks.peers import rest_add
+from benchmarks.clients import Load, Orders
+from benchmarks.peers.registry import WAYS
 from benchmarks.programs import Running
 from benchmarks.results import Result, Table, figure
+from benchmarks.turns import Options
 
-TITLE = "Memory over ten minutes"
 SECONDS = 600
 SAMPLE_EVERY_SECONDS = 5.0
 # Of the run, before the first comparison: caches fill, allocators settle.
@@ -29,18 +27,16 @@ SETTLED = 0.3
 LOAD = Load(10_000, "zipf")
 
 
-def measure(options: Options) -> Result:
-    rest_add.setup(LOAD.counters)
+def memory(options: Options) -> Result:
+    """Compare the memory at the end with the memory once it has settled."""
+    WAYS["rest_add"].setup(LOAD.counters)
     seconds = options.pick(full=SECONDS, quick=60)
     running = Running()
     samples: dict[str, list[float]] = {}
     with programs.web(running), programs.worker(running), programs.beat(running):
         time.sleep(4)
         probe = _orders(running, options, seconds=5, steps_per_second=None)
-        rate = sum(
-            len(one.step_seconds) / one.seconds
-            for one in clients.run(probe, meanwhile=nullcontext())
-        )
+        rate = clients.run(probe, meanwhile=nullcontext()).steps_per_second
         orders = _orders(running, options, seconds=seconds, steps_per_second=rate / 2)
         ends = threading.Event()
         watcher = threading.Thread(target=_watch, args=(running, samples, ends))
@@ -75,14 +71,14 @@ def _watch(
         for kind, pid in running.pids.items():
             parent = psutil.Process(pid)
             for number, one in enumerate([parent, *parent.children(recursive=True)]):
-                # Private pages: those of the code are shared, and not what grows.
+                # Private pages: pages of the code are shared and do not grow.
                 own = one.memory_full_info().uss / 2**20
                 samples.setdefault(f"{kind} {number}", []).append(own)
 
 
 def _result(samples: dict[str, list[float]], rate: float) -> Result:
     made = Result(
-        f"{TITLE}, {rate:,.0f} adds/s",
+        f"Memory over ten minutes, {rate:,.0f} adds/s",
         Table(["process", "MB settled", "MB at the end", "÷"]),
     )
     for name, sizes in samples.items():
@@ -93,7 +89,6 @@ def _result(samples: dict[str, list[float]], rate: float) -> Result:
             [name, f"{settled:.1f}", f"{end:.1f}", f"{end / settled:.3f}"]
         )
         made.figures[f"end ÷ settled, {name}"] = figure([end / settled])
-        made.drawn[name] = sizes
     most = max(one.median for one in made.figures.values())
     made.figures["most grown"] = figure([most])
     return made

@@ -1,7 +1,6 @@
-"""Reads: eventual beside a raw look-up by primary key, accurate by what is pending.
+"""Reads: eventual beside a look-up by primary key, accurate by pending events.
 
-Each through one connection, CPU and median time of a read in turns, with few and with many
-kept events of the counter that is read.
+One connection reads in turns a counter with few and one with many kept events.
 """
 
 from __future__ import annotations
@@ -14,30 +13,33 @@ from functools import partial
 
 from django.db import connection
 
-from benchmarks.ground import create_counters, execute
-from benchmarks.options import Options
-from benchmarks.peers.bare_insert import bare_cursor
+from benchmarks.data import add_pending, create_counters
+from benchmarks.peers.database import bare_cursor
 from benchmarks.plain.models import PlainCounter, create_table
 from benchmarks.results import Result, Table, figure, ratios
-from benchmarks.seeding import add_events, mark_pending
+from benchmarks.servers import execute
+from benchmarks.turns import Options
 from counters import events
-from rollups import counts as reading
+from rollups import counts
 from rollups.folding import fold
 
-TITLE = "Reads of one counter among many"
 READS = 1_000
 BY_KEY = "SELECT total FROM plain_plaincounter WHERE id = %s"
 PENDING = (1, 1_000, 10_000)
 OURS, ACCURATE = "eventual (this project)", "accurate (this project)"
 
 
-def measure(options: Options) -> Result:
+def reading(options: Options) -> Result:
+    """Measure the median time of each kind of read."""
     counters = options.pick(full=100_000, quick=10_000)
     create_counters(counters)
     create_table(counters)
     few, many = 1_000, options.pick(full=10_000_000, quick=1_000_000)
     ids = {kept: _counter(kept, options) for kept in (few, many)}
-    made = Result(TITLE, Table(["read", "kept events", "pending", "median µs"]))
+    made = Result(
+        "Reads of one counter among many",
+        Table(["read", "kept events", "pending", "median µs"]),
+    )
     ways: dict[tuple[str, int], Callable[[], object]] = {
         (OURS, kept): partial(_read, kept, "eventual") for kept in ids
     }
@@ -51,9 +53,7 @@ def measure(options: Options) -> Result:
     )
     for pending in PENDING:
         options.say(f"{pending:,} pending events")
-        for counter_id in ids.values():
-            add_events(counter_id, pending)
-            mark_pending(counter_id)
+        add_pending(list(ids.values()), pending)
         execute("VACUUM ANALYZE counters_event")
         ways = {(ACCURATE, kept): partial(_read, kept, "accurate") for kept in ids}
         found = _in_turns(ways, options.rounds, READS // 10)
@@ -66,16 +66,15 @@ def measure(options: Options) -> Result:
 
 
 def _counter(kept: int, options: Options) -> int:
-    """Make a counter with so many folded events; return its id."""
+    """Create a counter with folded events; return its id."""
     options.say(f"{kept:,} kept events")
     counter_id = events.add(namespace="bench", name=f"read {kept}").counter_id
     if counter_id is None:
         raise RuntimeError("the namespace is not of this kind")
-    # Now: beside a last write that has waited while millions were appended, a fold would
-    # take them in parts.
+    # Beside a last write that waited while millions were appended, a fold would work in
+    # parts.
     fold.fold([counter_id])
-    add_events(counter_id, kept)
-    mark_pending(counter_id)
+    add_pending([counter_id], kept)
     fold.fold([counter_id])
     return counter_id
 
@@ -112,7 +111,7 @@ def _add_rows(made: Result, found: Turns, *, pending: int) -> None:
 
 
 def _read(kept: int, accuracy: str) -> object:
-    return reading.get(namespace="bench", name=f"read {kept}", accuracy=accuracy)
+    return counts.get(namespace="bench", name=f"read {kept}", accuracy=accuracy)
 
 
 def _by_key() -> object:

@@ -1,7 +1,7 @@
-"""From an add's commit to its being visible in an eventual read, at several rates.
+"""Staleness: the time from an add's commit to an eventual read that shows it.
 
-A worker folds in a process of its own; a reader looks at the rollups every two
-milliseconds, so a figure may be that much too high.
+A worker folds in a process of its own. A reader looks at the rollups every two
+milliseconds, so a figure may be two milliseconds too high.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 
 from django.db import connection, connections
 
-from benchmarks.ground import Measured, adds
-from benchmarks.options import Options
 from benchmarks.programs import Running, worker
-from benchmarks.results import Result, Table, figure
-from counters import events as record
+from benchmarks.results import Result, Table, figure, percentile
+from benchmarks.suites.trigger import Adds, adds
+from benchmarks.turns import Options
+from counters import events
 
 TITLE = "From commit to visible in an eventual read"
 COUNTERS = 100
@@ -26,14 +26,14 @@ A_FEW = 20.0
 ALL = "SELECT counter_id, events FROM rollups_rollup"
 
 
-def measure(options: Options) -> Result:
+def staleness(options: Options) -> Result:
     made = Result(
         TITLE,
         Table(["adds/s", "share of capacity", "seen", "p50 ms", "p99 ms", "worst ms"]),
     )
     with worker(Running()):
         time.sleep(4)
-        full = Measured()
+        full = Adds()
         adds(full, threads=THREADS, seconds=options.seconds, counters=COUNTERS)
         capacity = len(full.seconds) / options.seconds
         for rate in (A_FEW, capacity / 4, capacity / 2):
@@ -41,7 +41,9 @@ def measure(options: Options) -> Result:
             for _ in range(options.rounds):
                 time.sleep(1)
                 turns.append(sorted(_Run(rate).measure(options.seconds)))
-            p50, p99 = ([_at(one, share) for one in turns] for share in (0.5, 0.99))
+            p50, p99 = (
+                [percentile(one, share) * 1e3 for one in turns] for share in (50, 99)
+            )
             name = "a few adds/s" if rate == A_FEW else f"{rate / capacity:.0%}"
             made.figures[f"p50 ms, {name}"] = figure(p50)
             made.figures[f"p99 ms, {name}"] = figure(p99)
@@ -55,16 +57,7 @@ def measure(options: Options) -> Result:
                     f"{max(one[-1] for one in turns) * 1e3:.0f}",
                 ]
             )
-            made.drawn[name] = [_at(sum_of(turns), i / 100) for i in range(100)]
     return made
-
-
-def sum_of(turns: list[list[float]]) -> list[float]:
-    return sorted(one for turn in turns for one in turn)
-
-
-def _at(ordered: list[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1e3
 
 
 class _Run:
@@ -110,13 +103,13 @@ class _Run:
         connections.close_all()
 
     def _note(self, rows: list[Any], *, now: float) -> None:
-        for counter_id, events in rows:
+        for counter_id, seen in rows:
             before, first = self.seen.get(counter_id, 0), self.base.get(counter_id, 0)
-            if events <= before:
+            if seen <= before:
                 continue
             with self.lock:
                 times = self.committed.get(counter_id, [])
-                new = times[before - first : events - first]
+                new = times[before - first : seen - first]
             self.seen[counter_id] = before + len(new)
             self.stale += [max(0.0, now - one) for one in new]
 
@@ -130,7 +123,7 @@ class _Run:
             # Each thread has counters of its own, so that a counter's commits are in order.
             turn += THREADS
             name = f"s{turn % COUNTERS // THREADS * THREADS + number}"
-            answer = record.add(namespace="bench", name=name)
+            answer = events.add(namespace="bench", name=name)
             with self.lock:
                 times = self.committed.setdefault(answer.counter_id, [])
                 times.append(time.perf_counter())

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection
 
-from benchmarks.peers import bare_insert
+from benchmarks.peers import database
 from counters.models import Namespace
 from counters.namespaces import lookup
 
@@ -24,7 +24,7 @@ def bench_namespace(transactional_db: None) -> None:
 def bench_tables(transactional_db: None) -> Iterator[None]:
     """Take the peers' own tables away again: they belong to no app."""
     yield
-    # A client has one connection for its life; each test has another.
-    bare_insert._cursors.clear()
+    # A client keeps its connection; each test has another one.
+    database._own.__dict__.clear()
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TABLE IF EXISTS {TABLES}")

@@ -1,9 +1,8 @@
-"""Every peer counts: what it is compared by is a total that is right."""
+"""Each peer counts every step."""
 
 from __future__ import annotations
 
-import pkgutil
-from importlib import import_module
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -11,22 +10,20 @@ from celery import current_app
 from django.core.cache import cache
 from django.db import connection
 
-from benchmarks import buffering, peers, programs
-from benchmarks.loads import HOT, Load
+from benchmarks import programs
+from benchmarks.clients import HOT, Load, Orders, run
+from benchmarks.peers import valkey
+from benchmarks.peers.registry import WAYS
 from benchmarks.plain.models import PlainCounter
 from rollups.worker import debounce
 
-NAMES = [one.name for one in pkgutil.iter_modules(peers.__path__) if one.name != "http"]
 STEPS = 3
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_peer__says_what_it_is(name: str) -> None:
-    peer = import_module(f"benchmarks.peers.{name}")
-
-    assert peer.TITLE
-    assert peer.STEP_EVENTS >= 1
-    assert set(peer.BESIDE) <= programs.KINDS.keys()
+def test_peers__run_beside_known_programs() -> None:
+    assert {
+        name for way in WAYS.values() for name in way.beside
+    } <= programs.KINDS.keys()
 
 
 @pytest.mark.parametrize(
@@ -45,7 +42,7 @@ def test_peer__says_what_it_is(name: str) -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("bench_namespace", "bench_tables")
 def test_peer__counts_every_step(name: str, table: str) -> None:
-    peer = import_module(f"benchmarks.peers.{name}")
+    peer = WAYS[name]
     peer.setup(HOT.counters)
 
     for _ in range(STEPS):
@@ -54,7 +51,7 @@ def test_peer__counts_every_step(name: str, table: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(table)
         [(total,)] = cursor.fetchall()
-    assert total == STEPS * peer.STEP_EVENTS
+    assert total == STEPS * peer.step_events
 
 
 @pytest.mark.django_db(transaction=True)
@@ -62,17 +59,17 @@ def test_peer__counts_every_step(name: str, table: str) -> None:
 def test_buffered__is_in_the_table_after_a_flush(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    peer: Any = import_module("benchmarks.peers.buffered")
-    task: Any = buffering.apply_increments
+    peer = WAYS["buffered"]
+    task: Any = valkey.apply_increments
     monkeypatch.setattr(task, "delay", task)
-    buffering.client().flushdb()
+    valkey.client().flushdb()
     peer.setup(2)
 
     for key in (0, 1, 0):
         peer.step(key)
     assert list(PlainCounter._default_manager.values_list("total", flat=True)) == [0, 0]
-    buffering.flush()
-    buffering.flush()
+    valkey.flush()
+    valkey.flush()
 
     totals = PlainCounter._default_manager.order_by("name").values_list(
         "total", flat=True
@@ -82,7 +79,7 @@ def test_buffered__is_in_the_table_after_a_flush(
 
 def test_cache_incr__counts_every_step() -> None:
     cache.clear()
-    peer: Any = import_module("benchmarks.peers.cache_incr")
+    peer = WAYS["cache_incr"]
     peer.setup(1)
 
     for _ in range(STEPS):
@@ -106,4 +103,17 @@ def test_load__spreads_as_it_says() -> None:
 def test_buffering__leaves_the_projects_app_the_current_one() -> None:
     """Triggers declare their queue by it; on RabbitMQ another's would be refused."""
     assert current_app.main == "counters"
-    assert buffering.app.main == "buffering"
+    assert valkey.app.main == "buffering"
+
+
+def test_run__shares_clients_as_threads_of_processes() -> None:
+    cache.clear()
+    WAYS["cache_incr"].setup(1)
+    orders = Orders(peer="cache_incr", load=HOT, clients=5, processes=2, seconds=0.2)
+
+    turn = run(orders, meanwhile=nullcontext())
+
+    assert [one.first_error for one in turn.clients] == [""] * 5
+    # The clients have warmed up with more steps.
+    assert cache.get("bench-0") > sum(len(one.step_seconds) for one in turn.clients) > 0
+    debounce.hang_up()

@@ -1,1 +1,0 @@
-"""What was found: in the terminal, in plots, in docs/performance.md."""
