@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import Any
 
 from django.apps import apps
@@ -11,7 +10,6 @@ from django.conf import settings
 from django.core.cache import DEFAULT_CACHE_ALIAS
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
-from django.core.management import find_commands
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db import router as db_router
 from django.db.backends.postgresql.psycopg_any import IsolationLevel
@@ -48,32 +46,6 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_other_databases(),
         *_check_tenants(),
     ]
-
-
-@register(Tags.commands)
-def check_commands(**_: Any) -> list[CheckMessage]:
-    """Find commands that share their name with a command of another app."""
-    commands = {
-        app.name: set(find_commands(str(Path(app.path, "management"))))
-        for app in apps.get_app_configs()
-    }
-    found: list[CheckMessage] = []
-    for ours in routers.APPS:
-        for other in [name for name in commands if name not in routers.APPS]:
-            for name in sorted(commands.get(ours, set()) & commands[other]):
-                first, hidden = sorted((ours, other), key=list(commands).index)
-                found.append(
-                    Caution(
-                        f"`manage.py {name}` is a command of both {ours!r} and {other!r}."
-                        f" Django runs that of {first!r}, which comes first in"
-                        " INSTALLED_APPS.",
-                        hint=f"Put {hidden!r} first if you want its command. The hidden one"
-                        " can be run from Python: call_command("
-                        f"{hidden}.management.commands.{name}.Command(), ...).",
-                        id="counters.W008",
-                    )
-                )
-    return found
 
 
 @register(Tags.database)

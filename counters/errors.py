@@ -202,7 +202,7 @@ class NotAnchored(CountersError):
         super().__init__(
             "The database was restored from a dump into another cluster, where the"
             " watermarks of its rollups mean nothing. Adds are recorded and eventual reads"
-            " answer; folds, accurate reads and clears wait until `manage.py reanchor` has"
+            " answer; folds, accurate reads and clears wait until `manage.py counters reanchor` has"
             " recounted."
         )
 

@@ -66,6 +66,8 @@ INSTALLED_APPS = [
     "knox",
     "counters",
     "rollups",
+    # For its management command `create_demo`.
+    "counters_project",
 ]
 MIDDLEWARE = [
     "counters_project.content_policy.ContentPolicy",

@@ -38,7 +38,7 @@ def _check_mode() -> list[CheckMessage]:
         Caution(
             "CELERY_TASK_ALWAYS_EAGER runs tasks in the process that sends them, but not"
             " the rollup task: its messages go to a broker in any case.",
-            hint="Fold with `manage.py rollup`, or read with accuracy='accurate'.",
+            hint="Fold with `manage.py counters rollup`, or read with accuracy='accurate'.",
             id="rollups.W002",
         )
     ]
@@ -128,8 +128,8 @@ def check_celery(**_: Any) -> list[CheckMessage]:
             "The beat schedule has no sweep: a counter whose trigger is lost stays behind"
             " until it is written or read again, and no partitions are made ahead.",
             hint="CELERY_BEAT_SCHEDULE = {**beat_schedule(), ...}, from"
-            " rollups.worker.schedule. Without beat run `manage.py rollup --watch`, and hourly"
-            " `manage.py partitions --make --close --compact`.",
+            " rollups.worker.schedule. Without beat run `manage.py counters rollup --watch`, and hourly"
+            " `manage.py counters partitions --make --close --compact`.",
             id="rollups.W007",
         )
     ]

@@ -87,7 +87,7 @@ def test_guide__shows_counts_in_templates(article: Any) -> None:
     article.views.add(1234)
     fold_all()
 
-    page = Template(snippet("{% load counters %}", "html")).render(
+    page = Template(snippet("{% load rollup_counts %}", "html")).render(
         Context({"article": article})
     )
 

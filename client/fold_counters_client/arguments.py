@@ -56,7 +56,7 @@ def api_token(token: object) -> str:
         raise InvalidArgument(
             "token",
             f"the API token ({len(stripped)} characters) contains a space or a character"
-            " that no token has; give the token that `create_token` printed",
+            " that no token has; give the token that `manage.py counters create-token` printed",
         )
     return stripped
 

@@ -158,5 +158,5 @@ class NamespaceAdmin(ConfirmingMixin, AdminBase):
     def has_delete_permission(
         self, request: HttpRequest, obj: Namespace | None = None
     ) -> bool:
-        # A namespace goes with all its counts: `manage.py delete_namespace` asks first.
+        # A namespace goes with all its counts: `manage.py counters delete-namespace` asks first.
         return False

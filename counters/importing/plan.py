@@ -127,5 +127,5 @@ def _check_encoding(encoding: str) -> None:
     if not as_ascii:
         raise CannotImport(
             f"--encoding {encoding!r} cannot be read line by line; convert the file first:"
-            f" iconv -f {encoding} -t utf-8 FILE | manage.py import_events - ..."
+            f" iconv -f {encoding} -t utf-8 FILE | manage.py counters import - ..."
         )

@@ -99,7 +99,7 @@ def _advice(summary: Summary, namespace: Namespace) -> list[str]:
             "Stopped at --max-rejects: the rows behind the last rejected one were not read."
         )
     if rejects := summary["rejects_file"]:
-        command = f"manage.py import_events {Path(rejects)}"
+        command = f"manage.py counters import {Path(rejects)}"
         advice.append(
             f"Rejected rows are in {rejects}, each with its reason. Correct them there and"
             f" import that file with the same options: {command} ..."

@@ -241,6 +241,6 @@ def _guessed_format(source: Input) -> str:
     if beginning.startswith(b"["):
         raise CannotImport(
             "The file begins like a JSON array; it must be one object a line:"
-            " jq -c '.[]' FILE | manage.py import_events - --format ndjson ..."
+            " jq -c '.[]' FILE | manage.py counters import - --format ndjson ..."
         )
     return "ndjson" if beginning.startswith(b"{") else "csv"

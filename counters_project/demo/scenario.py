@@ -75,7 +75,7 @@ def _import(flights: Path, namespace: str) -> Summary:
     options += ["--counter", "carrier/{carrier}", "--counter", "origin/{origin}"]
     options += ["--counter", "route/{origin}-{dest}"]
     try:
-        call_command("import_events", str(flights), *options, stdout=said)
+        call_command("counters", "import", str(flights), *options, stdout=said)
     except SystemExit as ended:
         if ended.code == 130:
             raise KeyboardInterrupt from None

@@ -1,32 +1,27 @@
-"""Every management command, with the help that it gives itself."""
+"""The subcommands of `manage.py counters`, with the help that they print themselves."""
 
 from __future__ import annotations
 
-from django.core.management import get_commands, load_command_class
+from rollups.management.commands.counters import GROUPS, Command
 
 INTRODUCTION = """# Commands
 
-Each is `manage.py NAME`. What follows is what `--help` says.
+The service and your project are operated with `manage.py counters SUBCOMMAND`. This page shows the text
+that `--help` prints.
 """
 
 
 def text() -> str:
     pages = [INTRODUCTION]
-    for name, app in sorted(get_commands().items()):
-        if app not in {"counters", "rollups"}:
-            continue
-        # argparse fills lines as wide as the terminal; the page is no terminal.
-        parser = load_command_class(app, name).create_parser("manage.py", name)
-        formatter = parser.formatter_class
-        parser.formatter_class = lambda prog, kind=formatter: kind(prog, width=92)
-        shown = [
-            line
-            for line in parser.format_help().splitlines()
-            if not _is_djangos_own(line)
-        ]
-        pages.append(f"## {name}\n\n```text\n" + "\n".join(shown).rstrip() + "\n```\n")
+    command = Command()
+    command.create_parser("manage.py", "counters")
+    for group, members in GROUPS.items():
+        pages.append(f"## {group.capitalize()}\n")
+        for one in members:
+            parser = command.subparsers.choices[one.name]
+            # argparse fills lines as wide as the terminal; a page is not a terminal.
+            formatter = parser.formatter_class
+            parser.formatter_class = lambda prog, kind=formatter: kind(prog, width=92)
+            help_text = parser.format_help().rstrip()
+            pages.append(f"### counters {one.name}\n\n```text\n{help_text}\n```\n")
     return "\n".join(pages)
-
-
-def _is_djangos_own(line: str) -> bool:
-    return line.strip().startswith(("--settings ", "--pythonpath ", "--traceback "))

@@ -112,7 +112,7 @@ def verify(model_admin: Any, request: HttpRequest, queryset: QuerySet[Counter]) 
             f" {one.recounted_total:,}, its buckets {one.buckets_total:,};"
             f" {counted(one.buckets_off, 'wrong bucket')},"
             f" {counted(one.unseen_events, 'pending event')} that no fold finds. Repair it"
-            " with manage.py verify_rollups --repair.",
+            " with manage.py counters verify --repair.",
             messages.ERROR,
         )
     if not wrong:

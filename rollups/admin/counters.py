@@ -114,7 +114,7 @@ class CounterAdmin(AdminBase):
     def has_delete_permission(
         self, request: HttpRequest, obj: Counter | None = None
     ) -> bool:
-        # A counter goes with its count: `manage.py delete_counter` asks first.
+        # A counter goes with its count: `manage.py counters delete-counter` asks first.
         return False
 
     def has_act_permission(self, request: HttpRequest) -> bool:

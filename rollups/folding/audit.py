@@ -91,7 +91,7 @@ def why_not(error: CountersError | OperationalError) -> str:
     if isinstance(error.__cause__, QueryCanceled):
         return (
             "There are too many events to recount here: it was broken off by the time-out"
-            " of a page's statements. manage.py verify_rollups recounts without one."
+            " of a page's statements. manage.py counters verify recounts without one."
         )
     raise error
 

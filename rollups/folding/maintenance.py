@@ -92,7 +92,7 @@ def _as_owner(work: Callable[[], None]) -> None:
             raise
         logger.warning(
             "The database role of this process owns no tables, so it leaves their upkeep:"
-            " run `manage.py partitions --make --close --compact` hourly as the owner. No add fails"
+            " run `manage.py counters partitions --make --close --compact` hourly as the owner. No add fails"
             " without it. (%s)",
             str(error).strip(),
         )

@@ -276,7 +276,7 @@ def _reason_to_keep(held: _Held, partition: Partition, now: datetime) -> str | N
     if held.different:
         return (
             f"the buckets of {counted(held.different, 'counter')} differ from the events;"
-            " run verify_rollups --repair first"
+            " run manage.py counters verify --repair first"
         )
     return None
 

@@ -34,7 +34,7 @@ BEGIN
   IF NOT rollups_is_anchored() THEN
     RAISE EXCEPTION USING
       ERRCODE = 'CN503',
-      MESSAGE = 'watermarks and events are of another database cluster: run manage.py reanchor';
+      MESSAGE = 'watermarks and events are of another database cluster: run manage.py counters reanchor';
   END IF;
   RETURN true;
 END

@@ -45,7 +45,7 @@ BEGIN
   IF is_foreign THEN
     RAISE EXCEPTION USING
       ERRCODE = 'CN503',
-      MESSAGE = 'watermarks and events are of another database cluster: run manage.py reanchor',
+      MESSAGE = 'watermarks and events are of another database cluster: run manage.py counters reanchor',
       DETAIL = coalesce((SELECT anchored_at::text FROM rollups_anchor), '');
   END IF;
   RETURN true;
@@ -102,7 +102,7 @@ BEGIN
   IF NOT rollups_is_anchored() THEN
     RAISE EXCEPTION USING
       ERRCODE = 'CN503',
-      MESSAGE = 'watermarks and events are of another database cluster: run manage.py reanchor';
+      MESSAGE = 'watermarks and events are of another database cluster: run manage.py counters reanchor';
   END IF;
   RETURN true;
 END

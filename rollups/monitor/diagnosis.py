@@ -130,7 +130,7 @@ def explain_lag(counter_id: int, lag: timedelta) -> list[str]:
     if not now.is_anchored:
         reasons.append(
             "The database was restored from a dump: nothing is folded until"
-            " manage.py reanchor has recounted."
+            " manage.py counters reanchor has recounted."
         )
     failure = Failure.objects.filter(pk=counter_id).first()
     if failure is not None:

@@ -74,7 +74,7 @@ def judge(status: Status, limits: Limits) -> list[Verdict]:
             Level.OK if status.is_anchored else Level.CRITICAL,
             "the watermarks are of this cluster"
             if status.is_anchored
-            else "restored from a dump: run manage.py reanchor, nothing folds before",
+            else "restored from a dump: run manage.py counters reanchor, nothing folds before",
         ),
     ]
 
@@ -123,7 +123,7 @@ class Status:
     # By the sweeps of the last minutes.
     healed_lately: int
     set_apart: int
-    # False after a restore into another cluster: nothing folds until `manage.py reanchor`.
+    # False after a restore into another cluster: nothing folds until `manage.py counters reanchor`.
     is_anchored: bool
     # Processes that reported lately: workers and `rollup --watch`; and workers that do not
     # read the queue of rollup messages.

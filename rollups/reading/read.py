@@ -109,7 +109,7 @@ def _hint(counter_id: int, as_of: datetime) -> None:
     logger.warning(
         "Counter %s has waited for a fold for %.0f s, so its eventual count does not change. Is"
         " a worker running? Start `celery -A <project> worker` and `celery -A <project> beat`,"
-        " or run `manage.py rollup --watch`.",
+        " or run `manage.py counters rollup --watch`.",
         counter_id,
         (now - since).total_seconds(),
     )

@@ -1,4 +1,4 @@
--- How folding and sweeping are doing, for metrics and `rollup_status`.
+-- How folding and sweeping are doing, for metrics and `counters status`.
 -- Parameters: alive interval.
 -- Returns one row: pending bigint, lag_seconds, last_sweep_age_seconds (null: none is on
 --   record), healed_lately bigint (by the sweeps of the last ten minutes), set_apart bigint,

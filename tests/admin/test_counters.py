@@ -247,8 +247,8 @@ def test_verify__that_takes_too_long_says_so(admin: Client, add: Add) -> None:
         listed = admin.post(LIST, chosen, follow=True).content.decode()
         page = text(admin, f"{LIST}{counter_id}/change/?audit=1")
 
-    assert "manage.py verify_rollups recounts without one" in listed
-    assert "manage.py verify_rollups recounts without one" in page
+    assert "manage.py counters verify recounts without one" in listed
+    assert "manage.py counters verify recounts without one" in page
 
 
 def test_clear__needs_the_name_and_clears_once(admin: Client, add: Add) -> None:

@@ -77,12 +77,12 @@ def test_current_schema__has_all_tables_and_counts(schema: str) -> None:
     url = f"{test_database_url()}&currentSchema={schema}"
 
     manage(url, "migrate", "--no-input", "--verbosity", "0")
-    manage(url, "create_namespace", "shop")
-    manage(url, "add_count", "shop", "hits", "5")
-    manage(url, "partitions", "--make")
-    manage(url, "rollup")
+    manage(url, "counters", "create-namespace", "shop")
+    manage(url, "counters", "add", "shop", "hits", "5")
+    manage(url, "counters", "partitions", "--make")
+    manage(url, "counters", "rollup")
 
-    assert manage(url, "get_count", "shop", "hits").split()[0] == "5"
+    assert manage(url, "counters", "get", "shop", "hits").split()[0] == "5"
     with psycopg.connect(test_database_url()) as looking:
         found = looking.execute(
             "SELECT (SELECT count(*) FROM fold.counters_event),"

@@ -47,7 +47,7 @@ def counted(committed_namespace: Namespace) -> None:
 def exported(monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
     written = BytesIO()
     monkeypatch.setattr(sys, "stdout", TextIOWrapper(written, write_through=True))
-    call_command("export", *words)
+    call_command("counters", "export", *words)
     return written.getvalue().decode()
 
 
@@ -76,7 +76,7 @@ def test_export__draws_no_bar_over_its_rows(
     monkeypatch.setattr(written, "isatty", lambda: is_terminal)
     monkeypatch.setattr(sys, "stdout", written)
 
-    call_command("export", "totals")
+    call_command("counters", "export", "totals")
 
     assert ("Exporting" in screen.getvalue()) is not is_terminal
 
@@ -107,13 +107,21 @@ def test_export__events_can_be_imported_again_and_count_once(
     counted: None, tmp_path: Path
 ) -> None:
     file = tmp_path / "events.csv"
-    call_command("export", "events", "--output", str(file))
+    call_command("counters", "export", "events", "--output", str(file))
     with file.open() as lines:
         before = len(list(csv.DictReader(lines)))
 
     out = StringIO()
     call_command(
-        *("import_events", str(file), "--namespace", "test", "--counter", "{name}"),
+        *(
+            "counters",
+            "import",
+            str(file),
+            "--namespace",
+            "test",
+            "--counter",
+            "{name}",
+        ),
         *("--delta", "delta", "--time", "event_time", "--token", "token"),
         stdout=out,
     )
@@ -127,7 +135,9 @@ def test_export__events_can_be_imported_again_and_count_once(
 def test_export__parquet_is_typed_and_exact(counted: None, tmp_path: Path) -> None:
     file = tmp_path / "totals.parquet"
 
-    call_command("export", "totals", "--namespace", "test", "--output", str(file))
+    call_command(
+        "counters", "export", "totals", "--namespace", "test", "--output", str(file)
+    )
 
     rows: list[dict[str, Any]] = pyarrow.parquet.read_table(file).to_pylist()
     assert (rows[0]["name"], int(rows[0]["count"])) == ("large", 2 * LARGE)
@@ -156,7 +166,7 @@ def test_export__that_fails_leaves_no_file(
     monkeypatch.setattr(export, "_value", lambda *_: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
-        call_command("export", "totals", "--output", str(file))
+        call_command("counters", "export", "totals", "--output", str(file))
 
     assert file.read_text() == "of last week"
     assert [path.name for path in tmp_path.iterdir()] == ["totals.csv"]
@@ -166,14 +176,18 @@ def test_export__refuses_what_makes_no_sense(
     counted: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(CommandError, match="Totals are of now"):
-        call_command("export", "totals", "--from", "2026-01-01T00:00Z")
+        call_command("counters", "export", "totals", "--from", "2026-01-01T00:00Z")
     with pytest.raises(CommandError, match="There is no namespace 'nope'"):
-        call_command("export", "totals", "--namespace", "nope")
+        call_command("counters", "export", "totals", "--namespace", "nope")
     with pytest.raises(CommandError, match="No such file or directory"):
-        call_command("export", "totals", "--output", str(tmp_path / "no" / "where"))
+        call_command(
+            "counters", "export", "totals", "--output", str(tmp_path / "no" / "where")
+        )
     monkeypatch.setattr(export, "find_spec", lambda _: None)
     with pytest.raises(CommandError, match="pip install pyarrow"):
-        call_command("export", "totals", "--output", str(tmp_path / "x.parquet"))
+        call_command(
+            "counters", "export", "totals", "--output", str(tmp_path / "x.parquet")
+        )
     assert NamespaceNotFound.code == "namespace-not-found"
 
 

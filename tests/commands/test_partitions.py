@@ -38,7 +38,7 @@ def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def told(*words: str) -> str:
     out = StringIO()
-    call_command("partitions", *words, stdout=out)
+    call_command("counters", "partitions", *words, stdout=out)
     return out.getvalue()
 
 
@@ -128,7 +128,7 @@ def test_partitions__are_a_line_each_on_a_narrow_terminal(
     screen = StringIO()
     monkeypatch.setattr(screen, "isatty", lambda: True)
 
-    call_command("partitions", stdout=screen)
+    call_command("counters", "partitions", stdout=screen)
 
     today = datetime.now(UTC)
     tomorrow = today + timedelta(days=1)

@@ -15,8 +15,8 @@ from rich.console import Console
 
 from counters import events as record
 from counters.models import LastWrite, Namespace
+from rollups.commands import top
 from rollups.folding.fold import fold
-from rollups.management.commands import top
 from rollups.reading import busiest
 
 pytestmark = [
@@ -77,7 +77,7 @@ def test_top__writes_lines_for_programs(committed_namespace: Namespace) -> None:
     add("a[b]", 3)
     out = StringIO()
 
-    call_command("top", "--limit", "1", stdout=out)
+    call_command("counters", "top", "--limit", "1", stdout=out)
 
     fields = out.getvalue().rstrip("\n").split("\t")
     assert (fields[1], fields[2], fields[5]) == ("6", "3", "test/a[b]")
@@ -87,7 +87,7 @@ def test_top__answers_as_json(committed_namespace: Namespace) -> None:
     add("a", 3)
     out = StringIO()
 
-    call_command("top", "--json", "--namespace", "test", stdout=out)
+    call_command("counters", "top", "--json", "--namespace", "test", stdout=out)
 
     told: dict[str, Any] = json.loads(out.getvalue())
     assert told["pending"] == 0
@@ -121,4 +121,4 @@ def test_view__shows_the_whole_name_on_a_narrow_terminal(
 
 def test_top__knows_its_namespace(db: None) -> None:
     with pytest.raises(CommandError, match="There is no namespace 'nope'"):
-        call_command("top", "--namespace", "nope", "--once")
+        call_command("counters", "top", "--namespace", "nope", "--once")

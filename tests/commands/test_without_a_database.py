@@ -15,14 +15,26 @@ from tests.programs import ROOT, test_database_url
 
 NOBODY_LISTENS = "postgresql://nobody@127.0.0.1:1/nothing"
 COMMANDS = [
-    ("add_count", "demo", "hits"),
-    ("get_count", "demo", "hits", "--json"),
-    ("list_namespaces",),
-    ("create_token", "somebody"),
-    ("rollup",),
-    ("verify_rollups",),
-    ("partitions",),
-    ("reanchor",),
+    ("counters", "add", "demo", "hits"),
+    ("counters", "get", "demo", "hits", "--json"),
+    ("counters", "list-namespaces"),
+    ("counters", "create-token", "somebody"),
+    (
+        "counters",
+        "rollup",
+    ),
+    (
+        "counters",
+        "verify",
+    ),
+    (
+        "counters",
+        "partitions",
+    ),
+    (
+        "counters",
+        "reanchor",
+    ),
     ("migrate",),
     # One of Django's own.
     ("createsuperuser", "--noinput", "--username", "x", "--email", "x@example.org"),
@@ -41,7 +53,9 @@ def manage(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=[words[0] for words in COMMANDS])
+@pytest.mark.parametrize(
+    "words", COMMANDS, ids=["-".join(words[:2]) for words in COMMANDS]
+)
 def test_command__says_in_one_line_that_the_database_is_down(
     words: tuple[str, ...],
 ) -> None:
@@ -56,11 +70,11 @@ def test_command__says_in_one_line_that_the_database_is_down(
 
 
 def test_command__shows_all_of_it_when_asked() -> None:
-    assert "Traceback" in manage("list_namespaces", "--traceback").stderr
+    assert "Traceback" in manage("counters", "list-namespaces", "--traceback").stderr
 
 
 def test_status__is_critical_without_a_database() -> None:
-    ended = manage("rollup_status")
+    ended = manage("counters", "status")
 
     assert ended.returncode == 2
     assert ended.stdout.startswith("CRITICAL - The database cannot serve this now: ")
@@ -75,7 +89,7 @@ def test_command__whose_reader_has_gone_ends_without_a_word(unbuffered: str) -> 
 
     with os.fdopen(writer, "wb") as nobody_reads:
         ended = subprocess.run(
-            [sys.executable, "manage.py", "rollup_status"],
+            [sys.executable, "manage.py", "counters", "status"],
             cwd=ROOT,
             env=os.environ
             | {"DATABASE_URL": NOBODY_LISTENS, "PYTHONUNBUFFERED": unbuffered},
@@ -90,13 +104,19 @@ def test_command__whose_reader_has_gone_ends_without_a_word(unbuffered: str) -> 
 
 
 NOT_MIGRATED = [
-    ("add_count", "demo", "hits"),
-    ("create_token", "somebody"),
-    ("rollup", "--watch"),
-    ("partitions",),
-    ("reanchor",),
-    ("top", "--once"),
-    ("export", "totals"),
+    ("counters", "add", "demo", "hits"),
+    ("counters", "create-token", "somebody"),
+    ("counters", "rollup", "--watch"),
+    (
+        "counters",
+        "partitions",
+    ),
+    (
+        "counters",
+        "reanchor",
+    ),
+    ("counters", "top", "--once"),
+    ("counters", "export", "totals"),
     ("create_demo",),
     ("createsuperuser", "--noinput", "--username", "x", "--email", "x@example.org"),
 ]
@@ -128,7 +148,7 @@ def test_command__says_in_one_line_that_migrate_has_not_run(
 
 
 def test_status__says_that_migrate_has_not_run(empty_database: str) -> None:
-    ended = manage("rollup_status", DATABASE_URL=empty_database)
+    ended = manage("counters", "status", DATABASE_URL=empty_database)
 
     assert ended.returncode == 2
     assert "run `manage.py migrate`" in ended.stdout
@@ -140,7 +160,7 @@ def test_command__says_in_one_line_that_there_is_no_such_database(
 ) -> None:
     url = empty_database.replace("counters_empty", "counters_nowhere")
 
-    ended = manage("list_namespaces", DATABASE_URL=url)
+    ended = manage("counters", "list-namespaces", DATABASE_URL=url)
 
     assert ended.returncode == 1
     [line] = ended.stderr.splitlines()
@@ -169,7 +189,7 @@ def test_command__names_a_setting_that_makes_no_sense(
     assert "secret" not in line
 
 
-@pytest.mark.parametrize("words", [("check",), ("list_namespaces",)])
+@pytest.mark.parametrize("words", [("check",), ("counters", "list-namespaces")])
 def test_command__says_in_one_line_which_setting_is_wrong(
     words: tuple[str, ...],
 ) -> None:

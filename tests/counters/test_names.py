@@ -150,7 +150,7 @@ def test_counter__has_one_name_in_a_best_effort_namespace(namespace: Namespace) 
         lambda name: series.series(namespace="test", name=name),
         lambda name: clear.clear(namespace="test", name=name),
         lambda name: deletion.delete_counter(namespace="test", name=name, confirm=name),
-        lambda name: call_command("add_count", "test", name),
+        lambda name: call_command("counters", "add", "test", name),
     ],
 )
 def test_call__refuses_a_name_that_cannot_be_seen(

@@ -202,7 +202,7 @@ Article.objects.earliest("pk").views.add(1234)
 """,
     )
 
-    folded = migrated("rollup")
+    folded = migrated("counters", "rollup")
 
     assert str(site) in made
     assert "16 events of 5 counters" in folded
@@ -218,7 +218,7 @@ assert "Article 0</a>, 1,237 views" in page, page
 assert "Article 1</a>, 3 views" in page, page
 with translation.override("de"):
     from django.template import Context, Template
-    template = Template("{% load counters %}{% count_of article.views %}")
+    template = Template("{% load rollup_counts %}{% count_of article.views %}")
     shown = template.render(Context({"article": Article.objects.earliest("pk")}))
     assert shown == "1.237", shown
 
@@ -338,9 +338,9 @@ def test_blog__works_without_the_packages_of_the_api(
     migrated("shell", "--no-imports", *asked, "-c", VISIT + USE_WITHOUT_API)
 
     assert "no issues" in checked
-    assert ":views\t3" in migrated("list_counts", "articles", *asked)
+    assert ":views\t3" in migrated("counters", "list", "articles", *asked)
     with pytest.raises(AssertionError, match=r"Install django-fold-counters\[rest\]"):
-        migrated("list_tokens", *asked)
+        migrated("counters", "list-tokens", *asked)
     served = ("--settings", "without_api.with_urls")
     (home / "with_urls.py").write_text(WITH_URLS)
     with pytest.raises(AssertionError, match=r"Install django-fold-counters\[rest\]"):

@@ -100,7 +100,7 @@ def test_worker__that_leaves_our_queue_out_says_so(
             "it does not report",
         )
         with pytest.raises(SystemExit) as ended:
-            call_command("rollup_status")
+            call_command("counters", "status")
 
     assert "does not read the queue 'rollups'" in log.read_text()
     assert said in log.read_text()
@@ -116,7 +116,7 @@ def test_watch__without_broker_worker_and_beat_is_no_reason_to_warn(
 ) -> None:
     Process.objects.all().delete()
     env = programs.environment(NOBODY, ROLLUPS_TRIGGER="off")
-    arguments = ["manage.py", "rollup", "--watch"]
+    arguments = ["manage.py", "counters", "rollup", "--watch"]
 
     with running(arguments, tmp_path / "watch.log", os.environ | env):
         wait_until(

@@ -67,11 +67,11 @@ def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Cluster]
 
 
 def add(name: str, delta: int, *, namespace: str = "demo") -> str:
-    return f"add_count {namespace} {name} {delta} --token {name}{delta}"
+    return f"counters add {namespace} {name} {delta} --token {name}{delta}"
 
 
 def get(name: str, accuracy: str, *, namespace: str = "demo") -> str:
-    return f"get_count {namespace} {name} --accuracy {accuracy} --json"
+    return f"counters get {namespace} {name} --accuracy {accuracy} --json"
 
 
 def counts(printed: str) -> list[int]:
@@ -123,16 +123,24 @@ def test_restore__of_the_data_alone_into_a_migrated_database_is_noticed(
     old, new = (with_database(cluster, "migrated") for cluster in clusters)
     new.manage("migrate")
     old.do(
-        *("migrate", "create_namespace mine", add("hits", 5, namespace="mine")),
-        "rollup",
+        *(
+            "migrate",
+            "counters create-namespace mine",
+            add("hits", 5, namespace="mine"),
+        ),
+        "counters rollup",
     )
 
     # psql keeps the anchor of the new cluster: the old one's row is a duplicate.
     copy_data(old, new, "--data-only", "--disable-triggers")
 
     new.do(add("hits", 100, namespace="mine"))
-    assert "manage.py reanchor" in new.manage("rollup", fails=True)
-    done = new.do("reanchor", "rollup", get("hits", "eventual", namespace="mine"))
+    assert "manage.py counters reanchor" in new.manage("counters", "rollup", fails=True)
+    done = new.do(
+        "counters reanchor",
+        "counters rollup",
+        get("hits", "eventual", namespace="mine"),
+    )
     assert "Reanchored" in done
     assert counts(done) == [105]
 
@@ -143,19 +151,29 @@ def test_restore__back_into_the_first_cluster_is_noticed(
     first, second = (with_database(cluster, "there") for cluster in clusters)
     back = with_database(clusters[0], "back")
     first.do(
-        *("migrate", "create_namespace mine", add("hits", 5, namespace="mine")),
-        "rollup",
+        *(
+            "migrate",
+            "counters create-namespace mine",
+            add("hits", 5, namespace="mine"),
+        ),
+        "counters rollup",
     )
     copy_data(first, second)
     second.do(add("hits", 100, namespace="mine"))
     # The first fold notices that it is in another cluster.
-    second.manage("rollup", fails=True)
+    second.manage("counters", "rollup", fails=True)
 
     copy_data(second, back)
 
     back.do(add("hits", 1000, namespace="mine"))
-    assert "manage.py reanchor" in back.manage("rollup", fails=True)
-    done = back.do("reanchor", "rollup", get("hits", "eventual", namespace="mine"))
+    assert "manage.py counters reanchor" in back.manage(
+        "counters", "rollup", fails=True
+    )
+    done = back.do(
+        "counters reanchor",
+        "counters rollup",
+        get("hits", "eventual", namespace="mine"),
+    )
     assert counts(done) == [1105]
 
 
@@ -163,22 +181,22 @@ def test_restore__from_a_dump_is_noticed_and_put_right(
     clusters: list[Cluster], tmp_path: Path
 ) -> None:
     old, new = clusters
-    old.do("migrate", "create_namespace demo")
+    old.do("migrate", "counters create-namespace demo")
     old.run(
         "DO $$ BEGIN FOR i IN 1.."
         f"{BURNT_IDS} LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"
     )
-    old.do(add("hits", 5), "rollup", add("hits", 7), add("never-folded", 3))
+    old.do(add("hits", 5), "counters rollup", add("hits", 7), add("never-folded", 3))
 
     dump_and_restore(old, new, tmp_path)
 
     new.do(add("hits", 100))
-    assert "manage.py reanchor" in new.manage("rollup", fails=True)
+    assert "manage.py counters reanchor" in new.manage("counters", "rollup", fails=True)
     assert "reanchor" in new.manage(*get("hits", "accurate").split(), fails=True)
     eventual = json.loads(new.manage(*get("hits", "eventual").split()))
     assert (eventual["count"], eventual["pending"]) == (5, True)
     status = subprocess.run(
-        [sys.executable, "manage.py", "rollup_status"],
+        [sys.executable, "manage.py", "counters", "status"],
         cwd=ROOT,
         env=os.environ | {"DATABASE_URL": new.urls.database_url},
         capture_output=True,
@@ -189,7 +207,12 @@ def test_restore__from_a_dump_is_noticed_and_put_right(
     assert "reanchor" in status.stdout
 
     done = new.do(
-        *("reanchor", get("hits", "accurate"), add("hits", 1000), "rollup"),
+        *(
+            "counters reanchor",
+            get("hits", "accurate"),
+            add("hits", 1000),
+            "counters rollup",
+        ),
         *(get("hits", "eventual"), get("never-folded", "eventual")),
     )
     assert "Reanchored 2 counters from 4 events." in done
@@ -200,8 +223,8 @@ def test_restore__from_a_dump_is_noticed_and_put_right(
         f"{2 * BURNT_IDS} LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"
     )
     done = new.do(
-        *(add("hits", 10000), add("never-folded", 30), "rollup"),
-        *(get("hits", "eventual"), get("never-folded", "eventual"), "verify_rollups"),
+        *(add("hits", 10000), add("never-folded", 30), "counters rollup"),
+        *(get("hits", "eventual"), get("never-folded", "eventual"), "counters verify"),
     )
     assert counts(done) == [11112, 33]
     assert "0 differ" in done
@@ -213,7 +236,11 @@ def test_restore__of_a_physical_copy_needs_nothing(
     """`pg_basebackup` of a cluster with pending events; the copy simply goes on."""
     old, _ = clusters
     old.do(
-        *("create_namespace copied", add("copied", 5, namespace="copied"), "rollup"),
+        *(
+            "counters create-namespace copied",
+            add("copied", 5, namespace="copied"),
+            "counters rollup",
+        ),
         add("copied", 7, namespace="copied"),
     )
     data = cluster_dir(tmp_path)
@@ -236,9 +263,9 @@ def test_restore__of_a_physical_copy_needs_nothing(
 
         done = copy.do(
             get("copied", "accurate", namespace="copied"),
-            *(add("copied", 100, namespace="copied"), "rollup"),
-            *(get("copied", "eventual", namespace="copied"), "verify_rollups"),
+            *(add("copied", 100, namespace="copied"), "counters rollup"),
+            *(get("copied", "eventual", namespace="copied"), "counters verify"),
         )
         assert counts(done) == [12, 112]
         assert "0 differ" in done
-        assert "nothing to reanchor" in copy.manage("reanchor", fails=True)
+        assert "nothing to reanchor" in copy.manage("counters", "reanchor", fails=True)

@@ -410,6 +410,6 @@ def test_command__folds_everything_without_broker_worker_or_beat(
     with publishing_to("redis://127.0.0.1:1/0"):
         add()
 
-    call_command("rollup", verbosity=0)
+    call_command("counters", "rollup", verbosity=0)
 
     assert all_folded()

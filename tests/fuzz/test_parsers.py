@@ -24,12 +24,12 @@ from rest_framework.exceptions import ParseError
 
 from counters.errors import CountersError, shown
 from counters.json_values import read_time
-from counters.management.namespace_options import duration
 from counters.namespaces.settings import FIELDS, _checked
 from counters.recording import names, tokens
 from counters.recording.validation import check_delta
 from counters.rest import parsers
 from counters_project import env
+from rollups.commands.namespaces import duration
 from rollups.reading.listing import ORDERINGS, Place
 from rollups.rest import cursors
 from rollups.worker import messages

@@ -187,7 +187,7 @@ def test_verify_rollups__says_which_differ_and_by_what(counted: Namespace) -> No
     out = StringIO()
 
     with pytest.raises(SystemExit) as ended:
-        call_command("verify_rollups", stdout=out)
+        call_command("counters", "verify", stdout=out)
 
     assert ended.value.code == 1
     assert (
@@ -208,7 +208,7 @@ def test_verify_rollups__says_what_sums_do_not_show(
     out = StringIO()
 
     with pytest.raises(SystemExit):
-        call_command("verify_rollups", stdout=out)
+        call_command("counters", "verify", stdout=out)
 
     assert (
         ", 2 buckets whose sums differ from the events; 1 pending event that no fold finds"
@@ -220,7 +220,7 @@ def test_verify_rollups__repairs(counted: Namespace) -> None:
     out = StringIO()
 
     call_command(
-        "verify_rollups", "--repair", "--json", "--namespace", "test", stdout=out
+        "counters", "verify", "--repair", "--json", "--namespace", "test", stdout=out
     )
 
     answer = json.loads(out.getvalue())

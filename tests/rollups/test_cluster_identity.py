@@ -76,7 +76,7 @@ def add(name: str, delta: int) -> int:
 def test_restored__refuses_what_would_be_wrong_and_writes_on() -> None:
     counter_id = add("hits", 100)
 
-    with pytest.raises(NotAnchored, match=r"manage\.py reanchor"):
+    with pytest.raises(NotAnchored, match=r"manage\.py counters reanchor"):
         fold([counter_id])
     with pytest.raises(NotAnchored):
         counts.get(namespace="test", name="hits", accuracy="accurate")
@@ -262,11 +262,11 @@ def test_reanchor__leaves_out_a_counter_that_is_being_deleted(threads: Threads) 
 
 
 def test_reanchor__is_refused_where_nothing_calls_for_it() -> None:
-    call_command("reanchor")
+    call_command("counters", "reanchor")
 
     with pytest.raises(CommandError, match="nothing to reanchor"):
-        call_command("reanchor")
-    call_command("reanchor", "--anyway")
+        call_command("counters", "reanchor")
+    call_command("counters", "reanchor", "--anyway")
 
     assert _counts("accurate") == {"hits": 12, "new": 3}
 
@@ -299,7 +299,7 @@ def test_restore__what_is_new_waits_wherever_it_is_said(
     LastWrite.objects.all().delete()
     events.add(namespace="test", name="hits")
 
-    call_command("export", "totals", "--format", "ndjson")
+    call_command("counters", "export", "totals", "--format", "ndjson")
     lines = map(json.loads, capsys.readouterr().out.splitlines())
     said = {line["name"]: line["pending"] for line in lines}
 

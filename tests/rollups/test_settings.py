@@ -37,7 +37,7 @@ PROCESSES = {
     "web": "import counters_project.wsgi",
     "worker": "from counters_project import celery_app as app;"
     " app.loader.import_default_modules()",
-    "command": "from manage import main; main(['manage.py', 'list_namespaces'])",
+    "command": "from manage import main; main(['manage.py', 'counters', 'list-namespaces'])",
 }
 
 

@@ -1,4 +1,4 @@
-"""`manage.py rollup_status`: what it says and how it exits."""
+"""`manage.py counters status`: what it says and how it exits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from counters import events
 from counters.models import Namespace
 from rollups.folding import bisect
 from rollups.folding.sweep import sweep
-from rollups.management.commands import rollup_status
+from rollups.management.commands.counters import Command
 from rollups.monitor import status
 from rollups.monitor.status import Level, Limits, Status, judge, measure
 
@@ -38,7 +38,7 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Asking:
     def ask(*words: str) -> tuple[int, str]:
         code = 0
         try:
-            call_command("rollup_status", *words)
+            call_command("counters", "status", *words)
         except SystemExit as end:
             code = int(end.code or 0)
         return code, capsys.readouterr().out
@@ -134,17 +134,16 @@ def test_status__is_critical_where_the_database_does_not_answer(
     def fail() -> Status:
         raise OperationalError("gone")
 
-    monkeypatch.setattr("rollups.management.commands.rollup_status.measure", fail)
+    monkeypatch.setattr("rollups.commands.maintenance.measure", fail)
 
     assert ask() == (2, "CRITICAL - The database cannot serve this now: gone\n")
 
 
-@pytest.mark.parametrize("words", [["--warn-lag", "soon"], ["--nonsense"]])
-def test_status__is_unknown_after_wrong_usage(words: list[str]) -> None:
-    command = rollup_status.Command()
-
+def test_status__is_unknown_after_wrong_usage() -> None:
     with pytest.raises(SystemExit) as ended:
-        command.run_from_argv(["manage.py", "rollup_status", *words])
+        Command().run_from_argv(
+            ["manage.py", "counters", "status", "--warn-lag", "soon"]
+        )
 
     assert ended.value.code == 3
 

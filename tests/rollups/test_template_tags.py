@@ -22,7 +22,7 @@ def hits(committed_namespace: Namespace) -> AttachedCounter:
 
 
 def rendered(template: str, **context: object) -> str:
-    return Template("{% load counters %}" + template).render(Context(context))
+    return Template("{% load rollup_counts %}" + template).render(Context(context))
 
 
 @pytest.mark.parametrize(

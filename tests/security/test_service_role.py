@@ -211,7 +211,7 @@ def test_upkeep__without_the_right_says_once_who_has_it(
         periodic.make_partitions()
 
     [said] = caplog.messages
-    assert "manage.py partitions --make --close" in said
+    assert "manage.py counters partitions --make --close" in said
     # And an add whose partition is missing is taken.
     namespace = Namespace.objects.get(name="test")
     namespace.accept_future = timedelta(days=90)
@@ -283,7 +283,7 @@ def test_role__has_rights_on_what_later_migrations_make(role: str) -> None:
 def test_command__prints_what_psql_takes(role: str) -> None:
     out = StringIO()
 
-    call_command("print_role_sql", role, stdout=out)
+    call_command("counters", "role-sql", role, stdout=out)
 
     url = urlsplit(programs.test_database_url())
     done = subprocess.run(

@@ -101,7 +101,7 @@ def test_upgrade__under_load_fails_no_add(database: Database, tmp_path: Path) ->
     database.manage("migrate", "-v0")
     database.manage("migrate", "-v0", "rollups", OLD_ROLLUPS)
     database.manage("migrate", "-v0", "counters", OLD_COUNTERS)
-    database.manage("create_namespace", "demo")
+    database.manage("counters", "create-namespace", "demo")
     stop = tmp_path / "stop"
     counts = [tmp_path / f"writer {number}" for number in range(WRITERS)]
 
@@ -140,7 +140,7 @@ def test_upgrade__under_load_fails_no_add(database: Database, tmp_path: Path) ->
 
     logs = [count.with_suffix(".log").read_text() for count in counts]
     assert ends == [0] * WRITERS, logs
-    database.manage("rollup")
+    database.manage("counters", "rollup")
     assert database.value("SELECT count(*) FROM counters_event") == sum(adds())
     assert database.value("SELECT sum(total) FROM rollups_rollup") == sum(adds())
     assert database.value("SELECT count(remark) FROM counters_event") > 0

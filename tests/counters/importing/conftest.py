@@ -1,4 +1,4 @@
-"""Runs `manage.py import_events` on small files."""
+"""Runs `manage.py counters import` on small files."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def run(namespace: Namespace, capsys: pytest.CaptureFixture[str]) -> Run:
         code = 0
         try:
             call_command(
-                "import_events",
+                "counters",
+                "import",
                 str(file),
                 "--namespace",
                 "test",

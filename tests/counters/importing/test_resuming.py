@@ -78,7 +78,7 @@ def test_import__goes_on_after_ctrl_c(
     assert (
         "Everything up to line 22 is counted. Run the same command again" in stopped.err
     )
-    assert "Going on behind line 22" in went_on.err
+    assert "Continuing after line 22" in went_on.err
     assert counts() == expected
     assert (went_on.summary["added"], went_on.summary["duplicates"]) == (97, 0)
     assert (went_on.summary["rows"], went_on.summary["rejected_rows"]) == (100, 3)

@@ -1,4 +1,4 @@
-"""`manage.py create_demo`: what a first try of the service needs."""
+"""`manage.py create_demo`: prepares the service for a first try."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand
 from knox.auth import TokenAuthentication
 from knox.models import AuthToken
 from rest_framework.exceptions import AuthenticationFailed
 
-from counters.management.base import ExplainedCommand
 from counters.models import Namespace
 
 NAMESPACE = "demo"
 USERNAME = "demo"
 
 
-class Command(ExplainedCommand):
+class Command(BaseCommand):
     help = (
-        "Make the namespace 'demo', a user 'demo' and an API token for it; what is there"
-        " stays as it is. `make run` calls this at every start."
+        "Create the namespace `demo`, the user `demo` and an API token for the user. What"
+        " exists stays as it is. `make run` calls this at every start."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -30,8 +30,8 @@ class Command(ExplainedCommand):
             "--token-file",
             type=Path,
             metavar="FILE",
-            help="keep the token in FILE (mode 0600): reuse it while it is valid, write a"
-            " new one otherwise. Without this option a new token is printed.",
+            help="keep the token in FILE (mode 0600): reuse it while it is valid, otherwise write"
+            " a new one. Without this option a new token is printed.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -50,7 +50,7 @@ def _new_token() -> str:
     name: dict[str, Any] = {users.model.USERNAME_FIELD: USERNAME}
     user, created = users.get_or_create(**name)
     if created:
-        # Whoever started the service may do everything with it, by token only.
+        # The person who started the service may do everything with it, by token only.
         user.is_superuser = True
         user.set_unusable_password()
         user.save()
@@ -67,7 +67,7 @@ def _is_valid(file: Path) -> bool:
 
 
 def _write_private(file: Path, token: str) -> None:
-    """Write the token so that it is never readable by others, not even for a moment."""
+    """Write the token so that others can never read it, not even for a moment."""
     new = file.with_name(file.name + ".new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

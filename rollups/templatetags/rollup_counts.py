@@ -1,4 +1,4 @@
-"""`{% load counters %}`: counts in templates.
+"""`{% load rollup_counts %}`: counts in templates.
 
     {% count "demo" "page/home" %}        a counter by its names
     {% count_of article.views %}          a counter attached to a model
