@@ -35,6 +35,7 @@ SHORT: dict[str, int | None] = {
     "batch fold_part": None,
     "sweep fold": 1,
     "clear fold": 1,
+    "clear add_in_block": 1,
     "clear clear_shared": 1,
     "clear_shared clear_shared": 1,
     "delete add": 1,

@@ -1,13 +1,11 @@
-"""A clear takes off exactly what it saw, whoever adds, folds or clears at once.
+"""A clear takes off exactly what it saw, while others add, fold or clear.
 
-The deterministic twins put two transactions in order by a second connection or by a lock
-that somebody waits for; none of them sleeps.
+Each test puts two transactions in order, by a second connection or by a lock that a
+thread waits for. tests/interleavings runs clears in every order of their steps.
 """
 
 from __future__ import annotations
 
-import random
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from counters import events
 from counters.db.statements import load
-from counters.models import Event, LastWrite, Namespace
+from counters.models import LastWrite, Namespace
 from counters.recording import tokens
 from rollups import counts
 from rollups.folding.fold import fold
@@ -31,9 +29,6 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("triggers", "committed_namespace"),
 ]
-
-ADDERS, CLEARERS, FOLDERS = 5, 2, 2
-ADDS, CLEARS = 60, 15
 
 
 def add(delta: int = 1) -> None:
@@ -67,55 +62,10 @@ def other() -> Iterator[BaseDatabaseWrapper]:
         second.close()
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_clears__and_what_is_left_are_all_that_was_added(
-    threads: Threads, seed: int
-) -> None:
-    add(0)
-    done = threading.Event()
-    start = threading.Barrier(ADDERS + CLEARERS + FOLDERS, timeout=TIMEOUT_SECONDS)
-
-    def keep_adding(number: int) -> int:
-        chance = random.Random(f"{seed} {number}")
-        start.wait()
-        deltas = [chance.randint(-10, 100) for _ in range(ADDS)]
-        for delta in deltas:
-            add(delta)
-        return sum(deltas)
-
-    def keep_clearing() -> int:
-        start.wait()
-        return sum(clear().count_before or 0 for _ in range(CLEARS))
-
-    def keep_folding() -> None:
-        start.wait()
-        while not done.is_set():
-            fold_all()
-
-    folding = [threads.submit(keep_folding) for _ in range(FOLDERS)]
-    clearing_ = [threads.submit(keep_clearing) for _ in range(CLEARERS)]
-    adding = [threads.submit(keep_adding, number) for number in range(ADDERS)]
-    try:
-        added = sum(future.result(TIMEOUT_SECONDS) for future in adding)
-        cleared = sum(future.result(TIMEOUT_SECONDS) for future in clearing_)
-    finally:
-        done.set()
-    for future in folding:
-        future.result(TIMEOUT_SECONDS)
-
-    left = count()
-    assert cleared + left == added
-    assert left == sum(Event.objects.values_list("delta", flat=True))
-    fold_the_rest()
-    assert count("eventual") == left
-    last = clear().count_before
-    assert (last, count()) == (left, 0)
-
-
 def test_clear__leaves_an_add_that_commits_after_it_looked(
     threads: Threads, other: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The twin: the add is there, uncommitted, when the clear reads the total."""
+    """The add is there, uncommitted, when the clear reads the total."""
     add(5)
     other.set_autocommit(False)
     with monkeypatch.context() as patch:
@@ -154,7 +104,7 @@ def test_clear__takes_an_add_that_commits_between_its_lock_and_its_look(
 def test_clear__waits_for_another_and_takes_off_nothing_more(
     threads: Threads, folded: bool
 ) -> None:
-    """The twin: the first clear is not committed when the second begins."""
+    """The first clear is not committed when the second begins."""
     add(5)
     if folded:
         fold_all()
@@ -182,53 +132,12 @@ def test_clear__that_waited_for_one_that_rolls_back_takes_it_all(
     assert count() == 0
 
 
-def test_clears__at_once_take_off_the_count_once(threads: Threads) -> None:
-    clearers = 12
-    add(1_000)
-    start = threading.Barrier(clearers, timeout=TIMEOUT_SECONDS)
-
-    def clear_together() -> int | None:
-        start.wait()
-        return clear().count_before
-
-    futures = [threads.submit(clear_together) for _ in range(clearers)]
-    before = [future.result(TIMEOUT_SECONDS) for future in futures]
-
-    assert sorted(before, key=lambda one: one or 0) == [0] * (clearers - 1) + [1_000]
-    assert count() == 0
-
-
-@pytest.mark.parametrize("kind", ["uuidv7", "text"])
-def test_clear__of_one_token_in_many_threads_clears_once(
-    threads: Threads, kind: str
-) -> None:
-    clearers = 12
-    token = tokens.new().text if kind == "uuidv7" else "monday"
-    add(1_000)
-    start = threading.Barrier(clearers, timeout=TIMEOUT_SECONDS)
-
-    def clear_and_add() -> Cleared:
-        start.wait()
-        cleared = clear(token)
-        add(1)
-        return cleared
-
-    futures = [threads.submit(clear_and_add) for _ in range(clearers)]
-    answers = [future.result(TIMEOUT_SECONDS) for future in futures]
-
-    assert sum(not answer.duplicate for answer in answers) == 1
-    assert len({answer.event_time for answer in answers}) == 1
-    [before] = [one.count_before for one in answers if not one.duplicate]
-    assert before == 1_000
-    assert count() == clearers
-
-
 @pytest.mark.parametrize("committed", [True, False])
 @pytest.mark.parametrize("kind", ["uuidv7", "text"])
 def test_clear__of_a_token_waits_for_its_first_use_to_end(
     threads: Threads, committed: bool, kind: str
 ) -> None:
-    """The twin: the first use is not committed when the second begins."""
+    """The first use is not committed when the second begins."""
     token = tokens.new().text if kind == "uuidv7" else "monday"
     add(5)
     with transaction.atomic():
