@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import redis
@@ -94,11 +94,20 @@ def plain_web(running: Running) -> Iterator[None]:
     """Run the plainest DRF view that counts, on the same web server."""
     port = _free_port()
     ours = programs.web(_environment(), bind=f"127.0.0.1:{port}")
-    argv = [
-        word.replace("counters_project.wsgi", "benchmarks.plain.wsgi")
-        for word in ours.argv
-    ]
-    with _served(_program("plain-web", argv, role="web"), port, running):
+    plainest = replace(
+        ours,
+        name="plain-web",
+        argv=tuple(
+            word.replace(
+                "counters_project.wsgi:application",
+                "django.core.wsgi:get_wsgi_application()",
+            )
+            for word in ours.argv
+        ),
+        env={**ours.env, "DJANGO_SETTINGS_MODULE": "benchmarks.plain.settings"},
+        log=_log("plain-web"),
+    )
+    with _served(plainest, port, running):
         yield
 
 

@@ -6,7 +6,7 @@ from django.db import connection, models
 
 
 class PlainCounter(models.Model):
-    """A name and a total; the table is made by `create_table`."""
+    """A name and a total in a table that `create_table` makes."""
 
     name = models.CharField(max_length=200, unique=True)
     total = models.BigIntegerField()
@@ -20,9 +20,9 @@ class PlainCounter(models.Model):
 
 
 def create_table(counters: int) -> None:
-    """Make the table unless it is there, with so many counters, `c0`, `c1`, ..."""
+    """Create the table and the counters `c0`, `c1`, ... that do not exist yet."""
     with connection.cursor() as cursor:
-        # Half-empty pages, so that updates are heap-only: this peer at its best.
+        # Half-empty pages make updates heap-only: this peer at its best.
         cursor.execute(
             "CREATE TABLE IF NOT EXISTS plain_plaincounter (id bigserial PRIMARY KEY,"
             " name varchar(200) UNIQUE, total bigint NOT NULL) WITH (fillfactor = 50)"

@@ -1,4 +1,4 @@
-"""The plainest settings that serve the plain view: the same database, nothing else."""
+"""The plainest settings for the plain view: the same database, nothing else."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "benchmarks.plain.urls"
 DATABASES = ours.DATABASES
 INSTALLED_APPS = ["rest_framework"]
-# Without it answers are chunked, which costs more than it.
+# Without this middleware answers are chunked, which costs more.
 MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
 USE_TZ = True
-# Without users there is nobody to authenticate: the plain view does not even ask.
+# The plain view authenticates nobody.
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],

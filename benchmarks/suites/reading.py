@@ -34,7 +34,7 @@ def reading(options: Options) -> Result:
     counters = options.pick(full=100_000, quick=10_000)
     create_counters(counters)
     create_table(counters)
-    few, many = 1_000, options.pick(full=10_000_000, quick=1_000_000)
+    few, many = 1_000, options.pick(full=10_000_000, quick=100_000)
     ids = {kept: _counter(kept, options) for kept in (few, many)}
     made = Result(
         "Reads of one counter among many",
