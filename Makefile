@@ -7,7 +7,7 @@ HARNESS ?=
 VENV := .venv
 # Layers of tests that start programs, browsers or whole projects.
 SLOW_LAYERS := acceptance browser demo examples faults fuzz harness host_projects \
-	interleavings upgrades
+	interleavings
 # What no version of a server makes a difference to: pages, parsers, files, the client, and
 # what the API does before and after the statements, which the other tests run.
 ONCE := benchmarks browser client demo embedded examples fuzz harness host_projects ops security \

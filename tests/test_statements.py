@@ -17,6 +17,8 @@ from counters.models import Namespace
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted(ROOT.glob("*/sql/*.sql"))
+# What migrations run, and so every test with a database.
+SCHEMA = sorted(ROOT.glob("*/sql/schema/*.sql"))
 NOW = datetime.now(UTC)
 ONE_EVENT: dict[str, Any] = {
     "name": "hits",
@@ -170,7 +172,9 @@ def test_statement__runs(namespace: Namespace, file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", FILES, ids=lambda file: f"{file.parts[-3]}/{file.stem}"
+    "file",
+    [*FILES, *SCHEMA],
+    ids=lambda file: str(file.relative_to(ROOT).with_suffix("")),
 )
 def test_statement__has_a_header_and_is_used(file: Path) -> None:
     header = file.read_text().splitlines()[0]
@@ -183,6 +187,7 @@ def test_statement__has_a_header_and_is_used(file: Path) -> None:
     assert header.startswith("-- "), f"{file}: the first line says what it is for"
     # Two reads and three exports are chosen from by the last part of their names.
     verb = file.stem.split("_")[0]
-    assert any(
-        f'"{file.stem}"' in text or f'f"{verb}_{{' in text for text in sources
-    ), f"{file}: nothing runs it"
+    name = f"schema/{file.stem}" if file in SCHEMA else file.stem
+    assert any(f'"{name}"' in text or f'f"{verb}_{{' in text for text in sources), (
+        f"{file}: nothing runs it"
+    )

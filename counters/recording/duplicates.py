@@ -44,7 +44,7 @@ def retry_if_duplicate(
     """Return what `record` returns; run it once more if an unseen duplicate made it fail.
 
     ON CONFLICT asks the key's own index only. There is a second index while it is
-    rebuilt (REINDEX CONCURRENTLY of a past day) or its order is changed (migration 0005). Of
+    rebuilt (REINDEX CONCURRENTLY of a past day). Of
     two first uses of a token at the same moment both may find the key free, and one comes to
     the second index too late. It fails when the other has committed, so its next try finds
     the key taken. (A batch that meets two such tokens, one on each try, raises.) And an event

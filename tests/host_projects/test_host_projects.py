@@ -210,21 +210,6 @@ print(select_template(names).origin)
 
 NO_MIGRATIONS = ["--nomigrations", "--ds", "host.plain", "-q", "-p", "no:cacheprovider"]
 
-# The counters' own migrations have a short one; they fail and start again.
-LATER_MIGRATION = """
-from django.db import migrations
-
-def look(apps, schema_editor):
-    if schema_editor.connection.vendor == "postgresql":
-        with schema_editor.connection.cursor() as cursor:
-            cursor.execute("SHOW lock_timeout")
-            assert cursor.fetchone() == ("0",)
-
-class Migration(migrations.Migration):
-    dependencies = [("articles", "0001_initial"), ("rollups", "0001_initial")]
-    operations = [migrations.RunPython(look)]
-"""
-
 
 def serve(host: Host, log: Path, *pages: str) -> list[str]:
     """Start `runserver`, as in the guide, and return its pages."""
@@ -258,7 +243,6 @@ def test_host__with_several_databases_a_pool_and_knox_behind_us(
     make_host: MakeHost, tmp_path: Path
 ) -> None:
     host = make_host(SEVERAL_DATABASES)
-    host.write({"articles/migrations/0002_look.py": LATER_MIGRATION})
 
     said = host.refused("check")
 

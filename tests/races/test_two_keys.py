@@ -1,7 +1,6 @@
 """The same token twice at once, while a second unique index stands beside the events' key.
 
-So it is while migration 0005 has built the next key, and while a past day's key is rebuilt
-concurrently. ON CONFLICT asks one of the two. A use that asked before the other one's entry
+So it is while a past day's key is rebuilt concurrently. ON CONFLICT asks one of the two. A use that asked before the other one's entry
 was there, and comes to the second index after it, is an error there and not a repeat.
 
 The index that waits brings a use to that place, and holds it there.

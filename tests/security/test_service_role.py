@@ -227,7 +227,7 @@ def test_upkeep__without_the_right_says_once_who_has_it(
         "DROP TABLE counters_event",
         "TRUNCATE counters_event",
         "ALTER TABLE counters_event ADD COLUMN mine int",
-        "DROP FUNCTION counters_check_repeat(bigint, uuid, bigint, bigint)",
+        "DROP FUNCTION counters_check_repeat(bigint, uuid, timestamptz, bigint, bigint)",
         "UPDATE counters_event SET event_time = now()",
         "UPDATE counters_event SET xid = '3'",
         "UPDATE counters_counter SET name = 'x'",

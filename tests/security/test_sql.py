@@ -19,7 +19,6 @@ FILES = sorted(
 # psycopg.sql, which quotes them.
 COMPOSING = {
     "counters/partitions/reindex.py",
-    "counters/migrations/_event_key.py",
     "counters/partitions/create.py",
     "counters/db/roles.py",
     "counters_project/embedded/postgres.py",

@@ -1,8 +1,8 @@
-from django.db import migrations
-
-# The function of 0001 with the event time, which distinguishes two uses of one token. The
-# detail names the event for which a batch is refused. The function of 0001 stays for older code.
-CHECK_REPEAT = """
+-- Create the function that refuses a token which returns with another delta.
+-- It runs inside an INSERT, because nothing else sees a first use that was committed after the
+-- INSERT began. Its error undoes the whole batch.
+-- Raises: CN409; the detail names the event: namespace id, token, event time in microseconds,
+-- both deltas, counter name.
 CREATE FUNCTION counters_check_repeat(
   a_counter_id bigint, a_token uuid, an_event_time timestamptz, kept bigint, offered bigint
 ) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
@@ -22,20 +22,3 @@ BEGIN
     );
 END
 $$;
-"""
-
-
-class Migration(migrations.Migration):
-
-    dependencies = [
-        ('counters', '0007_last_writes_keep_their_pages'),
-    ]
-
-    reviewed = {0: "makes a function; locks no table"}
-
-    operations = [
-        migrations.RunSQL(
-            CHECK_REPEAT,
-            "DROP FUNCTION counters_check_repeat(bigint, uuid, timestamptz, bigint, bigint)",
-        ),
-    ]
