@@ -120,9 +120,8 @@ def test_later_migrations__let_adds_through() -> None:
 
 
 def made_of(*steps: object, atomic: bool = True) -> Migration:
-    migration = Migration("9999_next", "counters")
-    migration.operations = [*steps]  # type: ignore[list-item]
-    migration.atomic = atomic
+    made = type("Made", (Migration,), {"operations": [*steps], "atomic": atomic})
+    migration: Migration = made("9999_next", "counters")
     return migration
 
 
