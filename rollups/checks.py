@@ -129,7 +129,7 @@ def check_celery(**_: Any) -> list[CheckMessage]:
             " until it is written or read again, and no partitions are made ahead.",
             hint="CELERY_BEAT_SCHEDULE = {**beat_schedule(), ...}, from"
             " rollups.worker.schedule. Without beat run `manage.py counters rollup --watch`, and hourly"
-            " `manage.py counters partitions --make --close --compact`.",
+            " `manage.py counters partitions --make --close --reindex`.",
             id="rollups.W007",
         )
     ]

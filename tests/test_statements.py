@@ -56,7 +56,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "counters/measure_indexes": {
         "partitions": ["counters_event_default"],
         "least_bytes": 0,
-        "airy": 1.2,
+        "bloated": 1.2,
     },
     "counters/measure_partitions": {},
     "rollups/audit_rollups": {"after": 0, "most": 10, "namespace_id": None},

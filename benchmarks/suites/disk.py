@@ -93,7 +93,7 @@ def _compacted(empty: tuple[int, int]) -> tuple[int, int]:
     reindex.LEAST_BYTES = 0
     execute("ANALYZE counters_event")
     tomorrow = datetime.now(UTC) + timedelta(days=1, hours=2)
-    for done in reindex.compact_due(now=tomorrow):
+    for done in reindex.rebuild_due(now=tomorrow):
         if not done.bytes_after:
             raise RuntimeError(f"{done.index.name}: {done.kept_because}")
     return _beyond(empty)

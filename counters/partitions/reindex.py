@@ -33,7 +33,7 @@ SETTLED_AFTER = timedelta(hours=1)
 # A smaller gain is not worth a rebuild.
 LEAST_BYTES = 8 * 1024 * 1024
 # An index is rebuilt that is larger than this many times what it would be then.
-AIRY = 1.2
+BLOATED = 1.2
 # For each transaction that was open before: a dump, a long report.
 _PATIENCE = "1min"
 _KEPT: dict[type[BaseException] | type[None], str] = {
@@ -44,7 +44,7 @@ _KEPT: dict[type[BaseException] | type[None], str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class AiryIndex:
+class BloatedIndex:
     """A bloated index of a past partition."""
 
     partition: str
@@ -56,10 +56,10 @@ class AiryIndex:
 
 
 @dataclass(frozen=True, slots=True)
-class Compacted:
+class Rebuilt:
     """The result of one rebuild."""
 
-    index: AiryIndex
+    index: BloatedIndex
     # None where it stays as it was.
     bytes_after: int | None
     kept_because: str | None = None
@@ -67,7 +67,7 @@ class Compacted:
 
 def due(
     *, using: str = DEFAULT_DB_ALIAS, now: datetime | None = None
-) -> list[AiryIndex]:
+) -> list[BloatedIndex]:
     """Return the indexes that are worth rebuilding, of the oldest partition first."""
     settled = (now or clock.database_now(using=using)) - SETTLED_AFTER
     there = create.existing(using=using)
@@ -77,17 +77,17 @@ def due(
         "measure_indexes",
         partitions=[one.name for one in there if one.until <= settled],
         least_bytes=LEAST_BYTES,
-        airy=AIRY,
+        bloated=BLOATED,
     )
-    return [AiryIndex(*row) for row in rows]
+    return [BloatedIndex(*row) for row in rows]
 
 
-def compact_due(
+def rebuild_due(
     *,
     using: str = DEFAULT_DB_ALIAS,
     now: datetime | None = None,
     most: int | None = None,
-) -> Iterator[Compacted]:
+) -> Iterator[Rebuilt]:
     """Rebuild the indexes that are due, `most` of them; yield what became of each.
 
     One that long transactions hold up for a minute is left as it was. Safe to break off
@@ -101,7 +101,7 @@ def compact_due(
         return
     with closing(_patient_connection(using)) as connection:
         for index in waiting:
-            yield _compact(connection, index)
+            yield _reindex(connection, index)
 
 
 def _patient_connection(using: str) -> BaseDatabaseWrapper:
@@ -116,7 +116,7 @@ def _patient_connection(using: str) -> BaseDatabaseWrapper:
     return connection
 
 
-def _compact(connection: BaseDatabaseWrapper, index: AiryIndex) -> Compacted:
+def _reindex(connection: BaseDatabaseWrapper, index: BloatedIndex) -> Rebuilt:
     try:
         _clear_away(connection, index.partition)
         _run(connection, "REINDEX INDEX CONCURRENTLY {}", index.name)
@@ -128,11 +128,11 @@ def _compact(connection: BaseDatabaseWrapper, index: AiryIndex) -> Compacted:
             _clear_away(connection, index.partition)
         except DatabaseError as left:
             logger.info("What was built of %s is left for later: %s", index.name, left)
-        return Compacted(index, None, reason)
+        return Rebuilt(index, None, reason)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_relation_size(%s::regclass)", [index.name])
         [(size,)] = cursor.fetchall()
-    return Compacted(index, size)
+    return Rebuilt(index, size)
 
 
 def _clear_away(connection: BaseDatabaseWrapper, partition: str) -> None:

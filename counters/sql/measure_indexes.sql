@@ -1,5 +1,5 @@
 -- The indexes of partitions of counters_event that are worth rebuilding.
--- Parameters: partitions text[], least_bytes bigint, airy double precision (how many times its
+-- Parameters: partitions text[], least_bytes bigint, bloated double precision (how many times its
 --   rebuilt size an index must have).
 -- Returns: partition, index, bytes, events (the planner's estimate, which a rebuild renews); in
 --   the order of the partitions.
@@ -14,5 +14,5 @@ CROSS JOIN LATERAL (SELECT pg_relation_size(index_class.oid) AS bytes) AS size
 -- Never analysed, or empty: nothing is known.
 WHERE partition.reltuples > 0
   AND size.bytes >= %(least_bytes)s::bigint
-  AND size.bytes > %(airy)s::double precision * partition.reltuples::bigint * 44 / 0.9
+  AND size.bytes > %(bloated)s::double precision * partition.reltuples::bigint * 44 / 0.9
 ORDER BY wanted.position, index_class.relname

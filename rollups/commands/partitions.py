@@ -13,7 +13,7 @@ from counters.db import clock
 from counters.db.statements import fetch
 from counters.errors import counted, stamp
 from counters.partitions import create, reindex
-from counters.partitions.reindex import Compacted
+from counters.partitions.reindex import Rebuilt
 from rollups.commands.base import (
     Output,
     Refused,
@@ -29,7 +29,7 @@ from rollups.folding.retention import Outcome
 
 @subcommand(
     "partitions",
-    "Show the partitions of the event table; create, close and compact them.",
+    "Show the partitions of the event table; create, close and reindex them.",
     flag(
         "--make",
         "create the partitions of the coming days, and those of events in the default"
@@ -41,12 +41,12 @@ from rollups.folding.retention import Outcome
         "close partitions that are past retention; drop those closed an hour ago",
     ),
     flag(
-        "--compact",
+        "--reindex",
         "rebuild indexes of past days if that saves a sixth of their size or more",
     ),
     flag(
         "--dry-run",
-        "with --close or --compact: print what would be done, and do nothing",
+        "with --close or --reindex: print what would be done, and do nothing",
     ),
     about="""\
 Beat does all of this every hour. Use this command to look at the partitions, in a service without
@@ -57,31 +57,31 @@ namespace that has events in it, and add up to the counters' buckets. Its table 
 later. Adds wait for at most a tenth of a second; an add into the day that is being closed may wait
 for a tenth of a second for each million events in it.
 
---compact rebuilds the indexes of past days, which may be half empty. This saves a third of a day's
+--reindex rebuilds the indexes of past days, which may be half empty. This saves a third of a day's
 bytes. Adds and folds go on meanwhile. A day of a hundred million events takes some minutes and, for
 that time, the space of one more index.""",
     examples="""\
   manage.py counters partitions                            each partition, its span, size, state
-  manage.py counters partitions --make --close --compact   all maintenance, as beat does it
+  manage.py counters partitions --make --close --reindex   all maintenance, as beat does it
   manage.py counters partitions --close --dry-run          what would be closed or kept, and why
 """,
 )
 def partitions(out: Output, options: Any) -> None:
-    make, close, compact = options.make, options.close, options.compact
+    make, close, rebuild = options.make, options.close, options.reindex
     dry_run = options.dry_run
-    if dry_run and (make or not (close or compact)):
+    if dry_run and (make or not (close or rebuild)):
         raise Refused(
-            "--dry-run goes with --close or --compact, and without --make.",
+            "--dry-run goes with --close or --reindex, and without --make.",
             returncode=2,
         )
-    if not make and not close and not compact:
+    if not make and not close and not rebuild:
         _list(out)
         return
     made = [*create.make_ahead(), *create.make_for_strays()] if make else []
     cleared = maintenance.clear_away() if make else ClearedAway(0, 0)
     outcomes = _close(dry_run=dry_run) if close else []
     dropped = retention.drop_closed() if close and not dry_run else []
-    compacted = _compact(dry_run=dry_run) if compact else []
+    reindexed = _reindex(dry_run=dry_run) if rebuild else []
     lines = [f"made    {one.name}" for one in made]
     if cleared.claims:
         lines.append(f"dropped {counted(cleared.claims, 'expired claim')}")
@@ -91,7 +91,7 @@ def partitions(out: Output, options: Any) -> None:
         )
     lines += [_as_text(outcome, dry_run=dry_run) for outcome in outcomes]
     lines += [f"dropped {table}" for table in dropped]
-    lines += [_compacted_as_text(one, dry_run=dry_run) for one in compacted]
+    lines += [_reindexed_as_text(one, dry_run=dry_run) for one in reindexed]
     document = {
         "made": [one.name for one in made],
         "expired_claims": cleared.claims,
@@ -99,7 +99,7 @@ def partitions(out: Output, options: Any) -> None:
         "closed": [_as_json(one) for one in outcomes if one.kept_because is None],
         "kept": [_as_json(one) for one in outcomes if one.kept_because is not None],
         "dropped": dropped,
-        "compacted": [
+        "reindexed": [
             {
                 "index": one.index.name,
                 "partition": one.index.partition,
@@ -107,7 +107,7 @@ def partitions(out: Output, options: Any) -> None:
                 "bytes_after": one.bytes_after,
                 "kept_because": one.kept_because,
             }
-            for one in compacted
+            for one in reindexed
         ],
     }
     out.answer(document, "\n".join(lines or ["Nothing to do."]))
@@ -171,15 +171,15 @@ def _close(*, dry_run: bool) -> list[Outcome]:
     return outcomes
 
 
-def _compact(*, dry_run: bool) -> list[Compacted]:
+def _reindex(*, dry_run: bool) -> list[Rebuilt]:
     waiting = reindex.due()
     if dry_run:
-        return [Compacted(index, None) for index in waiting]
-    columns = (TextColumn("Compacting"), BarColumn(), DownloadColumn())
+        return [Rebuilt(index, None) for index in waiting]
+    columns = (TextColumn("Reindexing"), BarColumn(), DownloadColumn())
     done = []
     with progress_bar(*columns, TimeRemainingColumn()) as progress:
-        bar = progress.add_task("compact", total=sum(one.size_bytes for one in waiting))
-        for one in reindex.compact_due():
+        bar = progress.add_task("reindex", total=sum(one.size_bytes for one in waiting))
+        for one in reindex.rebuild_due():
             done.append(one)
             progress.advance(bar, one.index.size_bytes)
     return done
@@ -205,7 +205,7 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _compacted_as_text(one: Compacted, *, dry_run: bool) -> str:
+def _reindexed_as_text(one: Rebuilt, *, dry_run: bool) -> str:
     index = one.index
     before = _size(index.size_bytes)
     if dry_run:

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 # A day has two indexes. A round rebuilds no more, so that the first one, which may find
 # months of them, spreads over as many hours.
-COMPACTED_A_ROUND = 2
+REINDEXED_A_ROUND = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,11 @@ def close_partitions() -> None:
         logger.error("No partition is closed: %s", error.message)
 
 
-def compact_partitions() -> None:
+def reindex_partitions() -> None:
     """Rebuild the two oldest indexes that are worth it."""
 
-    def compact() -> None:
-        for done in reindex.compact_due(most=COMPACTED_A_ROUND):
+    def rebuild() -> None:
+        for done in reindex.rebuild_due(most=REINDEXED_A_ROUND):
             index = done.index
             if done.bytes_after is None:
                 logger.info("Left the index %s: %s.", index.name, done.kept_because)
@@ -80,7 +80,7 @@ def compact_partitions() -> None:
                     index.size_bytes,
                 )
 
-    _as_owner(compact)
+    _as_owner(rebuild)
 
 
 def _as_owner(work: Callable[[], None]) -> None:
@@ -92,7 +92,7 @@ def _as_owner(work: Callable[[], None]) -> None:
             raise
         logger.warning(
             "The database role of this process owns no tables, so it leaves their upkeep:"
-            " run `manage.py counters partitions --make --close --compact` hourly as the owner. No add fails"
+            " run `manage.py counters partitions --make --close --reindex` hourly as the owner. No add fails"
             " without it. (%s)",
             str(error).strip(),
         )

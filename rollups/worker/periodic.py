@@ -34,8 +34,8 @@ def close_partitions() -> None:
     maintenance.close_partitions()
 
 
-@shared_task(name="rollups.compact_partitions", ignore_result=True, time_limit=3600)
+@shared_task(name="rollups.reindex_partitions", ignore_result=True, time_limit=3600)
 @errors.log_missing_migrations()
-def compact_partitions() -> None:
+def reindex_partitions() -> None:
     """Rebuild indexes of partitions whose day is over."""
-    maintenance.compact_partitions()
+    maintenance.reindex_partitions()

@@ -33,8 +33,8 @@ def beat_schedule(
             "schedule": HOUR,
             "options": _options(queue, HOUR.total_seconds()),
         },
-        "rollups-compact-partitions": {
-            "task": "rollups.compact_partitions",
+        "rollups-reindex-partitions": {
+            "task": "rollups.reindex_partitions",
             "schedule": HOUR,
             "options": _options(queue, HOUR.total_seconds()),
         },

@@ -16,11 +16,11 @@ from psycopg.errors import InsufficientPrivilege
 from counters import events
 from counters.models import Claim, Counter, LastWrite, Namespace
 from counters.partitions import create, reindex
-from counters.partitions.reindex import Compacted
+from counters.partitions.reindex import Rebuilt
 from rollups.folding import maintenance, retention
 from rollups.folding.fold import fold
 from rollups.models import Closing
-from tests.airy import PARTITION, airy_partition
+from tests.bloated import PARTITION, bloated_partition
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -141,12 +141,12 @@ def test_partitions__are_a_line_each_on_a_narrow_terminal(
 
 
 @pytest.fixture
-def airy(
+def bloated(
     committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
     """A past day whose two indexes are worth rebuilding."""
     monkeypatch.setattr(reindex, "LEAST_BYTES", 64 * 1024)
-    with airy_partition():
+    with bloated_partition():
         yield
 
 
@@ -179,47 +179,47 @@ def test_partitions__brings_strays_home_closes_and_drops(monday: None) -> None:
 
 
 def test_partitions__refuses_a_dry_run_of_nothing(db: None) -> None:
-    with pytest.raises(CommandError, match="--dry-run goes with --close or --compact"):
+    with pytest.raises(CommandError, match="--dry-run goes with --close or --reindex"):
         told("--dry-run")
     with pytest.raises(CommandError, match="and without --make"):
-        told("--dry-run", "--compact", "--make")
+        told("--dry-run", "--reindex", "--make")
 
 
-def test_partitions__compacts_what_is_worth_it(airy: None) -> None:
-    would = told("--compact", "--dry-run")
+def test_partitions__reindexes_what_is_worth_it(bloated: None) -> None:
+    would = told("--reindex", "--dry-run")
 
     assert re.fullmatch(
         rf"(would rebuild {PARTITION}_\S+: \d\.\d MB, 60,000 events\n){{2}}", would
     )
-    [first, second] = json.loads(told("--compact", "--json"))["compacted"]
+    [first, second] = json.loads(told("--reindex", "--json"))["reindexed"]
     assert first["partition"] == second["partition"] == PARTITION
     assert first["bytes_after"] < 0.75 * first["bytes_before"]
-    assert told("--compact") == "Nothing to do.\n"
+    assert told("--reindex") == "Nothing to do.\n"
 
 
 def test_partitions__says_what_it_rebuilt_and_what_not(
-    airy: None, monkeypatch: pytest.MonkeyPatch
+    bloated: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index, other = reindex.due()
     outcomes = [
-        Compacted(index, 1024),
-        Compacted(other, None, "it is held"),
+        Rebuilt(index, 1024),
+        Rebuilt(other, None, "it is held"),
     ]
-    monkeypatch.setattr(reindex, "compact_due", lambda: outcomes)
+    monkeypatch.setattr(reindex, "rebuild_due", lambda: outcomes)
 
-    rebuilt, left = told("--compact").splitlines()
+    rebuilt, left = told("--reindex").splitlines()
 
     assert re.fullmatch(rf"rebuilt {index.name}: \d\.\d MB, now 1\.0 KB", rebuilt)
     assert left == f"left    {other.name}: it is held"
 
 
-def test_upkeep__compacts_two_indexes_a_round(
-    airy: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+def test_upkeep__reindexes_two_indexes_a_round(
+    bloated: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(maintenance, "COMPACTED_A_ROUND", 1)
+    monkeypatch.setattr(maintenance, "REINDEXED_A_ROUND", 1)
 
-    maintenance.compact_partitions()
+    maintenance.reindex_partitions()
 
     [said] = [one for one in caplog.messages if "index" in one]
     assert re.fullmatch(
@@ -229,14 +229,14 @@ def test_upkeep__compacts_two_indexes_a_round(
 
 
 def test_upkeep__says_which_index_it_left(
-    airy: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    bloated: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO)
     [index, _] = reindex.due()
-    left = Compacted(index, None, "it is held")
-    monkeypatch.setattr(reindex, "compact_due", lambda most: [left])
+    left = Rebuilt(index, None, "it is held")
+    monkeypatch.setattr(reindex, "rebuild_due", lambda most: [left])
 
-    maintenance.compact_partitions()
+    maintenance.reindex_partitions()
 
     assert f"Left the index {index.name}: it is held." in caplog.messages
 
@@ -261,11 +261,11 @@ def test_upkeep__of_a_role_that_owns_nothing_warns_and_goes_on(
 
     monkeypatch.setattr(create, "make_ahead", refuse)
     monkeypatch.setattr(retention, "close_due", refuse)
-    monkeypatch.setattr(reindex, "compact_due", lambda most: refuse())
+    monkeypatch.setattr(reindex, "rebuild_due", lambda most: refuse())
 
     maintenance.make_partitions()
     maintenance.close_partitions()
-    maintenance.compact_partitions()
+    maintenance.reindex_partitions()
 
     assert len(caplog.messages) == 3
     assert all("as the owner" in message for message in caplog.messages)

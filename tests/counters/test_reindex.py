@@ -1,4 +1,4 @@
-"""Compacting: past days' indexes become dense, and nobody waits for it."""
+"""Reindexing: past days' indexes become dense, and nobody waits for it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ from counters import events
 from counters.db.statements import fetch
 from counters.models import Namespace
 from counters.partitions import reindex
-from counters.partitions.reindex import Compacted
-from tests.airy import COUNTERS, DAY, EVENTS_EACH, PARTITION, airy_partition, counted
+from counters.partitions.reindex import Rebuilt
 from tests.beside import open_transaction
+from tests.bloated import (
+    COUNTERS,
+    DAY,
+    EVENTS_EACH,
+    PARTITION,
+    bloated_partition,
+    counted,
+)
 from tests.programs import wait_until
 
 pytestmark = [
@@ -34,8 +41,8 @@ def _small_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def airy() -> Iterator[None]:
-    with airy_partition():
+def bloated() -> Iterator[None]:
+    with bloated_partition():
         yield
 
 
@@ -65,12 +72,12 @@ def indexes() -> dict[str, bool]:
         return dict(cursor.fetchall())
 
 
-def test_compact_due__takes_a_quarter_off_both_indexes(airy: None) -> None:
+def test_rebuild_due__takes_a_quarter_off_both_indexes(bloated: None) -> None:
     before = indexes()
     waiting = reindex.due(now=NEXT_DAY + timedelta(hours=1))
     assert {index.name for index in waiting} == set(before)
 
-    done = list(reindex.compact_due())
+    done = list(reindex.rebuild_due())
 
     assert len(done) == 2
     for one in done:
@@ -82,17 +89,17 @@ def test_compact_due__takes_a_quarter_off_both_indexes(airy: None) -> None:
     assert indexes() == dict.fromkeys(before, True)
     assert counted() == COUNTERS * EVENTS_EACH
     assert reindex.due() == []
-    assert list(reindex.compact_due()) == []
+    assert list(reindex.rebuild_due()) == []
 
 
-def test_due__waits_for_the_end_of_the_day_and_an_hour(airy: None) -> None:
+def test_due__waits_for_the_end_of_the_day_and_an_hour(bloated: None) -> None:
     assert reindex.due(now=NEXT_DAY + timedelta(minutes=59)) == []
 
 
 @pytest.mark.parametrize("is_settled", [False, True])
 def test_due__goes_by_the_databases_clock(
     real_now: Callable[[], datetime],
-    airy: None,
+    bloated: None,
     monkeypatch: pytest.MonkeyPatch,
     is_settled: bool,
 ) -> None:
@@ -102,36 +109,38 @@ def test_due__goes_by_the_databases_clock(
     assert bool(reindex.due()) is is_settled
 
 
-def test_due__leaves_what_is_small(airy: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_due__leaves_what_is_small(
+    bloated: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.undo()
 
     assert reindex.due() == []
 
 
 def test_due__leaves_what_nobody_has_analysed() -> None:
-    with airy_partition(analysed=False):
+    with bloated_partition(analysed=False):
         assert reindex.due() == []
 
 
-def test_compact_due__does_as_many_as_it_is_told(airy: None) -> None:
-    [done] = reindex.compact_due(most=1)
+def test_rebuild_due__does_as_many_as_it_is_told(bloated: None) -> None:
+    [done] = reindex.rebuild_due(most=1)
 
     [left] = reindex.due()
     assert left.name != done.index.name
 
 
-def test_compact_due__holds_up_no_add_and_misses_none(airy: None) -> None:
+def test_rebuild_due__holds_up_no_add_and_misses_none(bloated: None) -> None:
     """Stopped in the middle, by a transaction that was open before it."""
     late = events.NewEvent("test", "hits", 1, "late", LATE)
-    done: list[Compacted] = []
+    done: list[Rebuilt] = []
 
-    def compact() -> None:
+    def rebuild() -> None:
         try:
-            done.extend(reindex.compact_due())
+            done.extend(reindex.rebuild_due())
         finally:
             connections.close_all()
 
-    thread = threading.Thread(target=compact)
+    thread = threading.Thread(target=rebuild)
     with open_write():
         thread.start()
         try:
@@ -161,14 +170,14 @@ def _is_held_up() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def test_compact_due__leaves_what_it_cannot_have_and_clears_away_later(
-    airy: None, monkeypatch: pytest.MonkeyPatch
+def test_rebuild_due__leaves_what_it_cannot_have_and_clears_away_later(
+    bloated: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reindex, "_PATIENCE", "100ms")
     before = indexes()
 
     with open_write():
-        [left] = reindex.compact_due(most=1)
+        [left] = reindex.rebuild_due(most=1)
         assert left.bytes_after is None
         assert left.kept_because == (
             "transactions that were open before it began are open still"
@@ -176,15 +185,15 @@ def test_compact_due__leaves_what_it_cannot_have_and_clears_away_later(
         # The one in use is in use still; what was begun cannot go before the transaction.
         assert indexes().items() >= before.items()
         assert unfinished()
-    list(reindex.compact_due())
+    list(reindex.rebuild_due())
 
     assert unfinished() == []
     assert indexes() == dict.fromkeys(before, True)
     assert counted() == COUNTERS * EVENTS_EACH + 1
 
 
-def test_compact_due__says_that_it_was_cut_off_and_raises_what_it_does_not_know(
-    airy: None, monkeypatch: pytest.MonkeyPatch
+def test_rebuild_due__says_that_it_was_cut_off_and_raises_what_it_does_not_know(
+    bloated: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     causes: list[Exception] = [
         errors.DeadlockDetected(),
@@ -198,15 +207,15 @@ def test_compact_due__says_that_it_was_cut_off_and_raises_what_it_does_not_know(
     monkeypatch.setattr(reindex, "_run", fail)
 
     for reason in ("a migration, or another rebuild", "it was cancelled"):
-        [left] = reindex.compact_due(most=1)
+        [left] = reindex.rebuild_due(most=1)
         assert left.kept_because is not None
         assert left.kept_because.startswith(reason)
     with pytest.raises(OperationalError):
-        list(reindex.compact_due())
+        list(reindex.rebuild_due())
 
 
-def test_compact_due__leaves_no_connection_behind(
-    airy: None, committed_namespace: Namespace
+def test_rebuild_due__leaves_no_connection_behind(
+    bloated: None, committed_namespace: Namespace
 ) -> None:
     def connected() -> int:
         with connection.cursor() as cursor:
@@ -216,6 +225,6 @@ def test_compact_due__leaves_no_connection_behind(
             return int(cursor.fetchone()[0])
 
     before = connected()
-    list(reindex.compact_due(most=1))
+    list(reindex.rebuild_due(most=1))
 
     wait_until(lambda: connected() <= before, "its connection is open still")

@@ -110,7 +110,7 @@ def test_worker__keeps_a_trigger_in_memory_and_another_task_in_redis(
 ) -> None:
     for task, known in (
         ("rollups.rollup", []),
-        ("rollups.compact_partitions", ["unacked", "unacked_index"]),
+        ("rollups.reindex_partitions", ["unacked", "unacked_index"]),
         ("shop.ship", ["unacked", "unacked_index"]),
     ):
         message = taken(task)

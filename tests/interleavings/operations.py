@@ -23,7 +23,7 @@ from counters.events import NewEvent
 from counters.models import LastWrite
 from counters.namespaces import deletion
 from counters.partitions import create
-from counters.partitions import reindex as compacting
+from counters.partitions import reindex as reindexing
 from counters.recording import tokens
 from counters.recording.duplicates import Recorded
 from rollups import counts as reading
@@ -396,7 +396,7 @@ def _close() -> None:
 
 @operation("settled", is_patient=False)
 def reindex(world: World, me: Operation) -> None:
-    list(compacting.compact_due())
+    list(reindexing.rebuild_due())
 
 
 @operation()
@@ -463,7 +463,7 @@ def suited_settings(needs: frozenset[str]) -> Iterator[None]:
         patch("counters.db.lock_retry.ATTEMPTS", 1),
         patch("counters.partitions.reindex.SETTLED_AFTER", timedelta(0)),
         patch("counters.partitions.reindex.LEAST_BYTES", 0),
-        patch("counters.partitions.reindex.AIRY", 0.0),
+        patch("counters.partitions.reindex.BLOATED", 0.0),
     ):
         yield
 

@@ -401,7 +401,7 @@ def test_lost_connection__is_no_counters_fault(monkeypatch: pytest.MonkeyPatch) 
         (periodic.sweep, "rollups_sweep"),
         (periodic.make_partitions, "counters_claim"),
         (periodic.close_partitions, "counters_namespace"),
-        (periodic.compact_partitions, "counters_event"),
+        (periodic.reindex_partitions, "counters_event"),
     ],
 )
 def test_task__says_in_one_line_that_migrations_are_missing(

@@ -189,7 +189,7 @@ def test_background__works_as_the_role(
     with caplog.at_level(logging.WARNING):
         periodic.make_partitions()
         periodic.close_partitions()
-        periodic.compact_partitions()
+        periodic.reindex_partitions()
 
     assert reading.get(namespace="test", name="hits", accuracy="eventual").count == 3
     assert audited

@@ -27,7 +27,7 @@ _STEP = 20
 
 
 @contextmanager
-def airy_partition(*, analysed: bool = True) -> Iterator[None]:
+def bloated_partition(*, analysed: bool = True) -> Iterator[None]:
     """Make the day's partition and fill it; drop it at the end."""
     create.make(DAY, DAY, now=DAY)
     try:
