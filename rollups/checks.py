@@ -104,7 +104,7 @@ SWEEP = "rollups.sweep"
 @register()
 def check_celery(**_: Any) -> list[CheckMessage]:
     """Check that the project has a Celery app and that its beat sends the sweep, unless the
-    triggers are off, and `rollup --watch` folds without Celery.
+    triggers are off, and `counters rollup --watch` folds without Celery.
     """
     if conf.trigger_mode() == "off":
         return []

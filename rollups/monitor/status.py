@@ -107,7 +107,7 @@ def _sweep(status: Status, limits: Limits) -> Verdict:
     age = status.last_sweep_age_seconds
     if age is not None and age < limits.sweep_age_seconds:
         return Verdict("sweep", Level.OK, f"the last sweep was {age:.1f} s ago")
-    runs = "`rollup --watch`" if conf.trigger_mode() == "off" else "beat"
+    runs = "`counters rollup --watch`" if conf.trigger_mode() == "off" else "beat"
     since = "is on record" if age is None else f"for {age:.0f} s"
     return Verdict("sweep", Level.WARNING, f"no sweep {since}: is {runs} running?")
 

@@ -73,7 +73,7 @@ def test_judge__takes_the_worst(changed: dict[str, Any], level: Level) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "runs"), [("background", "beat"), ("off", "`rollup --watch`")]
+    ("mode", "runs"), [("background", "beat"), ("off", "`counters rollup --watch`")]
 )
 def test_judge__asks_for_what_should_record_sweeps(
     settings: Settings, mode: str, runs: str
