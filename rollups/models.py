@@ -93,7 +93,7 @@ class Sweep(models.Model):
 class Failure(models.Model):
     """A quarantined counter: its fold failed. The sweep tries it again."""
 
-    # No foreign key: a counter may be deleted while it is set apart; sweeps tidy up.
+    # No foreign key: a counter may be deleted while it is quarantined; sweeps tidy up.
     counter_id = models.BigIntegerField(primary_key=True)
     error = models.TextField()
     attempts = models.IntegerField("tries")
@@ -102,8 +102,8 @@ class Failure(models.Model):
     next_try_at = models.DateTimeField("next try")
 
     class Meta:
-        verbose_name = "counter set apart"
-        verbose_name_plural = "counters set apart"
+        verbose_name = "quarantined counter"
+        verbose_name_plural = "quarantined counters"
 
     def __str__(self) -> str:
         return f"counter {self.counter_id}: {self.error}"

@@ -30,19 +30,19 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
         raise Http404
     if not model_admin.has_view_permission(request, counter):
         raise PermissionDenied
-    glance = diagnosis.glance([counter.pk]).get(counter.pk)
-    if glance is None:
+    state = diagnosis.read_states([counter.pk]).get(counter.pk)
+    if state is None:
         raise Http404
-    is_lagging = glance.pending and glance.lag is not None
+    is_lagging = state.pending and state.lag is not None
     context = {
         **model_admin.admin_site.each_context(request),
         "title": counter.name,
         "opts": model_admin.opts,
         "counter": counter,
-        "glance": glance,
-        "badge": _badge(glance),
-        "reasons": diagnosis.explain_lag(counter.pk, glance.lag)
-        if is_lagging and glance.lag is not None
+        "state": state,
+        "badge": _badge(state),
+        "reasons": diagnosis.explain_lag(counter.pk, state.lag)
+        if is_lagging and state.lag is not None
         else [],
         "may_act": actions.may_act(request),
         "events": diagnosis.read_latest_events(counter.pk),
@@ -53,12 +53,12 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
     return TemplateResponse(request, "rollups/counter.html", context)
 
 
-def _badge(glance: diagnosis.Glance) -> dict[str, str]:
-    if not glance.pending:
+def _badge(state: diagnosis.CounterState) -> dict[str, str]:
+    if not state.pending:
         return {"kind": "good", "says": "folded: nothing is pending"}
-    lag = "" if glance.lag is None else diagnosis.rough(glance.lag.total_seconds())
+    lag = "" if state.lag is None else diagnosis.rough(state.lag.total_seconds())
     says = f"pending, lag {lag}" if lag else "pending"
-    return {"kind": "bad" if glance.is_late else "warn", "says": says}
+    return {"kind": "bad" if state.is_late else "warn", "says": says}
 
 
 def _series(counter: Counter, per: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from rollups.admin import counter_page
 from rollups.admin.search import CounterList, NamespaceFilter, OrderFilter, StateFilter
 from rollups.monitor import diagnosis
 from rollups.monitor.charts import sparkline
-from rollups.monitor.diagnosis import Glance
+from rollups.monitor.diagnosis import CounterState
 
 # Django's admin classes take their types only in the stubs.
 if TYPE_CHECKING:
@@ -31,17 +31,17 @@ else:
     AdminBase = admin.ModelAdmin
 
 
-class GlancedList(CounterList):
+class CountedList(CounterList):
     """Read the counts of the page's counters in three statements."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         counters: list[Any] = list(self.result_list)
-        glances = diagnosis.glance([one.pk for one in counters])
+        states = diagnosis.read_states([one.pk for one in counters])
         # A counter that was deleted meanwhile has none.
-        self.result_list: Any = [one for one in counters if one.pk in glances]
+        self.result_list: Any = [one for one in counters if one.pk in states]
         for one in self.result_list:
-            one.glance = glances[one.pk]
+            one.state = states[one.pk]
 
 
 @admin.register(Counter)
@@ -77,7 +77,7 @@ class CounterAdmin(AdminBase):
         return [name for name in given if not one or name != "namespace_name"]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return GlancedList
+        return CountedList
 
     def get_urls(self) -> list[Any]:
         def to(name: str, view: Any) -> Any:
@@ -137,37 +137,35 @@ class CounterAdmin(AdminBase):
 
     @admin.display(description="count")
     def count(self, counter: Any) -> SafeString:
-        return format_html(
-            '<span class="number">{}</span>', f"{counter.glance.count:,}"
-        )
+        return format_html('<span class="number">{}</span>', f"{counter.state.count:,}")
 
     @admin.display(description="state")
     def state(self, counter: Any) -> SafeString:
-        return badge(counter.glance)
+        return badge(counter.state)
 
     @admin.display(description="as of (UTC)")
     def as_of(self, counter: Any) -> str:
-        as_of, now = counter.glance.as_of, datetime.now(UTC)
+        as_of, now = counter.state.as_of, datetime.now(UTC)
         return (
             f"{as_of:%H:%M:%S}" if as_of.date() == now.date() else f"{as_of:%Y-%m-%d}"
         )
 
     @admin.display(description="last 24 hours")
     def last_day(self, counter: Any) -> SafeString:
-        day = [float(delta) for delta in counter.glance.day]
+        day = [float(delta) for delta in counter.state.day]
         return sparkline(day, label=f"{sum(day):+,.0f} in 24 hours")
 
 
-def badge(glance: Glance) -> SafeString:
+def badge(state: CounterState) -> SafeString:
     """Say whether a counter is pending, and for how long."""
-    if not glance.pending:
+    if not state.pending:
         return format_html('<span class="badge badge-good">{}</span>', "folded")
-    if glance.lag is None:
+    if state.lag is None:
         return format_html('<span class="badge badge-warn">{}</span>', "pending")
-    seconds = glance.lag.total_seconds()
+    seconds = state.lag.total_seconds()
     return format_html(
         '<span class="badge badge-{}">pending, {}</span>',
-        "bad" if glance.is_late else "warn",
+        "bad" if state.is_late else "warn",
         f"lag {diagnosis.rough(seconds)}",
     )
 

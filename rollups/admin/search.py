@@ -58,7 +58,10 @@ class StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("pending", "pending, longest lag first"), ("apart", "set apart")]
+        return [
+            ("pending", "pending, longest lag first"),
+            ("quarantined", "quarantined"),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset
@@ -134,7 +137,7 @@ def find(
                 most=MOST_ROWS,
             )
         )
-    if state == "apart":
+    if state == "quarantined":
         apart = Failure.objects.order_by("-failed_at").values_list("pk")[:MOST_ROWS]
         found = _in_order(list(apart))
         if namespace_id is not None:

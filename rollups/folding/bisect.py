@@ -24,7 +24,7 @@ def fold_each(
 ) -> list[Folded]:
     """Fold the counters; where that fails, in halves, down to those that are at fault.
 
-    These are set apart. Past `until` (of time.monotonic) nothing more is begun; the sweep
+    These are quarantined. Past `until` (of time.monotonic) nothing more is begun; the sweep
     finds the rest. Raises only where the database has gone or lacks migrations: then no
     counter is at fault.
     """
@@ -45,7 +45,7 @@ def fold_each(
             ):
                 raise
             if len(batch) == 1:
-                _set_apart(batch[0], error)
+                _quarantine(batch[0], error)
                 done.append(Folded())
             else:
                 middle = len(batch) // 2
@@ -53,10 +53,10 @@ def fold_each(
     return done
 
 
-def _set_apart(counter_id: int, error: DatabaseError) -> None:
-    logger.error("Counter %d cannot be folded, set apart: %s", counter_id, error)
-    set_apart(counter_id, error)
-    metrics.count_set_apart(type(error).__name__)
+def _quarantine(counter_id: int, error: DatabaseError) -> None:
+    logger.error("Counter %d cannot be folded, quarantined: %s", counter_id, error)
+    quarantine(counter_id, error)
+    metrics.count_quarantined(type(error).__name__)
 
 
 # The sweep tries a counter again after this time, then after twice as long, and so on.
@@ -65,7 +65,7 @@ LONGEST_PAUSE = timedelta(hours=1)
 _ERROR_LENGTH = 500
 
 
-def set_apart(counter_id: int, error: Exception) -> None:
+def quarantine(counter_id: int, error: Exception) -> None:
     """Quarantine the counter, each time for longer."""
     affect(
         connection,

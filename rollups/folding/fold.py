@@ -58,7 +58,7 @@ def fold(counter_ids: Collection[int], *, rest: timedelta = NO_REST) -> Folded:
 
     One transaction for all of them; it never waits for another fold, and no writer ever
     waits for it. Safe to run at any time, any number of times, by anybody at once. A
-    counter folded within `rest` is left out; so is one that was set apart. Where folding
+    counter folded within `rest` is left out; so is one that was quarantined. Where folding
     lags behind, the oldest events come first and no more than ROLLUPS_FOLD_EVENTS, so
     time and memory are bounded. Must not be called inside a transaction block (raises
     RuntimeError). Raises NotAnchored after a restore into another cluster.

@@ -49,8 +49,8 @@ class Migration(migrations.Migration):
                 ('next_try_at', models.DateTimeField(verbose_name='next try')),
             ],
             options={
-                'verbose_name': 'counter set apart',
-                'verbose_name_plural': 'counters set apart',
+                'verbose_name': 'quarantined counter',
+                'verbose_name_plural': 'quarantined counters',
             },
         ),
         migrations.CreateModel(

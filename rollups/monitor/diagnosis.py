@@ -34,7 +34,7 @@ class LatestEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class CounterState:
     """One counter, for display in a list."""
 
     count: int
@@ -52,13 +52,13 @@ class Glance:
         return self.lag is not None and self.lag.total_seconds() >= limit
 
 
-def glance(counter_ids: Collection[int]) -> dict[int, Glance]:
+def read_states(counter_ids: Collection[int]) -> dict[int, CounterState]:
     """Return what counters count and how they lag; those that are gone are left out."""
     lags = measure_lags(counter_ids)
     day = read_last_day(counter_ids)
     rows = fetch(connection, "rollups", "read_counters", counter_ids=list(counter_ids))
     return {
-        pk: Glance(
+        pk: CounterState(
             int(count), as_of, pending, lags.get(pk) if pending else None, day[pk]
         )
         for pk, _, count, as_of, pending, _ in rows

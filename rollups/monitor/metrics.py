@@ -61,9 +61,9 @@ FOLD_SECONDS = Histogram(
     "How long a fold took, its tidying up included.",
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
-SET_APART = Counter(
-    "rollups_counters_set_apart",
-    "Times that a counter was set apart because its fold failed, by the class of the"
+QUARANTINED = Counter(
+    "rollups_counters_quarantined",
+    "Times that a counter was quarantined because its fold failed, by the class of the"
     " error.",
     ["error"],
 )
@@ -123,9 +123,9 @@ def count_healed(counters: int) -> None:
         _own["healed"] += counters
 
 
-def count_set_apart(error: str) -> None:
+def count_quarantined(error: str) -> None:
     with _changing:
-        SET_APART.labels(error).inc()
+        QUARANTINED.labels(error).inc()
 
 
 def count_sweep() -> None:

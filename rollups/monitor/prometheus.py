@@ -46,7 +46,7 @@ DATABASE_GAUGES = {
     "rollups_pending_counters": "Counters that are written and not folded yet.",
     "rollups_lag_seconds": "How long the counter that waits longest has waited.",
     "rollups_last_sweep_age_seconds": "Time since the last sweep began.",
-    "rollups_set_apart_counters": "Counters whose fold failed, until it succeeds.",
+    "rollups_quarantined_counters": "Counters whose fold failed, until it succeeds.",
     "rollups_anchored": "0 after a restore into another cluster, until it is reanchored.",
 }
 
@@ -123,7 +123,7 @@ def _database_metrics() -> Iterator[Metric]:
         now.pending,
         now.lag_seconds,
         now.last_sweep_age_seconds,
-        now.set_apart,
+        now.quarantined,
         int(now.is_anchored),
     )
     yield GaugeMetricFamily(

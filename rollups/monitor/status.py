@@ -64,10 +64,10 @@ def judge(status: Status, limits: Limits) -> list[Verdict]:
             f"sweeps healed {counted(status.healed_lately, 'counter')} in ten minutes",
         ),
         Verdict(
-            "set apart",
-            Level.WARNING if status.set_apart else Level.OK,
-            f"{counted(status.set_apart, 'counter')} cannot be folded"
-            + (", see rollups_failure" if status.set_apart else ""),
+            "quarantined",
+            Level.WARNING if status.quarantined else Level.OK,
+            f"{counted(status.quarantined, 'counter')} cannot be folded"
+            + (", see rollups_failure" if status.quarantined else ""),
         ),
         Verdict(
             "anchor",
@@ -122,7 +122,7 @@ class Status:
     last_sweep_age_seconds: float | None
     # By the sweeps of the last minutes.
     healed_lately: int
-    set_apart: int
+    quarantined: int
     # False after a restore into another cluster: nothing folds until `manage.py counters reanchor`.
     is_anchored: bool
     # Processes that reported lately: workers and `rollup --watch`; and workers that do not

@@ -1,4 +1,4 @@
--- The counters that have waited longest for a fold, those set apart included; for a list.
+-- The counters that have waited longest for a fold, those quarantined included; for a list.
 -- Parameters: namespace_id bigint (null: all), prefix text (of the name),
 --   most bigint.
 -- Returns: counter_id; longest lag first.

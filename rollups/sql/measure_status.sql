@@ -1,7 +1,7 @@
 -- How folding and sweeping are doing, for metrics and `counters status`.
 -- Parameters: alive interval.
 -- Returns one row: pending bigint, lag_seconds, last_sweep_age_seconds (null: none is on
---   record), healed_lately bigint (by the sweeps of the last ten minutes), set_apart bigint,
+--   record), healed_lately bigint (by the sweeps of the last ten minutes), quarantined bigint,
 --   is_anchored boolean (false: restored from a dump, see rollups.folding.cluster_identity), folding and
 --   idle_workers bigint (processes that reported lately: workers and `rollup --watch`;
 --   workers that do not read the queue).

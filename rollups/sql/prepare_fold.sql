@@ -2,7 +2,7 @@
 -- Parameters: counter_ids bigint[], rest interval.
 -- Returns one row a counter with last writes: counter_id; lag interval, as in
 --   select_pending.sql; is_resting: it was folded within the rest, so that the next fold can
---   wait; failed_before: it has a failure on record. One that is set apart until later is
+--   wait; failed_before: it has a failure on record. One that is quarantined until later is
 --   left out.
 -- Its own transaction, so that two folders of a new counter wait for a moment, not a fold.
 -- Index: the primary keys of last write, counter, rollup and failure.

@@ -1,7 +1,7 @@
 -- The counters that have waited longest for a fold, for the sweep and `rollup --watch`.
 -- Parameters: grace interval (leave those that have waited for less), most bigint.
 -- Returns: counter_id, lag interval; longest lag first. The lag is now minus the later of
---   the oldest last write's pending_since and the watermark's time. One that was set apart
+--   the oldest last write's pending_since and the watermark's time. One that was quarantined
 --   after a failed fold is left out until its next try.
 -- A time from the future is from before a clock was set back. A watermark's says nothing
 --   then; a last write's says how far the clock was set back, and that is its lag.

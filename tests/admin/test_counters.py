@@ -206,11 +206,11 @@ def test_actions__never_take_everything(admin: Client, add: Add) -> None:
     assert Rollup.objects.get().total == 3
 
 
-def test_roll_up__tries_a_counter_now_that_was_set_apart(
+def test_roll_up__tries_a_counter_now_that_was_quarantined(
     admin: Client, add: Add
 ) -> None:
     counter_id = add(delta=3)
-    bisect.set_apart(counter_id, ValueError("out of luck"))
+    bisect.quarantine(counter_id, ValueError("out of luck"))
 
     admin.post(f"{LIST}{counter_id}/roll-up/", {"confirmed": "yes"})
 

@@ -95,8 +95,8 @@ def sweeps(postgres: OwnPostgres) -> dict[str, int]:
             " (SELECT count(*) FROM rollups_failure) FROM rollups_sweep"
         ).fetchone()
     assert row is not None
-    made, healed, set_apart = (int(str(figure)) for figure in row)
-    return {"sweeps": made, "healed": healed, "set apart": set_apart}
+    made, healed, quarantined = (int(str(figure)) for figure in row)
+    return {"sweeps": made, "healed": healed, "quarantined": quarantined}
 
 
 def triggers(urls: Sequence[str]) -> dict[str, int]:

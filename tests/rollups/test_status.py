@@ -27,7 +27,7 @@ FINE: dict[str, Any] = {
     "lag_seconds": 0.0,
     "last_sweep_age_seconds": 1.0,
     "healed_lately": 0,
-    "set_apart": 0,
+    "quarantined": 0,
     "is_anchored": True,
 }
 Asking = Callable[..., tuple[int, str]]
@@ -61,8 +61,8 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Asking:
         ({"idle_workers": 2, "folding": 1}, Level.OK),
         ({"healed_lately": 99}, Level.OK),
         ({"healed_lately": 100}, Level.WARNING),
-        ({"set_apart": 1}, Level.WARNING),
-        ({"set_apart": 1, "lag_seconds": 99.0}, Level.CRITICAL),
+        ({"quarantined": 1}, Level.WARNING),
+        ({"quarantined": 1, "lag_seconds": 99.0}, Level.CRITICAL),
         ({"is_anchored": False}, Level.CRITICAL),
     ],
 )
@@ -107,7 +107,7 @@ def test_status__warns_of_a_counter_that_cannot_be_folded(
     committed_namespace: Namespace, ask: Asking
 ) -> None:
     sweep()
-    bisect.set_apart(5, ValueError("broken"))
+    bisect.quarantine(5, ValueError("broken"))
 
     code, said = ask()
 

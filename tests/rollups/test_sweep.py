@@ -173,7 +173,7 @@ def test_failure__from_before_the_clock_was_set_back_is_tried_again(
 ) -> None:
     counter_id = recording.add(namespace="test", name="hits").counter_id
     assert counter_id is not None
-    bisect.set_apart(counter_id, ValueError("broken"))
+    bisect.quarantine(counter_id, ValueError("broken"))
     assert sweep.select_pending(grace=timedelta(0), most=10) == []
     ahead = Now() + timedelta(hours=1)
     Failure.objects.update(failed_at=ahead, next_try_at=ahead)

@@ -1,4 +1,4 @@
-"""What a worker does with a message: rests, circulates, sets apart, counts the healed."""
+"""What a worker does with a message: rests, circulates, quarantines, counts the healed."""
 
 from __future__ import annotations
 
@@ -470,7 +470,7 @@ def test_failing_counter__is_forgotten_once_it_is_folded(settings: Settings) -> 
 def test_failures__of_counters_that_are_not_pending_are_forgotten_by_the_sweep() -> (
     None
 ):
-    bisect.set_apart(987, ValueError("gone"))
+    bisect.quarantine(987, ValueError("gone"))
 
     sweep.sweep()
 
