@@ -76,7 +76,7 @@ def test_list__shows_count_and_state(admin: Client, add: Add) -> None:
         ("q=wai%25", set()),
         ("q=%00", {"folded", "waits"}),
         ("state=pending", {"waits"}),
-        ("state=apart", {"waits"}),
+        ("state=quarantined", {"waits"}),
         ("namespace=ID", {"folded", "waits"}),
         ("namespace=ID&q=fol", {"folded"}),
         ("namespace=ID&order=count", {"folded"}),

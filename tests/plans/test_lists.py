@@ -69,7 +69,7 @@ def test_api_list__reads_a_page_at_any_place(seeded: Seeded, ordering: str) -> N
         "?q=nothing/like/it",
         "?state=pending",
         "?state=pending&namespace={big}&q=page/",
-        "?state=apart",
+        "?state=quarantined",
     ],
 )
 def test_admin_list__asks_for_a_bounded_part_in_each_of_its_ways(
