@@ -14,7 +14,7 @@ class CountersConfig(AppConfig):
     verbose_name = "Counters"
 
     def ready(self) -> None:
-        conf.refuse_bad_settings()
+        conf.refuse_bad_settings(conf.SETTINGS)
         import_module("counters.receivers")
         import_module("counters.checks")
         # Before anything can fork.

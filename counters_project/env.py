@@ -6,10 +6,14 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+
+from counters.conf import Setting
+
+T = TypeVar("T")
 
 # A name, one with a leading dot for its subdomains, an IPv6 address, or everything.
 _HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]")
@@ -39,8 +43,8 @@ def integer(name: str, default: int, *, at_least: int = 0) -> int:
     return value
 
 
-def number(name: str, default: float, *, may_be_zero: bool = False) -> float:
-    """Return the variable as a finite number above zero, or zero if `may_be_zero`."""
+def number(name: str, default: float) -> float:
+    """Return the variable as a finite number above zero."""
     raw = os.environ.get(name) or str(default)
     try:
         value = float(raw)
@@ -48,10 +52,16 @@ def number(name: str, default: float, *, may_be_zero: bool = False) -> float:
         raise ImproperlyConfigured(
             f"{name}={raw!r} is not a number, such as {default:g}."
         ) from error
-    if not 0 <= value < float("inf") or (value == 0 and not may_be_zero):
-        least = "0 or more" if may_be_zero else "above 0"
-        raise ImproperlyConfigured(f"{name}={raw!r} must be {least} and finite.")
+    if not 0 < value < float("inf"):
+        raise ImproperlyConfigured(f"{name}={raw!r} must be above 0 and finite.")
     return value
+
+
+def setting(row: Setting[T]) -> T:
+    """Return the variable of an app's setting, or its default where it is unset or empty."""
+    name = row.variable or row.name
+    raw = os.environ.get(name)
+    return row.check(raw, name=name) if raw else row.default
 
 
 def flag(name: str, default: bool) -> bool:

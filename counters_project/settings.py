@@ -1,7 +1,7 @@
 """Settings of the counter service.
 
-Every value that an operator may set is an environment variable, read here and nowhere
-else; each stands with its unit, default and meaning. `docs/operations.md` lists them.
+Every value that an operator may set is an environment variable. `docs/operations.md` lists
+them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from urllib.parse import parse_qs, urlsplit
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+from counters import conf as counters_conf
 from counters.db import timeouts
 from counters_project import api_description, embedded, env, production
+from rollups import conf as rollups_conf
 from rollups.trigger.queues import rollup_queue
 from rollups.worker.schedule import beat_schedule
 
@@ -254,65 +256,16 @@ CACHES: dict[str, Any] = {
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
 
-# --- The write side -----------------------------------------------------------------
-# COUNTERS_PARTITION_DAYS_AHEAD: how many days' partitions are made before their day comes.
-COUNTERS_PARTITION_DAYS_AHEAD = env.integer(
-    "COUNTERS_PARTITION_DAYS_AHEAD", 7, at_least=1
-)
-
-# --- The trigger, folding and the sweep -----------------------------------------------
-# ROLLUPS_TRIGGER: "background" (a thread of each process publishes), "inline" (the writer
-# itself does, within hard time-outs) or "off" (nobody does: `rollup --watch` folds).
-ROLLUPS_TRIGGER = env.text("ROLLUPS_TRIGGER", "background")
-# ROLLUPS_TRIGGER_TIMEOUT_SECONDS: the longest that one step of a publish may take (connect,
-# write, answer). Celery's own defaults hang for seconds or for ever on a sick broker.
-ROLLUPS_TRIGGER_TIMEOUT_SECONDS = env.number("ROLLUPS_TRIGGER_TIMEOUT_SECONDS", 0.1)
-# ROLLUPS_TRIGGER_PAUSE_SECONDS: after a failure a process leaves the broker alone for it.
-ROLLUPS_TRIGGER_PAUSE_SECONDS = env.number("ROLLUPS_TRIGGER_PAUSE_SECONDS", 1)
-# ROLLUPS_TRIGGER_GATHER_SECONDS: how far apart the messages of a busy process are; what
-# comes alone goes out after 5 ms.
-ROLLUPS_TRIGGER_GATHER_SECONDS = env.number("ROLLUPS_TRIGGER_GATHER_SECONDS", 0.04)
-# ROLLUPS_TRIGGER_WAITING_COUNTERS: how many may wait in a process; about 0.1 kB each.
-ROLLUPS_TRIGGER_WAITING_COUNTERS = env.integer(
-    "ROLLUPS_TRIGGER_WAITING_COUNTERS", 100_000
-)
-# ROLLUPS_TRIGGER_EXIT_SECONDS: how long a process that ends publishes what still waits.
-ROLLUPS_TRIGGER_EXIT_SECONDS = env.number(
-    "ROLLUPS_TRIGGER_EXIT_SECONDS", 1, may_be_zero=True
-)
-# ROLLUPS_QUEUE: the queue of rollup messages. RabbitMQ refuses another ROLLUPS_QUEUE_MESSAGES
-# for a queue that exists: give a new name with it, or delete the queue first.
-ROLLUPS_QUEUE = env.text("ROLLUPS_QUEUE", "rollups")
-# ROLLUPS_QUEUE_MESSAGES: the oldest beyond this are dropped; a message is 5 kB at most.
-ROLLUPS_QUEUE_MESSAGES = env.integer("ROLLUPS_QUEUE_MESSAGES", 10_000)
-# ROLLUPS_FOLD_REST_SECONDS: a counter is folded at most once in this time.
-ROLLUPS_FOLD_REST_SECONDS = env.number(
-    "ROLLUPS_FOLD_REST_SECONDS", 0.025, may_be_zero=True
-)
-# ROLLUPS_FOLD_EVENTS: what one fold takes at most of counters that are far behind.
-ROLLUPS_FOLD_EVENTS = env.integer("ROLLUPS_FOLD_EVENTS", 500_000)
-# ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS: a counter with a longer lag is far behind.
-ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS = env.number(
-    "ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS", 10, may_be_zero=True
-)
-# ROLLUPS_TASK_SECONDS: after this a task gives what is left back to the queue.
-ROLLUPS_TASK_SECONDS = env.number("ROLLUPS_TASK_SECONDS", 2)
-# ROLLUPS_SWEEP_PERIOD_SECONDS: how often beat looks for pending counters.
-ROLLUPS_SWEEP_PERIOD_SECONDS = env.number("ROLLUPS_SWEEP_PERIOD_SECONDS", 5)
-# ROLLUPS_SWEEP_GRACE_SECONDS: a counter pending for less is left to its own trigger.
-ROLLUPS_SWEEP_GRACE_SECONDS = env.number(
-    "ROLLUPS_SWEEP_GRACE_SECONDS", 1, may_be_zero=True
-)
-# ROLLUPS_SWEEP_COUNTERS: how many one sweep enqueues at most.
-ROLLUPS_SWEEP_COUNTERS = env.integer("ROLLUPS_SWEEP_COUNTERS", 50_000)
-
-# --- Metrics ------------------------------------------------------------------------
-# METRICS_DIR: where the processes of this machine leave their numbers for /metrics.
-ROLLUPS_METRICS_DIR = Path(env.text("METRICS_DIR", str(DATA_DIR / "metrics")))
+# --- The settings of the apps -------------------------------------------------------
+# Their names, defaults, ranges and meanings are in counters/conf.py and rollups/conf.py.
+_of_apps = {
+    row.name: env.setting(row)
+    for row in (*counters_conf.SETTINGS, *rollups_conf.SETTINGS)
+}
+globals().update(_of_apps)
+ROLLUPS_QUEUE = _of_apps["ROLLUPS_QUEUE"]
+ROLLUPS_METRICS_DIR = Path(_of_apps["ROLLUPS_METRICS_DIR"] or DATA_DIR / "metrics")
 embedded.make_private_dir(ROLLUPS_METRICS_DIR)
-# METRICS_PORT: the port at which a worker serves the numbers of its machine's processes to
-# Prometheus; 0 is none. For machines and containers without a web process.
-ROLLUPS_METRICS_PORT = env.integer("METRICS_PORT", 0)
 
 # --- Celery -------------------------------------------------------------------------
 # CELERY_BROKER_URL: redis://host:port/db or amqp://user:password@host:port/vhost.
@@ -326,7 +279,9 @@ CELERY_WORKER_CONSUMER = "rollups.worker.consumer:GuardedConsumer"
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = ROLLUPS_QUEUE
-CELERY_TASK_QUEUES = [rollup_queue(ROLLUPS_QUEUE, most_messages=ROLLUPS_QUEUE_MESSAGES)]
+CELERY_TASK_QUEUES = [
+    rollup_queue(ROLLUPS_QUEUE, most_messages=_of_apps["ROLLUPS_QUEUE_MESSAGES"])
+]
 CELERY_TASK_DEFAULT_DELIVERY_MODE = "transient"
 CELERY_TASK_SEND_SENT_EVENT = False
 CELERY_TASK_PUBLISH_RETRY = False
@@ -360,16 +315,14 @@ else:
         "health_check_interval": 5,
     }
 CELERY_BEAT_SCHEDULE = beat_schedule(
-    queue=ROLLUPS_QUEUE, sweep_period_seconds=ROLLUPS_SWEEP_PERIOD_SECONDS
+    queue=ROLLUPS_QUEUE,
+    sweep_period_seconds=_of_apps["ROLLUPS_SWEEP_PERIOD_SECONDS"],
 )
 CELERY_BEAT_SCHEDULER = "rollups.worker.beat:SteadyScheduler"
 # Beat keeps its clock here; it only says when each entry ran last.
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 
 # --- REST API -----------------------------------------------------------------------
-# API_RATE_PER_MINUTE: calls that each token may make in a minute; 0 is no limit. Counted in
-# the shared cache; without one each process counts for itself.
-COUNTERS_API_RATE_PER_MINUTE = env.integer("API_RATE_PER_MINUTE", 0)
 # The counters' own views say themselves what they need; these are for all others.
 REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.apps import AppConfig
 
+from counters.conf import refuse_bad_settings
 from rollups import conf
 
 
@@ -23,7 +24,7 @@ class RollupsConfig(AppConfig):
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
 
     def ready(self) -> None:
-        conf.refuse_bad_settings()
+        refuse_bad_settings(conf.SETTINGS)
         import_module("rollups.receivers")
         import_module("rollups.checks")
         import_module("rollups.worker.tasks")

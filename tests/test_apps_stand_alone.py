@@ -6,20 +6,16 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.conf import settings as service
 from pytest_django import Settings
 
-from counters import conf as counters_conf
 from rollups import conf as rollups_conf
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted(
     [*(ROOT / "counters").rglob("*.py"), *(ROOT / "rollups").rglob("*.py")]
 )
-OWN_SETTING = re.compile(r"""["']((?:COUNTERS|ROLLUPS)_[A-Z_]+)["']""")
 # Django's and Celery's own; whatever else the apps read has one of their prefixes.
 OTHERS = {
     *("AUTH_USER_MODEL", "CACHES", "DATABASES", "DATA_UPLOAD_MAX_MEMORY_SIZE", "DEBUG"),
@@ -70,46 +66,6 @@ def test_apps__read_no_setting_that_only_the_service_has() -> None:
         read |= set(re.findall(r"\bsettings\.([A-Z][A-Z_]+)\b", source.read_text()))
 
     assert read <= OTHERS
-
-
-def own_settings() -> set[str]:
-    return {
-        name for source in SOURCES for name in OWN_SETTING.findall(source.read_text())
-    }
-
-
-def test_settings__are_all_described() -> None:
-    pages = (ROOT / "docs/operations.md").read_text() + (
-        ROOT / "docs/django.md"
-    ).read_text()
-
-    assert len(own_settings()) > 15
-    assert [name for name in own_settings() if f"`{name}`" not in pages] == []
-
-
-@pytest.mark.parametrize(
-    ("module", "reader"),
-    [
-        (module, name)
-        for module in (counters_conf, rollups_conf)
-        for name, value in vars(module).items()
-        if callable(value)
-        and getattr(value, "__module__", "") == module.__name__
-        and not name.startswith("_")
-        and name not in {"metrics_dir", "refuse_beyond"}
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_setting__left_out_is_what_the_service_has(
-    settings: Settings, module: Any, reader: str
-) -> None:
-    in_the_service = getattr(module, reader)()
-
-    for name in own_settings():
-        if hasattr(service, name):
-            delattr(settings, name)
-
-    assert getattr(module, reader)() == in_the_service
 
 
 def test_metrics_dir__is_none_where_nobody_names_one(

@@ -23,11 +23,16 @@ def test_setting__is_explained_where_it_is_read_and_in_operations(
     assert f"`{variable.name}`" in OPERATIONS, f"{variable.name}: in operations.md"
 
 
+def test_settings__of_the_apps_are_in_operations_as_in_the_code() -> None:
+    assert settings.table_of_apps() in OPERATIONS
+
+
 def test_settings__are_found() -> None:
     found = {variable.name: variable for variable in VARIABLES}
 
     assert found["ROLLUPS_SWEEP_PERIOD_SECONDS"].default == "5"
-    assert "how often beat looks" in found["ROLLUPS_SWEEP_PERIOD_SECONDS"].meaning
+    assert found["LOG_LEVEL"].default == "INFO"
+    assert "DEBUG, INFO" in found["LOG_LEVEL"].meaning
     assert found["DATABASE_URL"].default == ""
     assert len(found) > 30
 

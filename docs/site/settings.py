@@ -1,4 +1,4 @@
-"""Every environment variable, as counters_project reads it."""
+"""Write the reference page of the settings."""
 
 from __future__ import annotations
 
@@ -7,18 +7,28 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import counters.conf
+import rollups.conf
+from counters.conf import Choice, Seconds, Setting, Whole
 from docs.site.tables import table
 
 SOURCES = Path(__file__).resolve().parent.parent.parent / "counters_project"
 READERS = {"text", "integer", "number", "flag", "names", "hosts", "url", "cache_url"}
 INTRODUCTION = """# Settings
 
-All are environment variables. A value out of its range stops the start, with an error
-that names it. Durations are in the unit that the name ends in.
-[Operations](../operations.md#settings) says which belong together.
+All are environment variables of the service. A bad value stops each process at its start, with
+an error that names it. [Operations](../operations.md#settings) says which belong together.
 
 """
+IN_PROJECTS = """## Of the apps
+
+In a project of your own these are Django settings. Where the second column has a name, it is
+the name of the setting.
+
+"""
+ROWS = (*counters.conf.SETTINGS, *rollups.conf.SETTINGS)
 
 
 @dataclass(frozen=True)
@@ -33,13 +43,60 @@ class Variable:
 def text() -> str:
     rows = [
         (f"`{one.name}`", f"`{one.default}`" if one.default else "", one.meaning)
-        for one in sorted(variables(), key=lambda one: one.name)
+        for one in sorted(_of_the_service(), key=lambda one: one.name)
     ]
-    return INTRODUCTION + table(["variable", "default", "meaning"], rows) + "\n"
+    service = table(["variable", "default", "meaning"], rows)
+    return f"{INTRODUCTION}{service}\n\n{IN_PROJECTS}{table_of_apps()}\n"
+
+
+def table_of_apps() -> str:
+    """Return the table of the settings of the two apps, as operations.md has it, too."""
+    return table(
+        ["variable", "setting", "default", "values", "meaning"],
+        (
+            (
+                f"`{row.variable or row.name}`",
+                f"`{row.name}`" if row.variable else "",
+                _default(row),
+                _values(row),
+                row.meaning,
+            )
+            for row in ROWS
+        ),
+    )
+
+
+def _default(row: Setting[Any]) -> str:
+    match row.default:
+        case str(text):
+            return f"`{text}`" if text else ""
+        case number:
+            return f"{number:,}"
+
+
+def _values(row: Setting[Any]) -> str:
+    match row:
+        case Choice(choices=choices):
+            return ", ".join(f"`{word}`: {what}" for word, what in choices.items())
+        case Seconds(least=least, most=most):
+            return f"{least:,} to {most:,} s"
+        case Whole(least=least, most=most):
+            return f"{least:,} to {most:,}"
+        case _:
+            return row.wanted
 
 
 def variables() -> list[Variable]:
-    """Return the variables that the code reads, each once, with what the code says of it."""
+    """Return all environment variables of the service, each once."""
+    of_apps = [
+        Variable(row.variable or row.name, _default(row).strip("`"), row.meaning)
+        for row in ROWS
+    ]
+    return of_apps + _of_the_service()
+
+
+def _of_the_service() -> list[Variable]:
+    """Return the variables that counters_project reads, and the comments about them."""
     found: dict[str, Variable] = {}
     for path in sorted(SOURCES.rglob("*.py")):
         for one in _variables_in(path.read_text()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from typing import Any
@@ -12,26 +13,36 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 import counters.conf
+from counters.conf import Seconds, Setting, Whole, refuse_bad_settings
+from counters_project import env
 from rollups import conf
 from tests.programs import ROOT, TIMEOUT_SECONDS
 
-BAD: list[tuple[str, Any, str]] = [
-    ("ROLLUPS_TRIGGER", "sometimes", "is unknown"),
-    ("ROLLUPS_QUEUE", "", "is not the name of a queue"),
-    ("ROLLUPS_QUEUE", "a,b", "is not the name of a queue"),
-    ("ROLLUPS_TRIGGER_TIMEOUT_SECONDS", 0, "is not a number from 0.005 to 5"),
-    ("ROLLUPS_TRIGGER_TIMEOUT_SECONDS", 5.1, "is not a number from 0.005 to 5"),
-    ("ROLLUPS_TRIGGER_TIMEOUT_SECONDS", "soon", "is not a number"),
-    ("ROLLUPS_TRIGGER_WAITING_COUNTERS", 499, "a whole number from 500 to 10,000,000"),
-    ("ROLLUPS_SWEEP_PERIOD_SECONDS", float("nan"), "is not a number"),
-    ("ROLLUPS_QUEUE_MESSAGES", None, "is not a whole number"),
-    ("ROLLUPS_QUEUE_MESSAGES", float("inf"), "is not a whole number"),
-    ("ROLLUPS_SWEEP_COUNTERS", 1.5, "is not a whole number"),
-    ("ROLLUPS_SWEEP_COUNTERS", True, "is not a whole number"),
-    ("ROLLUPS_METRICS_PORT", 65_536, "from 0 to 65,535"),
-    ("COUNTERS_PARTITION_DAYS_AHEAD", 0, "from 1 to 365"),
-    ("COUNTERS_API_RATE_PER_MINUTE", -1, "is not a whole number"),
+ROWS = {row.name: row for row in (*counters.conf.SETTINGS, *conf.SETTINGS)}
+BAD: dict[str, list[Any]] = {
+    "ROLLUPS_TRIGGER": ["sometimes", "", None],
+    "ROLLUPS_QUEUE": ["", "a,b", None, 5],
+    "ROLLUPS_METRICS_DIR": [5, None],
+}
+TEXTS = [
+    ("ROLLUPS_TRIGGER", "'background' (a thread of each process publishes), 'inline'"),
+    ("ROLLUPS_QUEUE", "the name of a queue: text without a comma."),
+    ("ROLLUPS_TRIGGER_TIMEOUT_SECONDS", "a number of seconds from 0.005 to 5."),
+    ("ROLLUPS_QUEUE_MESSAGES", "a whole number from 100 to 10,000,000."),
 ]
+
+
+def bad_values(row: Setting[Any]) -> list[Any]:
+    if not isinstance(row, (Whole, Seconds)):
+        return BAD[row.name]
+    step = 1 if isinstance(row, Whole) else 0.001
+    fractions = [row.least + 0.5] if isinstance(row, Whole) else []
+    return [
+        *(row.least - step, row.most + step, *fractions),
+        *(float("nan"), float("inf"), None, True, "soon", ""),
+    ]
+
+
 # How each kind of process starts.
 PROCESSES = {
     "web": "import counters_project.wsgi",
@@ -39,11 +50,6 @@ PROCESSES = {
     " app.loader.import_default_modules()",
     "command": "from manage import main; main(['manage.py', 'counters', 'list-namespaces'])",
 }
-
-
-def refuse() -> None:
-    counters.conf.refuse_bad_settings()
-    conf.refuse_bad_settings()
 
 
 def start(program: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -60,39 +66,60 @@ def start(program: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def refuse() -> None:
+    refuse_bad_settings(ROWS.values())
+
+
 def test_settings__are_fine_as_they_are() -> None:
     refuse()
 
 
-@pytest.mark.parametrize(("name", "value", "said"), BAD)
+def test_settings__are_few() -> None:
+    """A setting exists because an operator needs it."""
+    assert len(ROWS) <= 20
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(row.name, bad) for row in ROWS.values() for bad in bad_values(row)],
+)
 def test_setting__that_makes_no_sense_is_refused(
-    settings: Settings, name: str, value: object, said: str
+    settings: Settings, name: str, value: object
 ) -> None:
     setattr(settings, name, value)
 
     with pytest.raises(ImproperlyConfigured) as refused:
         refuse()
 
-    assert str(refused.value).startswith(f"{name}={value!r} is ")
-    assert said in str(refused.value)
+    assert str(refused.value) == f"{name}={value!r} is not {ROWS[name].wanted}."
 
 
-@pytest.mark.parametrize("bound", [2, 3], ids=["least", "most"])
-def test_environment__may_say_whatever_the_settings_take(bound: int) -> None:
-    """Each variable is read by its type and checked by the one table of ranges."""
-    names = {"ROLLUPS_METRICS_PORT": "METRICS_PORT"}
-    wanted = {setting[0]: setting[bound] for setting in conf.RANGES}
-    given = {names.get(name, name): f"{value}" for name, value in wanted.items()}
-    program = (
-        "import django; django.setup()\n"
-        "from django.conf import settings\n"
-        f"for name, value in {wanted!r}.items():\n"
-        "    assert getattr(settings, name) == value, name\n"
-    )
+@pytest.mark.parametrize(("name", "wanted"), TEXTS)
+def test_setting__that_is_refused_says_what_is_wanted(name: str, wanted: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=re.escape(f"is not {wanted}")):
+        ROWS[name].check(None)
 
-    started = start(program, **given)
 
-    assert started.returncode == 0, started.stderr
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_environment__is_read_by_the_same_rows(
+    row: Setting[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variable = row.variable or row.name
+    good: list[Any] = ["inline"]
+    if isinstance(row, (Whole, Seconds)):
+        good = [row.least, row.most]
+
+    for value in good:
+        monkeypatch.setenv(variable, str(value))
+        assert env.setting(row) == value
+    monkeypatch.setenv(variable, "")
+    assert env.setting(row) == row.default
+    for value in bad_values(row):
+        # All text is a path, and the empty one is unset.
+        if value != "" and row.name != "ROLLUPS_METRICS_DIR" and isinstance(value, str):
+            monkeypatch.setenv(variable, value)
+            with pytest.raises(ImproperlyConfigured, match=f"^{variable}="):
+                env.setting(row)
 
 
 @pytest.mark.parametrize("process", PROCESSES)
@@ -104,5 +131,5 @@ def test_process__does_not_start_with_a_setting_that_makes_no_sense(
     assert started.returncode != 0
     last = started.stderr.strip().splitlines()[-1]
     assert last.endswith(
-        "ROLLUPS_QUEUE_MESSAGES=0 is not a whole number from 100 to 10,000,000."
+        "ROLLUPS_QUEUE_MESSAGES='0' is not a whole number from 100 to 10,000,000."
     )
