@@ -22,7 +22,7 @@ RUN_READY := $(VENV)/.installed-run
 DEV_READY := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-embedded test-real test-quick faults interleavings check lint types migrations-check docs screenshots audit fuzz bench bench-quick bench-memory wheel clean
+.PHONY: help run demo test test-embedded test-real test-quick faults interleavings guarantees check lint types migrations-check docs screenshots audit fuzz bench bench-quick bench-memory wheel clean
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 help: ## List the targets.
@@ -63,6 +63,9 @@ faults: $(DEV_READY) ## Break everything in every way, for more than half an hou
 
 interleavings: $(DEV_READY) ## Run the core's operations in every order of their steps (an hour).
 	@INTERLEAVINGS=full $(BIN)/python -m pytest --timeout=0 -rP tests/interleavings $(ARGS)
+
+guarantees: $(DEV_READY) ## Remove each important guarantee; a test must fail (five minutes).
+	@$(BIN)/python -m tools.remove_guarantees $(ARGS)
 
 check: $(DEV_READY) ## Run everything that CI runs.
 	@$(MAKE) --jobs=2 --output-sync=target lint types migrations-check docs audit
