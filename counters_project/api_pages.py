@@ -9,14 +9,13 @@ from drf_spectacular.renderers import OpenApiJsonRenderer2, OpenApiYamlRenderer2
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from counters.rest import schemas as write_bodies
-from rollups.rest import schemas as read_bodies
+from counters.rest.schemas import COMPONENTS
 from rollups.rest.descriptions import HEALTH
 
 
 @extend_schema(exclude=True)
 class SchemaView(SpectacularAPIView):
-    """The description: JSON, or YAML with `?format=yaml`. Open to everyone, as the docs."""
+    """Serve the description as JSON, or as YAML with `?format=yaml`. Open to everyone."""
 
     renderer_classes = [OpenApiJsonRenderer2, OpenApiYamlRenderer2]
     authentication_classes: list[Any] = []
@@ -25,7 +24,7 @@ class SchemaView(SpectacularAPIView):
 
 
 class DocsView(SpectacularSwaggerSplitView):
-    """Swagger UI, from this server's own files; no script stands in the page itself."""
+    """Serve Swagger UI from this server's own files, with no script in the page itself."""
 
     url_name = "schema"
     template_name_js = "counters_project/docs.js"
@@ -35,9 +34,9 @@ class DocsView(SpectacularSwaggerSplitView):
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How a client sends its API token."""
+    """Describe how a client sends its API token."""
 
-    target_class = "counters.rest.authentication.ApiTokenAuthentication"
+    target_class = "counters.rest.base.ApiTokenAuthentication"
     name = "token"
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:
@@ -50,15 +49,14 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 
 
 def finish(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add what the views cannot say: shared bodies, health, and that a body must be sent."""
-    components = {**write_bodies.COMPONENTS, **read_bodies.COMPONENTS}
-    result["components"]["schemas"] = components
+    """Add what the views cannot say: shared bodies, health, and which bodies are required."""
+    result["components"]["schemas"] = COMPONENTS
     result["paths"] |= HEALTH
     for path in result["paths"].values():
         for call in path.values():
             if "requestBody" not in call:
                 continue
             content = call["requestBody"]["content"]["application/json"]
-            body = components[content["schema"]["$ref"].rsplit("/", 1)[-1]]
+            body = COMPONENTS[content["schema"]["$ref"].rsplit("/", 1)[-1]]
             call["requestBody"]["required"] = "required" in body
     return result

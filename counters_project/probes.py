@@ -7,8 +7,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from rollups.rest.health import healthz, readyz
-from rollups.rest.metrics import metrics
+from rollups.rest.health import healthz, metrics, readyz
 
 _VIEWS = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
 

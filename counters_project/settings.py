@@ -340,7 +340,7 @@ SPECTACULAR_SETTINGS = {
     "TAGS": api_description.TAGS,
     "SORT_OPERATION_PARAMETERS": False,
     # Sessions need nothing that a person could fill in; the introduction tells of them.
-    "AUTHENTICATION_WHITELIST": ["counters.rest.authentication.ApiTokenAuthentication"],
+    "AUTHENTICATION_WHITELIST": ["counters.rest.base.ApiTokenAuthentication"],
 }
 REST_KNOX = {"AUTO_REFRESH": False, "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Token"}
 

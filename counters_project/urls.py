@@ -11,8 +11,7 @@ urlpatterns = [
     path("api/v1/", include("rollups.rest.urls")),
     path("api/schema", SchemaView.as_view(), name="schema"),
     path("api/docs", DocsView.as_view(), name="docs"),
-    path("", include("rollups.rest.health_urls")),
-    path("", include("rollups.rest.ops_urls")),
+    path("", include("rollups.rest.health")),
     path("", include("rollups.pages.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -1,22 +1,31 @@
-"""What the API's views share."""
+"""The base of the API's views: API tokens, the rate limit, rights and tokens of events."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404
-from rest_framework.authentication import SessionAuthentication
+from rest_framework.authentication import (
+    SessionAuthentication,
+    get_authorization_header,
+)
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
+from counters import conf
 from counters.errors import InvalidValue
 from counters.models import Namespace
-from counters.namespaces import access
-from counters.rest.authentication import ApiTokenAuthentication
+from counters.namespaces import access, api_tokens
+from counters.rate_window import RateWindow
 from counters.rest.parsers import (
     StrictJSONParser,
     check_encoding,
@@ -25,16 +34,75 @@ from counters.rest.parsers import (
     read_idempotency_key,
 )
 from counters.rest.problems import answer_problem
-from counters.rest.rate_limit import Rate, TokenRate
+
+try:
+    from knox.auth import TokenAuthentication
+except RuntimeError as error:
+    raise ImproperlyConfigured(api_tokens.NEEDS_KNOX) from error
 
 NO_HEADER_WANTED = "for a batch: give each event a token of its own"
+# As knox makes them. A guessed token costs one query by key; one of another shape, none.
+_SHAPE = re.compile(rb"[0-9a-f]{64}")
+
+
+class ApiTokenAuthentication(TokenAuthentication):  # type: ignore[misc]
+    """Knox tokens, remembered for two seconds: a revoked token works that much longer."""
+
+    def authenticate(self, request: Request) -> Any:
+        """Authenticate by knox's prefix, or by `Bearer` (RFC 6750), which most clients send."""
+        scheme, *rest = get_authorization_header(request).split() or [b""]
+        if scheme.lower() != b"bearer":
+            return super().authenticate(request)
+        if len(rest) != 1:
+            raise AuthenticationFailed("Send one token: `Authorization: Bearer …`.")
+        return self.authenticate_credentials(rest[0])
+
+    def authenticate_credentials(self, token: bytes) -> Any:
+        digest = hashlib.sha256(token).digest()
+        known = api_tokens.remembered.get(digest)
+        if known is not None:
+            return known
+        if not _SHAPE.fullmatch(token):
+            raise AuthenticationFailed("Invalid token.")
+        found = super().authenticate_credentials(token)
+        return api_tokens.remembered.keep(digest, found)
+
+
+minute = RateWindow("counters.rate", seconds=60)
+
+
+class TokenRate(BaseThrottle):
+    """Lets a token (or a session's user) make COUNTERS_API_RATE_PER_MINUTE calls a minute."""
+
+    _reset_seconds = 0
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        limit = conf.api_rate_per_minute()
+        if not limit:
+            return True
+        digest = getattr(request.auth, "digest", None)
+        caller = f"token-{digest}" if digest else f"user-{request.user.pk}"
+        used = minute.count(caller)
+        if used is None:
+            return True
+        self._reset_seconds = used.reset_seconds
+        # CountersView.finalize_response sends them.
+        view.rate_headers = {  # type: ignore[attr-defined]
+            "RateLimit-Limit": str(limit),
+            "RateLimit-Remaining": str(max(0, limit - used.calls)),
+            "RateLimit-Reset": str(used.reset_seconds),
+        }
+        return used.calls <= limit
+
+    def wait(self) -> float:
+        return self._reset_seconds
 
 
 class CountersView(APIView):
-    """A view that asks for rights in a namespace before it does anything.
+    """A view that checks rights in a namespace before it does anything.
 
-    It says itself what DRF would otherwise take from REST_FRAMEWORK: these calls answer
-    the same in every project, whatever its other APIs do.
+    It sets what DRF would otherwise take from REST_FRAMEWORK, so that these calls answer
+    the same in every project.
     """
 
     authentication_classes = [ApiTokenAuthentication, SessionAuthentication]
@@ -42,8 +110,8 @@ class CountersView(APIView):
     renderer_classes = [JSONRenderer]
     parser_classes = [StrictJSONParser]
     throttle_classes = [TokenRate]
-    # Set by the throttle, where one is on.
-    rate: Rate | None = None
+    # Set by TokenRate, if there is a limit.
+    rate_headers: Mapping[str, str] = {}
     # Far more than one event or a namespace's settings can need.
     most_body_bytes = 64 * 1024
 
@@ -51,7 +119,7 @@ class CountersView(APIView):
         try:
             super().initial(request, *args, **kwargs)
         except Http404:
-            # DRF took `?format=` for its own parameter, which these calls do not have.
+            # DRF has read `?format=` as its own parameter, which these calls do not have.
             self._check_query(request)
             raise
         self._check_query(request)
@@ -71,19 +139,17 @@ class CountersView(APIView):
         self, request: Request, response: Response, *args: Any, **kwargs: Any
     ) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)
-        if self.rate is not None:
-            for name, value in self.rate.headers.items():
-                response[name] = value
+        for name, value in self.rate_headers.items():
+            response[name] = value
         return response
 
     @staticmethod
     def named(
         name: str, in_path: str | None, answer: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Return the answer, with the name added where the path did not have it.
+        """Return the answer, with the name added if it was not in the path.
 
-        A client compares it with the name that it sent, to see that nothing on the way has
-        changed it.
+        A client compares it with the name that it sent, to see that no proxy has changed it.
         """
         return {**answer} if in_path is not None else {"name": name, **answer}
 
@@ -94,7 +160,7 @@ class CountersView(APIView):
 
 
 def token_of(request: Request, in_body: object) -> object:
-    """Return the token of the body or of the Idempotency-Key header; both must agree."""
+    """Return the token of the body or of the Idempotency-Key header; they must agree."""
     in_header = read_idempotency_key(request.headers.get("Idempotency-Key"))
     if in_header is None or in_header == in_body:
         return in_body
@@ -104,7 +170,7 @@ def token_of(request: Request, in_body: object) -> object:
 
 
 def refuse_token_in_header(request: Request) -> None:
-    """Raise InvalidValue for an Idempotency-Key, where it would protect nothing."""
+    """Raise InvalidValue for an Idempotency-Key, which would not protect a batch."""
     in_header = request.headers.get("Idempotency-Key")
     if in_header is not None:
         raise InvalidValue("Idempotency-Key", in_header, NO_HEADER_WANTED)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter
 
@@ -30,39 +29,39 @@ from counters.recording.names import WANTED as COUNTER_NAME_WANTED
 from counters.recording.tokens import TOKEN_LENGTH
 from counters.recording.validation import DELTA_WANTED
 from counters.rest.base import NO_HEADER_WANTED
-from counters.rest.openapi import CSRF, Failure, Json, in_path, operation, query, ref
-from counters.rest.responses import NO_PROMISE
-from counters.rest.schemas import COUNTER_NAME
+from counters.rest.openapi import (
+    CSRF,
+    NAMESPACE,
+    TEXT,
+    Failure,
+    header,
+    operation,
+    query,
+)
+from counters.rest.schemas import (
+    NO_PROMISE,
+    BatchAnswerBody,
+    BatchBody,
+    Json,
+    NamespaceBody,
+    NamespacesBody,
+    fields_of,
+    ref,
+)
 
 # A UUIDv7 of the instant below.
 TOKEN = "019b76da-a800-7000-8000-0123456789ab"  # noqa: S105
 AT, NEXT_DAY = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
 
-NAMESPACE = in_path("namespace", {"type": "string"}, "The namespace's name.", "demo")
-NAME = in_path(
-    "name",
-    COUNTER_NAME,
-    "The counter's name, percent-encoded: `page/home` is sent as `page%2Fhome`.",
-    "page/home",
-)
-COUNTER = (NAMESPACE, NAME)
-BY_NAME = (
-    " The counter's name is in the body, and the answer repeats it. So nothing depends on how"
-    " a proxy treats an encoded path."
-)
-IDEMPOTENCY_KEY = OpenApiParameter(
+IDEMPOTENCY_KEY = header(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": TOKEN_LENGTH},
-    OpenApiParameter.HEADER,
-    description="The token, in place of the body's field. Where both are sent they must"
-    " agree.",
+    "The token, instead of the field `token`. If both are sent they must agree.",
 )
 
 
 def confirm(what: str) -> OpenApiParameter:
-    return query(
-        "confirm", {"type": "string"}, f"Exactly the {what}'s name.", required=True
-    )
+    return query("confirm", TEXT, f"Exactly the {what}'s name.", required=True)
 
 
 NO_NAMESPACE = NamespaceNotFound("demo")
@@ -88,7 +87,7 @@ BAD_EVENT: tuple[Failure, ...] = (
 )
 
 
-ADDED = {"token": TOKEN, "event_time": AT, "duplicate": False}
+ADDED: Json = {"token": TOKEN, "event_time": AT, "duplicate": False}
 NEW_EVENTS: dict[str, Json] = {
     "Add 1": {"delta": 1},
     "With a UUIDv7, safe to retry": {"delta": -250, "token": TOKEN},
@@ -99,47 +98,19 @@ NEW_EVENTS: dict[str, Json] = {
     },
 }
 ADD = (
-    "Adds `delta` to the counter; the first add creates it. When the answer comes the"
-    " event is durable. Send the same token again after a lost answer, for as long as the"
-    " namespace's accept window lasts (24 hours unless it says otherwise): it counts once."
-    " Without a token the server makes one, which protects nothing from your retries."
-)
-add = operation(
-    "add",
-    tag="counters",
-    summary="Add to a counter",
-    description=ADD,
-    parameters=[*COUNTER, IDEMPOTENCY_KEY],
-    body=ref("NewEvent"),
-    body_examples=NEW_EVENTS,
-    answer=ref("Recorded"),
-    answer_examples={"Added": ADDED, "A duplicate": {**ADDED, "duplicate": True}},
-    errors=[BAD_NAME, *BAD_EVENT],
-)
-NEW_EVENTS_BY_NAME = {
-    title: {"name": "page/home", **body} for title, body in NEW_EVENTS.items()
-}
-ADDED_BY_NAME = {"name": "page/home", **ADDED}
-NO_NAME = MissingValue("name", COUNTER_NAME_WANTED)
-add_by_name = operation(
-    "add_by_name",
-    tag="counters by name",
-    summary="Add to a counter named in the body",
-    description=ADD + BY_NAME,
-    parameters=[NAMESPACE, IDEMPOTENCY_KEY],
-    body=ref("NewEventByName"),
-    body_examples=NEW_EVENTS_BY_NAME,
-    answer=ref("RecordedByName"),
-    answer_examples={"Added": ADDED_BY_NAME},
-    errors=[NO_NAME, BAD_NAME, *BAD_EVENT],
+    "Adds `delta` to the counter; the first add creates it. The answer comes when the event"
+    " is durable. If you get no answer, send the same token again: it counts once, as long as"
+    " the namespace's accept window lasts (24 hours by default). Without a token the server"
+    " makes one, which does not protect your retries."
 )
 add_batch = operation(
     "add_batch",
     tag="events",
     summary="Add many events at once",
-    description=f"Up to {BATCH_EVENTS:,} events in one transaction: all of them or none."
-    " One bad event refuses the batch; `index` says which. An answer each, in order.",
-    body=ref("Batch"),
+    description=f"Adds up to {BATCH_EVENTS:,} events in one transaction: all or none. If one"
+    " event is wrong the whole batch is refused, and `index` says which event. The answer has"
+    " one result for each event, in order.",
+    body=ref(BatchBody),
     body_examples={
         "Two counters": {
             "events": [
@@ -148,7 +119,7 @@ add_batch = operation(
             ]
         }
     },
-    answer=ref("BatchAnswer"),
+    answer=ref(BatchAnswerBody),
     answer_examples={"Added": {"results": [ADDED, ADDED]}},
     errors=[
         BatchRefused(1, InvalidValue("delta", 0.5, DELTA_WANTED)),
@@ -164,7 +135,7 @@ add_batch = operation(
 )
 
 MOST_NAMESPACES = 500
-NAMESPACE_EXAMPLE: dict[str, Any] = {
+NAMESPACE_EXAMPLE: Json = {
     "name": "demo",
     "description": "For a first try of the service.",
     "counter_type": "eventual",
@@ -182,17 +153,17 @@ list_namespaces = operation(
     "list_namespaces",
     tag="namespaces",
     summary="List namespaces",
-    description="The namespaces in which you have any right, ordered by name. With `limit` in"
-    " pages: send a GET to `next` for the next page.",
+    description="Lists the namespaces in which you have any right, ordered by name. With"
+    " `limit` the list comes in pages: `next` is the URL of the next page.",
     parameters=[
         query(
             "limit",
             {"type": "integer", "minimum": 1, "maximum": MOST_NAMESPACES},
-            "The most namespaces on a page.",
+            "The maximum number of namespaces on a page.",
         ),
-        query("cursor", {"type": "string"}, "From `next`."),
+        query("cursor", TEXT, "From `next`."),
     ],
-    answer=ref("Namespaces"),
+    answer=ref(NamespacesBody),
     answer_examples={"One": {"results": [NAMESPACE_EXAMPLE], "next": None}},
     errors=[
         InvalidValue("limit", 501, f"a whole number from 1 to {MOST_NAMESPACES}"),
@@ -203,8 +174,13 @@ create_namespace = operation(
     "create_namespace",
     tag="namespaces",
     summary="Create a namespace",
-    description="Needs the permission to add namespaces. You may do everything in it.",
-    body=ref("NewNamespace"),
+    description="Needs the permission to add namespaces. You get all rights in the new namespace.",
+    body=ref(
+        NamespaceBody,
+        "NewNamespace",
+        without=["created_at"],
+        optional=fields_of(NamespaceBody) - {"name"},
+    ),
     body_examples={
         "With the defaults": {"name": "shop"},
         "Accurate, 7 days for retries": {
@@ -213,7 +189,7 @@ create_namespace = operation(
             "accept_past_seconds": 604_800,
         },
     },
-    answer=ref("Namespace"),
+    answer=ref(NamespaceBody),
     answer_examples={"Created": NAMESPACE_EXAMPLE},
     status=HTTPStatus.CREATED,
     errors=[
@@ -228,9 +204,9 @@ read_namespace = operation(
     "read_namespace",
     tag="namespaces",
     summary="Read a namespace's settings",
-    description="Its accept window says for how long a token protects a retry.",
+    description="The accept window (`accept_past_seconds`) says how long retries are safe.",
     parameters=[NAMESPACE],
-    answer=ref("Namespace"),
+    answer=ref(NamespaceBody),
     answer_examples={"Found": NAMESPACE_EXAMPLE},
     errors=[NO_NAMESPACE],
 )
@@ -238,12 +214,17 @@ change_namespace = operation(
     "change_namespace",
     tag="namespaces",
     summary="Change a namespace's settings",
-    description="Only what you send changes; every process knows within seconds. Needs"
-    " the right to manage. The name stays.",
+    description="Changes only the fields that you send; all processes follow within seconds."
+    " The name cannot change. Needs the right to manage.",
     parameters=[NAMESPACE],
-    body=ref("NamespaceChange"),
+    body=ref(
+        NamespaceBody,
+        "NamespaceChange",
+        without=["created_at", "name"],
+        optional=fields_of(NamespaceBody),
+    ),
     body_examples={"Retries for a week": {"accept_past_seconds": 604_800}},
-    answer=ref("Namespace"),
+    answer=ref(NamespaceBody),
     answer_examples={"Changed": {**NAMESPACE_EXAMPLE, "accept_past_seconds": 604_800}},
     errors=[
         *BAD_SETTINGS,
@@ -256,8 +237,8 @@ delete_namespace = operation(
     "delete_namespace",
     tag="namespaces",
     summary="Delete a namespace with everything in it",
-    description="Deletes counters, events, rollups and series for good, in batches. A large"
-    " namespace takes several calls: a 503 says how much it has deleted, and the next call"
+    description="Permanently deletes counters, events, rollups and series, in batches. A large"
+    " namespace needs several calls: a 503 says how much was deleted, and the next call"
     " continues. Needs the right to manage.",
     parameters=[NAMESPACE, confirm("namespace")],
     status=HTTPStatus.NO_CONTENT,

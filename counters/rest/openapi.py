@@ -1,14 +1,14 @@
-"""Words in which the API's description (OpenAPI 3) is written: operations and errors.
+"""Build the API's description (OpenAPI 3): one decorator for each call.
 
-The descriptions themselves are in `described.py` of each side. Examples of errors are
-made by the same code that answers errors, so they cannot drift from it.
+`descriptions.py` of each side has the texts. The examples of errors come from the code that
+answers errors, so they cannot differ from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -19,6 +19,8 @@ from drf_spectacular.utils import (
 )
 from rest_framework import exceptions
 
+from counters.errors import MissingValue
+from counters.recording.names import WANTED as COUNTER_NAME_WANTED
 from counters.rest.parsers import (
     BodyTooLarge,
     ContentEncoded,
@@ -26,10 +28,10 @@ from counters.rest.parsers import (
     unknown_parameter,
 )
 from counters.rest.problems import DATABASE_UNAVAILABLE, MEDIA_TYPE, problem_of
+from counters.rest.schemas import CounterName, Json, ProblemBody, ref, schema
 
 F = TypeVar("F", bound=Callable[..., Any])
-Json = dict[str, Any]
-# What may go wrong: an error as the code raises it, or a body that it answers.
+# What may go wrong: an error as the code raises it, or the body of its answer.
 Failure = Exception | Json
 
 NOT_AUTHENTICATED = exceptions.NotAuthenticated()
@@ -52,43 +54,75 @@ WITH_BODY: tuple[Failure, ...] = (
     ContentEncoded("gzip"),
     CSRF,
 )
+
+
+class Decorator(Protocol):
+    """Describes a view's handler."""
+
+    def __call__(self, handler: F, /) -> F: ...
+
+
+def header(
+    name: str, kind: Json, description: str, response: bool | list[int] = False
+) -> OpenApiParameter:
+    return OpenApiParameter(
+        name,
+        kind,
+        OpenApiParameter.HEADER,
+        description=description,
+        response=response,
+    )
+
+
+def query(
+    name: str, kind: Json, description: str, *, required: bool = False
+) -> OpenApiParameter:
+    return OpenApiParameter(
+        name, kind, OpenApiParameter.QUERY, required, description=description
+    )
+
+
+def in_path(name: str, kind: Json, description: str, example: str) -> OpenApiParameter:
+    return OpenApiParameter(
+        name,
+        {**kind, "example": example},
+        OpenApiParameter.PATH,
+        required=True,
+        description=description,
+    )
+
+
+TEXT: Json = {"type": "string"}
+NUMBER: Json = {"type": "integer", "minimum": 0}
 ANSWER_HEADERS = (
-    OpenApiParameter(
+    header(
         "Retry-After",
-        {"type": "integer", "minimum": 1},
-        OpenApiParameter.HEADER,
-        description="Seconds to wait before the call is sent again.",
-        response=[429, 503],
+        {**NUMBER, "minimum": 1},
+        "Seconds to wait before a retry.",
+        [429, 503],
     ),
-    OpenApiParameter(
-        "Accept-Encoding",
-        str,
-        OpenApiParameter.HEADER,
-        description="The encodings of a body that the service accepts.",
-        response=[415],
+    header("Accept-Encoding", TEXT, "The encodings that the service accepts.", [415]),
+    header("WWW-Authenticate", TEXT, "How to authenticate.", [401]),
+    header(
+        "RateLimit-Limit", NUMBER, "Calls a minute, if there is a limit.", response=True
     ),
-    OpenApiParameter(
-        "WWW-Authenticate",
-        str,
-        OpenApiParameter.HEADER,
-        description="How to authenticate.",
-        response=[401],
-    ),
-    *(
-        OpenApiParameter(
-            name,
-            {"type": "integer", "minimum": 0},
-            OpenApiParameter.HEADER,
-            description=description,
-            response=True,
-        )
-        for name, description in (
-            ("RateLimit-Limit", "Calls a minute; where a limit is set."),
-            ("RateLimit-Remaining", "Calls that are left in this minute."),
-            ("RateLimit-Reset", "Seconds until the minute ends."),
-        )
-    ),
+    header("RateLimit-Remaining", NUMBER, "Calls left in this minute.", response=True),
+    header("RateLimit-Reset", NUMBER, "Seconds until the minute ends.", response=True),
 )
+NAMESPACE = in_path("namespace", TEXT, "The namespace's name.", "demo")
+NAME = in_path(
+    "name",
+    schema(CounterName),
+    "The counter's name, percent-encoded: `page/home` is sent as `page%2Fhome`.",
+    "page/home",
+)
+NAME_IN_QUERY = query("name", schema(CounterName), "The counter's name.", required=True)
+NO_PROXY = (
+    ", and the answer repeats it. So an encoded path that a proxy changes does no harm."
+)
+BY_NAME = f" The counter's name is in the body{NO_PROXY}"
+IN_QUERY = f" The counter's name is in the query{NO_PROXY}"
+NO_NAME = MissingValue("name", COUNTER_NAME_WANTED)
 
 
 def operation(
@@ -104,10 +138,10 @@ def operation(
     answer_examples: Mapping[str, Json] | None = None,
     status: HTTPStatus = HTTPStatus.OK,
     errors: Sequence[Failure] = (),
-) -> Callable[[F], F]:
+) -> Decorator:
     """Return the decorator that describes one call; `answer=None` is an empty answer.
 
-    The call takes only the query parameters that are described. The decorator stores their
+    The call accepts only the query parameters that are described. The decorator stores their
     names on the handler, where CountersView reads them.
     """
     request = None
@@ -140,7 +174,7 @@ def operation(
         },
     )
 
-    def decorate(handler: F) -> F:
+    def decorate(handler: F, /) -> F:
         handler = describe(handler)
         handler.query_parameters = known  # type: ignore[attr-defined]
         return handler
@@ -148,60 +182,52 @@ def operation(
     return decorate
 
 
-def query(
-    name: str, schema: Json, description: str, *, required: bool = False
-) -> OpenApiParameter:
-    return OpenApiParameter(
-        name, schema, OpenApiParameter.QUERY, required, description=description
-    )
+def by_path_and_by_name(
+    name: str,
+    *,
+    summary: str,
+    description: str,
+    parameters: Sequence[OpenApiParameter] = (),
+    body: Any = None,
+    body_examples: Mapping[str, Json] | None = None,
+    answer: Any,
+    sometimes: Collection[str] = (),
+    answer_examples: Mapping[str, Json],
+    errors: Sequence[Failure],
+) -> tuple[Decorator, Decorator]:
+    """Describe a call with the counter's name in the path, and its twin without.
 
-
-def in_path(
-    name: str, schema: Json, description: str, example: str
-) -> OpenApiParameter:
-    return OpenApiParameter(
+    The twin has the name in the body, or in the query if there is no body. `sometimes` are
+    fields that not every answer has.
+    """
+    twin = BY_NAME if body else IN_QUERY
+    return operation(
         name,
-        {**schema, "example": example},
-        OpenApiParameter.PATH,
-        required=True,
+        tag="counters",
+        summary=summary,
         description=description,
+        parameters=[NAMESPACE, NAME, *parameters],
+        body=body and ref(body),
+        body_examples=body_examples,
+        answer=ref(answer, optional=sometimes),
+        answer_examples=answer_examples,
+        errors=errors,
+    ), operation(
+        f"{name}_by_name",
+        tag="counters by name",
+        summary=summary,
+        description=description + twin,
+        parameters=[NAMESPACE, *([] if body else [NAME_IN_QUERY]), *parameters],
+        body=body and ref(body, named=True),
+        body_examples=_named(body_examples or {}),
+        answer=ref(answer, named=True, optional=sometimes),
+        answer_examples=_named(answer_examples),
+        errors=[NO_NAME, *errors],
     )
 
 
-def ref(component: str) -> Json:
-    return {"$ref": f"#/components/schemas/{component}"}
-
-
-def obj(properties: Mapping[str, Json], *, optional: Sequence[str] = ()) -> Json:
-    """Return the schema of an object that has these fields and no others."""
-    described: Json = {
-        "type": "object",
-        "properties": dict(properties),
-        "additionalProperties": False,
-    }
-    if required := [name for name in properties if name not in optional]:
-        described["required"] = required
-    return described
-
-
-def text(description: str = "", **rules: Any) -> Json:
-    return _described({"type": "string", **rules}, description)
-
-
-def instant(description: str = "", **rules: Any) -> Json:
-    return text(description, format="date-time", **rules)
-
-
-def whole(description: str = "", **rules: Any) -> Json:
-    return _described({"type": "integer", **rules}, description)
-
-
-def yes_or_no(description: str = "") -> Json:
-    return _described({"type": "boolean"}, description)
-
-
-def _described(schema: Json, description: str) -> Json:
-    return {**schema, "description": description} if description else schema
+def _named(examples: Mapping[str, Json]) -> dict[str, Json]:
+    return {title: {"name": "page/home", **body} for title, body in examples.items()}
 
 
 def _failures(failures: Sequence[Failure]) -> dict[Any, OpenApiResponse]:
@@ -213,7 +239,7 @@ def _failures(failures: Sequence[Failure]) -> dict[Any, OpenApiResponse]:
         by_status.setdefault(body["status"], []).append(body)
     return {
         (status, MEDIA_TYPE): OpenApiResponse(
-            ref("Problem"),
+            ref(ProblemBody),
             description=", ".join(
                 f"`{code}`" for code in dict.fromkeys(body["code"] for body in bodies)
             ),

@@ -1,178 +1,336 @@
-"""The write API's bodies, as `GET /api/schema` describes them."""
+"""JSON bodies of the write API, and OpenAPI schemas made from them.
+
+Each body is a TypedDict. mypy checks the code that builds it, and `ref` derives its schema.
+Commands print the same bodies, so this module works without Django REST framework.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from types import NoneType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,
+    TypedDict,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
+
+from counters.errors import stamp
 from counters.json_values import EXACT_IN_JAVASCRIPT
 from counters.models import (
     COUNTER_NAME_LENGTH,
     NAMESPACE_PATTERN,
     BucketSize,
     CounterType,
+    Namespace,
 )
 from counters.namespaces.settings import TEN_YEARS_SECONDS
 from counters.recording.batch import BATCH_EVENTS
+from counters.recording.duplicates import Recorded
 from counters.recording.tokens import TOKEN_LENGTH
 from counters.recording.validation import DELTA_MAX, DELTA_MIN
-from counters.rest.openapi import Json, instant, obj, ref, text, whole, yes_or_no
 
-PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
+Json = dict[str, Any]
+# The schemas that `ref` has made, by name.
+COMPONENTS: dict[str, Json] = {}
+NO_PROMISE = "best-effort: not durable, may be lost, counts again when retried"
 
-EXACT: Json = {
-    "description": "A whole number. Beyond ±(2⁵³-1) the same digits as text, so that"
-    " JavaScript rounds nothing in silence.",
-    "oneOf": [
-        {
-            "type": "integer",
-            "minimum": -EXACT_IN_JAVASCRIPT,
-            "maximum": EXACT_IN_JAVASCRIPT,
-        },
-        {"type": "string", "pattern": "^-?[0-9]{16,}$"},
-    ],
-}
-COUNTER_NAME = text(
-    "Any text of visible characters, without a space at either end. It is kept in Unicode's"
-    " form NFC.",
-    minLength=1,
-    maxLength=COUNTER_NAME_LENGTH,
-    pattern=PRINTABLE,
-)
-DELTA: Json = {
-    "description": "What to add; negative to take off. Beyond ±(2⁵³-1) the digits may come"
-    " as text, for JavaScript.",
-    "oneOf": [
-        whole(format="int64", minimum=DELTA_MIN, maximum=DELTA_MAX),
-        text(pattern="^-?[1-9][0-9]{15,18}$"),
-    ],
-}
-TOKEN_GIVEN = {
-    **text(
-        "Idempotency token, best a UUIDv7. The same token counts once a counter.",
+
+class Doc:
+    """What a schema says about a field beyond its type."""
+
+    def __init__(self, description: str = "", **rules: Any) -> None:
+        self.rules: Json = {"description": description} if description else {}
+        self.rules |= rules
+
+
+Instant = Annotated[str, Doc(format="date-time")]
+Exact = Annotated[
+    int | str,
+    Doc(
+        "A whole number. Beyond ±(2⁵³-1) it is sent as text, so that JavaScript does not"
+        " round it.",
+        oneOf=[
+            {
+                "type": "integer",
+                "minimum": -EXACT_IN_JAVASCRIPT,
+                "maximum": EXACT_IN_JAVASCRIPT,
+            },
+            {"type": "string", "pattern": "^-?[0-9]{16,}$"},
+        ],
+    ),
+]
+Delta = Annotated[
+    int | str,
+    Doc(
+        "The number to add; negative to subtract. Beyond ±(2⁵³-1) the digits may be sent as"
+        " text, for JavaScript.",
+        oneOf=[
+            {
+                "type": "integer",
+                "format": "int64",
+                "minimum": DELTA_MIN,
+                "maximum": DELTA_MAX,
+            },
+            {"type": "string", "pattern": "^-?[1-9][0-9]{15,18}$"},
+        ],
+    ),
+]
+CounterName = Annotated[
+    str,
+    Doc(
+        "Any text of visible characters, without a space at either end. It is stored in"
+        " Unicode normalization form C.",
+        minLength=1,
+        maxLength=COUNTER_NAME_LENGTH,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f]+$",
+    ),
+]
+NewToken = Annotated[
+    str | None,
+    Doc(
+        "Idempotency token, best a UUIDv7. Each counter counts it once.",
         minLength=1,
         maxLength=TOKEN_LENGTH,
     ),
-    "nullable": True,
-}
-GENERATION_TIME = {
-    **instant(
-        "When the event was made, with its UTC offset; it overrides the time in a UUIDv7."
-        " Repeat it with the token."
+]
+GenerationTime = Annotated[
+    str | None,
+    Doc(
+        "When the event happened, with its UTC offset. It overrides the time in a UUIDv7."
+        " Send it again with each retry.",
+        format="date-time",
     ),
-    "nullable": True,
-}
-NAMESPACE_NAME = text(
-    "Letters, digits, dots, dashes and underscores.", pattern=f"^{NAMESPACE_PATTERN}$"
-)
-NOT_FOR_BEST_EFFORT = "Null in a best-effort namespace."
-RECORDED: dict[str, Json] = {
-    "token": {
-        **text(f"Yours, or the one that the server made. {NOT_FOR_BEST_EFFORT}"),
-        "nullable": True,
-    },
-    "event_time": instant("The event's time; for a duplicate, the first event's."),
-    "duplicate": yes_or_no("True where the token was counted before."),
-    "promise": text("In best-effort namespaces only: what is not promised."),
-}
-SETTINGS: dict[str, Json] = {
-    "description": text("For people."),
-    "counter_type": text(
-        "What reads promise. To and from best-effort it cannot be changed.",
-        enum=CounterType.values,
+]
+Token = Annotated[
+    str | None,
+    Doc(
+        "Your token, or the one that the server made. Null in a best-effort namespace."
     ),
-    "accept_past_seconds": whole(
-        "How old an event may be: the horizon for retries. Above 0.",
-        minimum=1,
-        maximum=TEN_YEARS_SECONDS * 10,
+]
+NamespaceName = Annotated[
+    str,
+    Doc(
+        "Letters, digits, dots, dashes and underscores.",
+        pattern=f"^{NAMESPACE_PATTERN}$",
     ),
-    "accept_future_seconds": whole(
-        "How far ahead a client's clock may run.",
-        minimum=0,
-        maximum=TEN_YEARS_SECONDS * 10,
-    ),
-    "retention_seconds": whole(
-        "How long single events are kept; at least accept_past_seconds.",
-        minimum=1,
-        maximum=TEN_YEARS_SECONDS * 10,
-    ),
-    "bucket_size": text("The finest buckets of series.", enum=BucketSize.values),
-}
-EVENT = {"delta": DELTA, "token": TOKEN_GIVEN, "generation_time": GENERATION_TIME}
+]
+MAX_SECONDS = TEN_YEARS_SECONDS * 10
 
-COMPONENTS: dict[str, Json] = {
-    "Problem": obj(
-        {
-            "type": text(pattern="^urn:counters:problem:[a-z-]+$"),
-            "title": text(),
-            "status": whole(minimum=400, maximum=599),
-            "code": text("Stable; for programs.", pattern="^[a-z-]+$"),
-            "detail": text("Names the value at fault and what would be right."),
-            "field": text("The field at fault."),
-            "index": whole("Of the batch's event at fault, from 0."),
-            "namespace": text(),
-            "name": text(),
-            "right": text("The right that is missing."),
-            "token": text(),
-            "first_delta": EXACT,
-            "delta": EXACT,
-            "event_time": instant(),
-            "accepted_from": instant("Start of the accept window."),
-            "accepted_until": instant("End of the accept window."),
-            "events": whole(
-                "How many events were sent, or how many this call deleted."
-            ),
-            "counters": whole("How many counters this call deleted."),
-            "most": whole("How many there may be."),
-        },
-        optional=[
-            *("field", "index", "namespace", "name", "right", "token", "first_delta"),
-            *(
-                "delta",
-                "event_time",
-                "accepted_from",
-                "accepted_until",
-                "events",
-                "counters",
-                "most",
-            ),
-        ],
-    ),
-    "NewEvent": obj(EVENT, optional=["token", "generation_time"]),
-    "NewEventByName": obj(
-        {"name": COUNTER_NAME, **EVENT}, optional=["token", "generation_time"]
-    ),
-    "Recorded": obj(RECORDED, optional=["promise"]),
-    "RecordedByName": obj({"name": COUNTER_NAME, **RECORDED}, optional=["promise"]),
-    "BatchEvent": obj(
-        {"namespace": text("The namespace's name."), "name": COUNTER_NAME, **EVENT},
-        optional=["token", "generation_time"],
-    ),
-    "Batch": obj(
-        {
-            "events": {
-                "type": "array",
-                "items": ref("BatchEvent"),
-                "maxItems": BATCH_EVENTS,
-            }
+
+class NewEventBody(TypedDict):
+    """An add."""
+
+    delta: Delta
+    token: NotRequired[NewToken]
+    generation_time: NotRequired[GenerationTime]
+
+
+class PromiseBody(TypedDict, total=False):
+    """What an answer of a best-effort namespace also says."""
+
+    promise: Annotated[
+        str, Doc("Only in best-effort namespaces: what the service does not promise.")
+    ]
+
+
+class RecordedBody(PromiseBody):
+    """The answer to an add. `token` is null in a best-effort namespace."""
+
+    token: Token
+    event_time: Annotated[
+        Instant, Doc("The event's time; for a duplicate, the first event's time.")
+    ]
+    duplicate: Annotated[bool, Doc("True if the token was counted before.")]
+
+
+class BatchEventBody(NewEventBody):
+    """One event of a batch."""
+
+    namespace: Annotated[str, Doc("The namespace's name.")]
+    name: CounterName
+
+
+class BatchBody(TypedDict):
+    """A batch of events."""
+
+    events: Annotated[list[BatchEventBody], Doc(maxItems=BATCH_EVENTS)]
+
+
+class BatchAnswerBody(TypedDict):
+    """The answer to a batch."""
+
+    results: Annotated[
+        list[RecordedBody], Doc("One for each event, in the order of the request.")
+    ]
+
+
+class NamespaceBody(TypedDict):
+    """A namespace with its settings."""
+
+    name: NamespaceName
+    description: Annotated[str, Doc("Free text for people.")]
+    counter_type: Annotated[
+        str,
+        Doc(
+            "What a read promises. A namespace cannot change to or from best-effort.",
+            enum=CounterType.values,
+        ),
+    ]
+    accept_past_seconds: Annotated[
+        int,
+        Doc(
+            "Maximum age of a new event, and so the time in which retries are safe.",
+            minimum=1,
+            maximum=MAX_SECONDS,
+        ),
+    ]
+    accept_future_seconds: Annotated[
+        int,
+        Doc("How far a client's clock may be ahead.", minimum=0, maximum=MAX_SECONDS),
+    ]
+    retention_seconds: Annotated[
+        int,
+        Doc(
+            "How long single events are kept; at least accept_past_seconds.",
+            minimum=1,
+            maximum=MAX_SECONDS,
+        ),
+    ]
+    bucket_size: Annotated[
+        str, Doc("The smallest buckets of series.", enum=BucketSize.values)
+    ]
+    created_at: Instant
+
+
+class NamespacesBody(TypedDict):
+    """A page of namespaces."""
+
+    results: list[NamespaceBody]
+    next: Annotated[str | None, Doc("The URL of the next page; null on the last page.")]
+
+
+class _Problem(TypedDict):
+    type: Annotated[str, Doc(pattern="^urn:counters:problem:[a-z-]+$")]
+    title: str
+    status: Annotated[int, Doc(minimum=400, maximum=599)]
+    code: Annotated[str, Doc("Stable, for programs.", pattern="^[a-z-]+$")]
+    detail: Annotated[str, Doc("Names the wrong value and says what would be right.")]
+
+
+class ProblemBody(_Problem, total=False):
+    """An error."""
+
+    field: Annotated[str, Doc("The wrong field.")]
+    index: Annotated[int, Doc("The wrong event's position in the batch, from 0.")]
+    namespace: str
+    name: str
+    right: Annotated[str, Doc("The right that is missing.")]
+    token: str
+    first_delta: Exact
+    delta: Exact
+    event_time: Instant
+    accepted_from: Annotated[Instant, Doc("Start of the accept window.")]
+    accepted_until: Annotated[Instant, Doc("End of the accept window.")]
+    events: Annotated[int, Doc("How many events were sent, or were deleted.")]
+    counters: Annotated[int, Doc("How many counters this call deleted.")]
+    most: Annotated[int, Doc("The maximum number.")]
+
+
+def promise_body(*, best_effort: bool) -> PromiseBody:
+    return {"promise": NO_PROMISE} if best_effort else {}
+
+
+def recorded_body(recorded: Recorded) -> RecordedBody:
+    return {
+        "token": recorded.token,
+        "event_time": stamp(recorded.event_time),
+        "duplicate": recorded.duplicate,
+        **promise_body(best_effort=recorded.token is None),
+    }
+
+
+def namespace_body(namespace: Namespace) -> NamespaceBody:
+    return {
+        "name": namespace.name,
+        "description": namespace.description,
+        "counter_type": namespace.counter_type,
+        "accept_past_seconds": round(namespace.accept_past.total_seconds()),
+        "accept_future_seconds": round(namespace.accept_future.total_seconds()),
+        "retention_seconds": round(namespace.retention.total_seconds()),
+        "bucket_size": namespace.bucket_size,
+        "created_at": stamp(namespace.created_at),
+    }
+
+
+def fields_of(body: type) -> frozenset[str]:
+    """Return the names of a body's fields."""
+    return frozenset(body.__annotations__)
+
+
+def ref(
+    body: Any,
+    component: str | None = None,
+    *,
+    named: bool = False,
+    without: Collection[str] = (),
+    optional: Collection[str] = (),
+) -> Json:
+    """Make a body's schema a component, and return a reference to it.
+
+    `named` adds the counter's name. `without` and `optional` vary the fields of the body.
+    """
+    name = (component or body.__name__.removesuffix("Body")) + "ByName" * named
+    if name not in COMPONENTS:
+        hints = get_type_hints(body, include_extras=True)
+        if named:
+            hints = {"name": CounterName, **hints}
+        hints = {field: hint for field, hint in hints.items() if field not in without}
+        required = [
+            field
+            for field, hint in hints.items()
+            if get_origin(hint) is not NotRequired
+            and field not in {*optional, *body.__optional_keys__}
+        ]
+        COMPONENTS[name] = {
+            "type": "object",
+            "properties": {field: schema(hint) for field, hint in hints.items()},
+            "additionalProperties": False,
+            # OpenAPI 3.0 forbids an empty list.
+            **({"required": required} if required else {}),
         }
-    ),
-    "BatchAnswer": obj(
-        {
-            "results": {
-                "type": "array",
-                "items": ref("Recorded"),
-                "description": "One an event, in the order of the request.",
-            }
-        }
-    ),
-    "NewNamespace": obj({"name": NAMESPACE_NAME, **SETTINGS}, optional=[*SETTINGS]),
-    "NamespaceChange": obj(SETTINGS, optional=[*SETTINGS]),
-    "Namespace": obj({"name": NAMESPACE_NAME, **SETTINGS, "created_at": instant()}),
-    "Namespaces": obj(
-        {
-            "results": {"type": "array", "items": ref("Namespace")},
-            "next": {
-                **text("The URL of the next page; null on the last page."),
-                "nullable": True,
-            },
-        }
-    ),
-}
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_TYPES = {str: "string", int: "integer", bool: "boolean", float: "number"}
+
+
+def schema(hint: Any) -> Json:
+    """Return the OpenAPI 3.0 schema of a type that a body uses."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is NotRequired:
+        return schema(arguments[0])
+    if origin is Annotated:
+        rules: Json = {}
+        for one in hint.__metadata__:
+            rules |= one.rules
+        return rules if "oneOf" in rules else {**schema(arguments[0]), **rules}
+    if NoneType in arguments:
+        [known] = [one for one in arguments if one is not NoneType]
+        found = schema(known)
+        # OpenAPI 3.0 wants a type, or a schema around it, beside `nullable`.
+        if "oneOf" in found:
+            found = {"allOf": [found]}
+        if "enum" in found:
+            found = {**found, "enum": [*found["enum"], None]}
+        return {**found, "nullable": True}
+    if origin is Literal:
+        return {"type": "string", "enum": [*arguments]}
+    if origin is list:
+        return {"type": "array", "items": schema(arguments[0])}
+    return ref(hint) if is_typeddict(hint) else {"type": _TYPES[hint]}

@@ -9,7 +9,7 @@ from typing import Any
 from counters import events
 from counters.errors import counted, stamp
 from counters.namespaces import deletion, lookup
-from counters.rest.responses import recorded_body
+from counters.rest.schemas import recorded_body
 from rollups import counts
 from rollups.commands.base import (
     CONFIRM,
@@ -23,7 +23,7 @@ from rollups.commands.base import (
 )
 from rollups.reading import listing
 from rollups.reading.read import choose_accuracy
-from rollups.rest.responses import cleared_body, count_body, reading_body
+from rollups.rest.schemas import cleared_body, count_body, reading_body
 
 _GENERATION_TIME = arg(
     "--generation-time",

@@ -10,7 +10,7 @@ from counters.errors import counted, span
 from counters.models import BucketSize, Counter, CounterType, Namespace
 from counters.namespaces import access, deletion, lookup, settings
 from counters.namespaces.settings import FIELDS
-from counters.rest.responses import namespace_body
+from counters.rest.schemas import namespace_body
 from rollups.commands.base import (
     CONFIRM,
     Output,

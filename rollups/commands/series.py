@@ -19,7 +19,7 @@ from rollups.commands.base import (
 )
 from rollups.reading import series as reading
 from rollups.reading.series import Series
-from rollups.rest.responses import series_body
+from rollups.rest.schemas import series_body
 
 _BAR_WIDTH = 30
 _EIGHTHS = " ▏▎▍▌▋▊▉"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
 from counters.errors import (
     AccessDenied,
@@ -14,22 +15,42 @@ from counters.errors import (
 )
 from counters.recording.names import WANTED as COUNTER_NAME_WANTED
 from counters.rest import descriptions as writes
-from counters.rest.descriptions import (
-    ADDED,
-    AT,
+from counters.rest.descriptions import ADDED, AT, IDEMPOTENCY_KEY, NEXT_DAY, TOKEN
+from counters.rest.openapi import (
     BY_NAME,
-    COUNTER,
-    IDEMPOTENCY_KEY,
+    CSRF,
+    IN_QUERY,
+    NAME,
+    NAME_IN_QUERY,
     NAMESPACE,
-    NEXT_DAY,
     NO_NAME,
-    TOKEN,
+    TEXT,
+    by_path_and_by_name,
+    operation,
+    query,
 )
-from counters.rest.openapi import CSRF, Json, operation, query, ref
-from counters.rest.schemas import COUNTER_NAME
+from counters.rest.schemas import Json, NewEventBody, ref, schema
 from rollups.reading.listing import DEFAULT_LIMIT, MOST, ORDERINGS
 from rollups.reading.series import LENGTHS
-from rollups.rest.schemas import ACCURACY, NAMES_WANTED
+from rollups.rest.schemas import (
+    NAMES_WANTED,
+    AccuracyOf,
+    AddedBody,
+    ByNameBody,
+    ClearedBody,
+    CountBody,
+    DeleteByNameBody,
+    HealthBody,
+    NewClearBody,
+    PageBody,
+    ReadinessBody,
+    ReadingBody,
+    ReadManyAnswerBody,
+    ReadManyBody,
+    SeriesBody,
+    TotalBody,
+    UnavailableBody,
+)
 
 READING = {
     "namespace": "demo",
@@ -41,59 +62,34 @@ READING = {
     "last_write_at": AT,
 }
 ACCURATE = {"count": 336_777, "as_of": AT, "pending": True, "accuracy": "accurate"}
-IN_QUERY = (
-    " The counter's name is in the query, and the answer repeats it. So nothing depends on"
-    " how a proxy treats an encoded path."
-)
-NAME_IN_QUERY = query("name", COUNTER_NAME, "The counter's name.", required=True)
+COUNTER = (NAMESPACE, NAME)
 BAD_ACCURACY = InvalidValue("accuracy", "exact", "one of eventual, accurate")
-ADD_AND_GET = (
-    writes.ADD + " With `get`, which needs the right to read too, the answer"
-    " also holds the count after the add. An accurate count includes your own add."
-)
-
-
-def _named(examples: dict[str, Json]) -> dict[str, Json]:
-    """Return the examples in the form of the calls with the name in the body."""
-    return {title: {"name": "page/home", **body} for title, body in examples.items()}
-
-
 ADDED_AND_READ: dict[str, Json] = {
     "Added": ADDED,
     "A duplicate": {**ADDED, "duplicate": True},
     "With get=accurate": {**ADDED, **ACCURATE},
     "In a best-effort namespace": writes.PROMISE,
 }
-GET = query("get", ACCURACY, "Also return the count, of this accuracy.")
-BAD_ADD = [
-    writes.BAD_NAME,
-    InvalidValue("get", "exact", "one of eventual, accurate"),
-    *writes.BAD_EVENT,
-    NotAnchored(),
-]
-add_and_get = operation(
+add, add_by_name = by_path_and_by_name(
     "add",
-    tag="counters",
-    summary="Add to a counter, and read it where you ask for it",
-    description=ADD_AND_GET,
-    parameters=[*COUNTER, GET, IDEMPOTENCY_KEY],
-    body=ref("NewEvent"),
+    summary="Add to a counter, and read it if you want",
+    description=f"{writes.ADD} With `get`, which also needs the right to read, the answer"
+    " includes the count after the add. An accurate count includes your own add.",
+    parameters=[
+        query("get", schema(AccuracyOf), "Also return the count, of this accuracy."),
+        IDEMPOTENCY_KEY,
+    ],
+    body=NewEventBody,
     body_examples=writes.NEW_EVENTS,
-    answer=ref("Added"),
+    answer=AddedBody,
+    sometimes=CountBody.__annotations__,
     answer_examples=ADDED_AND_READ,
-    errors=BAD_ADD,
-)
-add_and_get_by_name = operation(
-    "add_by_name",
-    tag="counters by name",
-    summary="Add to a counter, and read it where you ask for it",
-    description=ADD_AND_GET + BY_NAME,
-    parameters=[NAMESPACE, GET, IDEMPOTENCY_KEY],
-    body=ref("NewEventByName"),
-    body_examples=writes.NEW_EVENTS_BY_NAME,
-    answer=ref("AddedByName"),
-    answer_examples=_named(ADDED_AND_READ),
-    errors=[NO_NAME, *BAD_ADD],
+    errors=[
+        writes.BAD_NAME,
+        InvalidValue("get", "exact", "one of eventual, accurate"),
+        *writes.BAD_EVENT,
+        NotAnchored(),
+    ],
 )
 BAD_READ = [
     BAD_ACCURACY,
@@ -107,16 +103,16 @@ read_many = operation(
     "read_many",
     tag="counters by name",
     summary="Read up to 1,000 counters at once",
-    description="Reads all counters in one snapshot. The results are in the order of the"
-    " names. A counter that does not exist has `found` false and the count 0. Without"
-    " `accuracy` the namespace's counter type decides.",
+    description="Reads all counters in one snapshot. The results have the order of the names."
+    " A counter that does not exist has `found` false and the count 0. Without `accuracy` the"
+    " namespace's counter type decides.",
     parameters=[NAMESPACE],
-    body=ref("ReadMany"),
+    body=ref(ReadManyBody),
     body_examples={
         "Two counters": {"names": ["page/home", "page/new"]},
         "Accurately": {"names": ["page/home"], "accuracy": "accurate"},
     },
-    answer=ref("ReadManyAnswer"),
+    answer=ref(ReadManyAnswerBody),
     answer_examples={
         "One of them exists": {
             "results": [
@@ -143,10 +139,13 @@ read = operation(
     "read",
     tag="counters",
     summary="Read a counter",
-    description="One statement, one snapshot. Without `accuracy` the namespace's counter"
-    " type decides. Reading a pending counter asks for its fold once more.",
-    parameters=[*COUNTER, query("accuracy", ACCURACY, "How fresh it must be.")],
-    answer=ref("Reading"),
+    description="Reads the counter in one snapshot. Without `accuracy` the namespace's counter"
+    " type decides. A read of a pending counter also requests its fold.",
+    parameters=[
+        *COUNTER,
+        query("accuracy", schema(AccuracyOf), "How fresh the count must be."),
+    ],
+    answer=ref(ReadingBody),
     answer_examples={
         "Eventual": READING,
         "Beyond 2⁵³: text": {**READING, "count": "9007199254740993"},
@@ -162,7 +161,9 @@ BAD_DELETE = [
     writes.NO_COUNTER,
     writes.NO_CACHE,
 ]
-DELETE = "Deletes it for good, in one transaction. Needs the right to manage."
+DELETE = (
+    "Permanently deletes the counter, in one transaction. Needs the right to manage."
+)
 delete = operation(
     "delete_counter",
     tag="counters",
@@ -178,9 +179,9 @@ delete_by_name = operation(
     summary="Delete a counter with its events",
     description=DELETE + BY_NAME,
     parameters=[NAMESPACE],
-    body=ref("DeleteByName"),
+    body=ref(DeleteByNameBody),
     body_examples={"Delete": {"name": "page/home", "confirm": "page/home"}},
-    answer=ref("ByName"),
+    answer=ref(ByNameBody),
     answer_examples={"Deleted": {"name": "page/home"}},
     errors=[NO_NAME, *BAD_DELETE],
 )
@@ -190,14 +191,14 @@ delete_by_query = operation(
     summary="Delete a counter with its events",
     description=DELETE + IN_QUERY,
     parameters=[NAMESPACE, NAME_IN_QUERY, writes.confirm("counter")],
-    answer=ref("ByName"),
+    answer=ref(ByNameBody),
     answer_examples={"Deleted": {"name": "page/home"}},
     errors=[NO_NAME, *BAD_DELETE],
 )
 CLEAR = (
-    "Adds an event that takes off the accurate count. The log of events stays append-only,"
-    " and adds at the same time survive. With a token it is safe to retry; the tokens of"
-    " clears and of adds are separate."
+    "Adds an event that subtracts the accurate count. Events are never changed, and adds at the"
+    " same time survive. With a token the call is safe to retry. The tokens of clears and the"
+    " tokens of adds are separate."
 )
 NEW_CLEARS: dict[str, Json] = {"Clear": {}, "Safe to retry": {"token": TOKEN}}
 CLEARED: dict[str, Json] = {
@@ -215,45 +216,33 @@ BAD_CLEAR = [
     writes.NO_CACHE,
     NotAnchored(),
 ]
-clear = operation(
+clear, clear_by_name = by_path_and_by_name(
     "clear",
-    tag="counters",
     summary="Set a counter to 0",
     description=CLEAR,
-    parameters=[*COUNTER, IDEMPOTENCY_KEY],
-    body=ref("NewClear"),
+    parameters=[IDEMPOTENCY_KEY],
+    body=NewClearBody,
     body_examples=NEW_CLEARS,
-    answer=ref("Cleared"),
+    answer=ClearedBody,
     answer_examples=CLEARED,
     errors=BAD_CLEAR,
-)
-clear_by_name = operation(
-    "clear_by_name",
-    tag="counters by name",
-    summary="Set a counter to 0",
-    description=CLEAR + BY_NAME,
-    parameters=[NAMESPACE, IDEMPOTENCY_KEY],
-    body=ref("NewClearByName"),
-    body_examples=_named(NEW_CLEARS),
-    answer=ref("ClearedByName"),
-    answer_examples=_named(CLEARED),
-    errors=[NO_NAME, *BAD_CLEAR],
 )
 list_counters = operation(
     "list_counters",
     tag="counters",
     summary="List a namespace's counters",
-    description="Eventual counts, in pages that cost the same however deep they lie."
-    " `ordering=-count&limit=10` is the top ten. By count or last write a counter is"
-    " listed once it was folded. Follow `next` and `previous` as they are.",
+    description="Lists eventual counts in pages; a late page costs as little as the first."
+    " `ordering=-count&limit=10` is the top ten. A list by count or by last write has only"
+    " counters that were folded at least once. Use the URLs in `next` and `previous`"
+    " unchanged.",
     parameters=[
         NAMESPACE,
         query(
             "ordering",
             {"type": "string", "enum": ORDERINGS, "default": "name"},
-            "By what; a minus turns it round.",
+            "Sort field; prefix `-` for descending order.",
         ),
-        query("search", {"type": "string"}, "Keep names that contain this text."),
+        query("search", TEXT, "Only names that contain this text."),
         query(
             "limit",
             {
@@ -262,11 +251,11 @@ list_counters = operation(
                 "maximum": MOST,
                 "default": DEFAULT_LIMIT,
             },
-            "The most counters on a page.",
+            "The maximum number of counters on a page.",
         ),
-        query("cursor", {"type": "string"}, "From `next` or `previous`."),
+        query("cursor", TEXT, "From `next` or `previous`."),
     ],
-    answer=ref("Page"),
+    answer=ref(PageBody),
     answer_examples={"A page": {"results": [READING], "next": None, "previous": None}},
     errors=[
         InvalidValue("ordering", "size", f"one of {', '.join(ORDERINGS)}"),
@@ -278,23 +267,24 @@ list_counters = operation(
     ],
 )
 SERIES = (
-    "Folded events by their event time in UTC, from `from` up to, but not including, `to`."
-    " A span that cuts a bucket is widened to the whole bucket. The sum over all buckets is"
-    " the eventual count. Without `from`: the last 60 buckets."
+    "Sums the folded events by event time in UTC, from `from` up to, but not including, `to`."
+    " A span that covers part of a bucket includes the whole bucket. The sum of all buckets is"
+    " the eventual count. Without `from` you get the last 60 buckets."
 )
-FROM = query("from", {"type": "string", "format": "date-time"}, "Start.")
+INSTANT: Json = {"type": "string", "format": "date-time"}
+FROM = query("from", INSTANT, "Start, with its UTC offset.")
 SPAN = (
     query(
         "bucket",
         {"type": "string", "enum": [*LENGTHS]},
-        "At least the namespace's bucket size, which is the default.",
+        "Not smaller than the namespace's bucket size, which is the default.",
     ),
     FROM,
-    query("to", {"type": "string", "format": "date-time"}, "End; now by default."),
+    query("to", INSTANT, "End; now by default."),
     query(
         "gaps",
         {"type": "boolean", "default": False},
-        "Also answer the buckets in which nothing happened.",
+        "Also return empty buckets.",
     ),
 )
 TWO_HOURS: dict[str, Json] = {
@@ -317,40 +307,29 @@ BAD_SPAN = [
     writes.NO_COUNTER,
 ]
 BAD_BUCKET = InvalidValue("bucket", "week", "one of minute, hour, day")
-series = operation(
+series, series_by_name = by_path_and_by_name(
     "series",
-    tag="counters",
     summary="Read a counter's sums per minute, hour or day",
     description=SERIES,
-    parameters=[*COUNTER, *SPAN],
-    answer=ref("Series"),
+    parameters=SPAN,
+    answer=SeriesBody,
     answer_examples=TWO_HOURS,
     errors=[BAD_BUCKET, *BAD_SPAN],
-)
-series_by_name = operation(
-    "series_by_name",
-    tag="counters by name",
-    summary="Read a counter's sums per minute, hour or day",
-    description=SERIES + IN_QUERY,
-    parameters=[NAMESPACE, NAME_IN_QUERY, *SPAN],
-    answer=ref("SeriesByName"),
-    answer_examples=_named(TWO_HOURS),
-    errors=[NO_NAME, BAD_BUCKET, *BAD_SPAN],
 )
 total = operation(
     "total_by_name",
     tag="counters by name",
     summary="Read a counter's sum in a span of time",
-    description="The sum of the folded events from `from` up to, but not including, `to`."
-    " Without `from` or `to` the span is open at that end. A span that cuts a bucket is"
-    " widened to the whole bucket." + IN_QUERY,
+    description="Sums the folded events from `from` up to, but not including, `to`. Without"
+    " `from` or `to` the span has no start or no end. A span that covers part of a bucket"
+    " includes the whole bucket." + IN_QUERY,
     parameters=[
         NAMESPACE,
         NAME_IN_QUERY,
         FROM,
-        query("to", {"type": "string", "format": "date-time"}, "End."),
+        query("to", INSTANT, "End."),
     ],
-    answer=ref("Total"),
+    answer=ref(TotalBody),
     answer_examples={
         "A day": {
             "name": "page/home",
@@ -366,8 +345,8 @@ total = operation(
 )
 
 
-def _open_call(name: str, summary: str, answers: dict[str, Json]) -> Json:
-    """Return a call that needs no token, answered by a plain Django view."""
+def _open_call(name: str, summary: str, answers: dict[str, Any]) -> Json:
+    """Describe a call that needs no token; a plain Django view answers it."""
     return {
         "get": {
             "operationId": name,
@@ -387,11 +366,11 @@ def _open_call(name: str, summary: str, answers: dict[str, Json]) -> Json:
 
 HEALTH = {
     "/healthz": _open_call(
-        "healthz", "Does this process live?", {"200": ref("Health")}
+        "healthz", "Is this process alive?", {"200": ref(HealthBody)}
     ),
     "/readyz": _open_call(
         "readyz",
-        "Does the database answer, and how far does folding lag?",
-        {"200": ref("Readiness"), "503": ref("Unavailable")},
+        "Does the database answer, and how late is folding?",
+        {"200": ref(ReadinessBody), "503": ref(UnavailableBody)},
     ),
 }

@@ -1,17 +1,21 @@
-"""`/healthz` and `/readyz`, for load balancers and supervisors; open to everyone."""
+"""`/healthz`, `/readyz` and `/metrics`, at the root; open to everyone, without counters' names."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 
 from django.db import Error as DatabaseError
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST
 from psycopg_pool import PoolTimeout
 
 from counters.db import errors, timeouts
+from rollups.monitor.prometheus import expose
 from rollups.monitor.status import measure_lag
+from rollups.trigger import publisher
 
 # Who asks has a time-out of its own, of ten seconds most often.
 _ANSWER_WITHIN_SECONDS = 3
@@ -44,3 +48,17 @@ def readyz(request: HttpRequest) -> JsonResponse:
             "lag_seconds": round(lag.oldest.total_seconds(), 3),
         }
     )
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """The numbers of all processes on this machine, and of the database."""
+    publisher.get().count_up()
+    return HttpResponse(expose(), content_type=CONTENT_TYPE_LATEST)
+
+
+urlpatterns = [
+    path("healthz", healthz),
+    path("readyz", readyz),
+    path("metrics", metrics),
+]

@@ -107,7 +107,7 @@ def test_readyz__without_a_database_is_unavailable(
     def fail() -> None:
         raise OperationalError("no route")
 
-    monkeypatch.setattr("rollups.monitor.status.measure", fail)
+    monkeypatch.setattr("rollups.rest.health.measure_lag", fail)
 
     response = Client().get("/readyz")
 

@@ -185,7 +185,7 @@ def test_delete_namespace__of_many_counters_takes_several_requests(
 ) -> None:
     """A request deletes for a bounded time; the time here is over after each batch."""
     monkeypatch.setattr(deleting, "BATCH_COUNTERS", 2)
-    monkeypatch.setattr("counters.rest.namespaces.DELETES_WITHIN", timedelta(0))
+    monkeypatch.setattr("counters.rest.views.DELETES_WITHIN", timedelta(0))
     fill(committed_api, *"abc")
 
     for gone in (2, 1):
@@ -488,7 +488,7 @@ def test_add_and_get__of_a_counter_that_is_deleted_before_the_read_answers_0(
         deleting.delete_counter(namespace="test", name="hits", confirm="hits")
         return added
 
-    monkeypatch.setattr("counters.rest.add.record", add_and_delete)
+    monkeypatch.setattr("counters.rest.views.record", add_and_delete)
 
     body = answer(
         committed_api.post(f"{counter('hits')}/add?get=accurate", {"delta": 3})
@@ -511,7 +511,7 @@ def test_add_and_get__of_a_namespace_that_is_deleted_before_the_read_is_404(
         deleting.delete_namespace("test", confirm="test")
         return added
 
-    monkeypatch.setattr("counters.rest.add.record", add_and_delete)
+    monkeypatch.setattr("counters.rest.views.record", add_and_delete)
 
     problem(
         committed_api.post(f"{counter('hits')}/add?get=accurate", {"delta": 3}),

@@ -12,7 +12,7 @@ from django.core.cache import cache
 from knox.models import AuthToken
 from pytest_django import Settings
 
-from counters.rest.rate_limit import TokenRate
+from counters.rest.base import TokenRate, minute
 from rollups import counts
 from tests.api.conftest import Api, problem
 from tests.conftest import Threads
@@ -24,10 +24,10 @@ NOW = "2026-05-05T12:00:10Z"
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
     cache.clear()
-    TokenRate._paused_until = 0
+    minute.resume()
     yield
     cache.clear()
-    TokenRate._paused_until = 0
+    minute.resume()
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ class WithApi:
 
 
 class WithoutApi:
-    urlpatterns = [path("", include("rollups.rest.health_urls"))]
+    urlpatterns = [path("", include("rollups.rest.health"))]
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_server__keeps_what_is_loaded_out_of_the_collectors_way(tmp_path: Path) 
         tmp_path,
         "-c",
         "import counters_project.wsgi, gc, sys;"
-        "print(gc.get_freeze_count(), 'rollups.rest.counter' in sys.modules)",
+        "print(gc.get_freeze_count(), 'rollups.rest.views' in sys.modules)",
         **PRODUCTION,
     )
 

@@ -171,7 +171,7 @@ def test_errors__say_nothing_of_the_inside(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("password=hunter2 at /etc/counters")
 
-    monkeypatch.setattr("rollups.rest.counter.reading.get", fail)
+    monkeypatch.setattr("rollups.rest.views.counts.get", fail)
 
     answer = api.read("hits")
 
