@@ -93,7 +93,7 @@ audit: $(DEV_READY) ## Ask whether a package is withdrawn or has a known vulnera
 fuzz: $(DEV_READY) ## Give the API and every parser all sorts of things, for some minutes.
 	@SCHEMATHESIS_EXAMPLES=1000 FUZZ_EXAMPLES=5000 $(BIN)/python -m pytest --timeout=3600 tests/api/test_schemathesis.py tests/fuzz $(ARGS)
 
-bench: $(DEV_READY) ## Measure everything beside the usual ways to count (half an hour).
+bench: $(DEV_READY) ## Measure everything side by side with the usual ways to count (half an hour).
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 bench-quick: $(DEV_READY) ## Measure the most important suites, one short turn each (3 min).

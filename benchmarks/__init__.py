@@ -1,1 +1,1 @@
-"""Side-by-side measurements: this project beside what people would write instead."""
+"""Measurements of this project and of the usual ways to count, side by side."""

@@ -102,6 +102,8 @@ def _measure(asked: argparse.Namespace) -> None:
         # Django must be set up before these are imported.
         suites: Any = import_module(f"benchmarks.suites.{SUITES[asked.one]}")
         turns: Any = import_module("benchmarks.turns")
+        data: Any = import_module("benchmarks.data")
+        data.create_namespace()
         options = turns.Options(
             seconds=asked.seconds,
             rounds=asked.rounds,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.auth import get_user_model
 
 from benchmarks.servers import execute
+from counters.models import Namespace
 from counters.namespaces import access, api_tokens
 
 COUNTERS = """
@@ -31,6 +32,10 @@ FROM unnest(%s::bigint[]) AS counter_id
 ON CONFLICT (counter_id, slot) DO UPDATE
 SET xid = excluded.xid, written_at = excluded.written_at
 """
+
+
+def create_namespace() -> None:
+    Namespace.objects.get_or_create(name="bench")
 
 
 def create_counters(counters: int) -> None:

@@ -1,4 +1,4 @@
-"""Programs beside the clients: workers, web servers, a durable Valkey."""
+"""Programs next to the clients: workers, web servers, a durable Valkey."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class Running:
 
 
 @contextmanager
-def beside(names: Sequence[str]) -> Iterator[Running]:
+def running(names: Sequence[str]) -> Iterator[Running]:
     """Run the programs, and stop them at the end."""
-    running = Running()
+    started = Running()
     with ExitStack() as stack:
         for name in names:
-            stack.enter_context(KINDS[name](running))
+            stack.enter_context(KINDS[name](started))
         if names:
             time.sleep(SETTLE_SECONDS)
-        yield running
+        yield started
 
 
 @contextmanager

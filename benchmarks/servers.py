@@ -26,14 +26,6 @@ PLACE = ("dbname", "user", "password", "host", "port")
 # The meaning of "acknowledged": a server with other settings is refused.
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 PACKAGES = ["Django", "celery", "kombu", "psycopg", "djangorestframework", "gunicorn"]
-NAMESPACE = """
-INSERT INTO counters_namespace (
-  name, description, counter_type, accept_past, accept_future, retention, bucket_size,
-  created_at
-)
-VALUES ('bench', '', 'eventual', '1 day', '5 minutes', '30 days', 'minute', now())
-ON CONFLICT (name) DO NOTHING
-"""
 
 
 @contextmanager
@@ -67,7 +59,6 @@ def prepared(**variables: str) -> Iterator[Path]:
         )
         django.setup()
         _check_durable()
-        execute(NAMESPACE)
         yield Path(name)
 
 

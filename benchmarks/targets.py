@@ -121,7 +121,7 @@ TARGETS = [
         " ms",
     ),
     Target(
-        "Folded events a second beside 10 million kept events",
+        "Folded events a second with 10 million kept events",
         "folding",
         ("events/s, many kept",),
         "≥",

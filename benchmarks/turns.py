@@ -52,7 +52,7 @@ class Peer:
     load: Load = HOT
     clients: int | None = None
     processes: int | None = None
-    beside: tuple[str, ...] | None = None
+    programs: tuple[str, ...] | None = None
 
     @property
     def way(self) -> Way:
@@ -114,9 +114,9 @@ def alternate(
 
 
 def _turn(peer: Peer, options: Options, rate: float | None, into: Measured) -> None:
-    beside = peer.way.beside if peer.beside is None else peer.beside
+    names = peer.way.programs if peer.programs is None else peer.programs
     cost = Cost()
-    with programs.beside(beside) as running:
+    with programs.running(names) as started:
         orders = Orders(
             peer=peer.name,
             load=peer.load,
@@ -124,9 +124,9 @@ def _turn(peer: Peer, options: Options, rate: float | None, into: Measured) -> N
             processes=peer.processes,
             seconds=options.seconds,
             steps_per_second=rate,
-            variables=running.variables,
+            variables=started.variables,
         )
-        meter = costs(servers() | running.pids, into=cost)
+        meter = costs(servers() | started.pids, into=cost)
         turn = clients.run(orders, meanwhile=meter)
     steps = sorted(second for one in turn.clients for second in one.step_seconds)
     events = len(steps) * peer.way.step_events

@@ -11,12 +11,12 @@ class Way:
     """One way to count.
 
     The runner calls `setup` once with the number of counters. A client calls `step` with
-    the number of a counter; a step counts `step_events` events. The programs in `beside`
-    run next to the clients.
+    the number of a counter; a step counts `step_events` events. The `programs` run
+    next to the clients.
     """
 
     title: str
     setup: Callable[[int], None]
     step: Callable[[int], object]
     step_events: int = 1
-    beside: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()

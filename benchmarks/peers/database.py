@@ -125,20 +125,20 @@ WAYS = {
         title="add (this project)",
         setup=create_counters,
         step=add,
-        beside=("worker",),
+        programs=("worker",),
     ),
     "add_in_request": Way(
         title="add (this project), 5 ms transaction",
         setup=create_counters,
         step=add_in_request,
-        beside=("worker",),
+        programs=("worker",),
     ),
     "add_many": Way(
         title="add_many (this project), 1,000 each",
         setup=_create_batch_counters,
         step=add_many,
         step_events=BATCH,
-        beside=("worker",),
+        programs=("worker",),
     ),
     "update_f": Way(
         title='update(total=F("total") + 1)', setup=create_table, step=update_f

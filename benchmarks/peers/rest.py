@@ -92,19 +92,19 @@ WAYS = {
         title="POST add (this project)",
         setup=create_counters,
         step=rest_add,
-        beside=("worker", "web"),
+        programs=("worker", "web"),
     ),
     "rest_batch": Way(
         title="POST events (this project), 1,000 each",
         setup=_create_batch_counters,
         step=rest_batch,
         step_events=BATCH,
-        beside=("worker", "web"),
+        programs=("worker", "web"),
     ),
     "rest_update_f": Way(
         title="POST, plainest view, F update",
         setup=create_table,
         step=rest_update_f,
-        beside=("plain_web",),
+        programs=("plain_web",),
     ),
 }

@@ -120,12 +120,12 @@ WAYS = {
         title="cache.incr, appendfsync always",
         setup=_create_nothing,
         step=cache_incr_always,
-        beside=("durable_cache",),
+        programs=("durable_cache",),
     ),
     "buffered": Way(
         title="buffered, not durable",
         setup=create_table,
         step=buffered,
-        beside=("buffer_worker",),
+        programs=("buffer_worker",),
     ),
 }

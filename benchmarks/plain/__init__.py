@@ -1,1 +1,1 @@
-"""What a Django team would write first: a counter as one row, and a view that adds to it."""
+"""The plainest counter: one row, and a view that adds to it."""

@@ -1,4 +1,4 @@
-"""Adds beside their peers: one hot counter, many counters, batches, more writers."""
+"""Adds and their peers: one hot counter, many counters, batches, more writers."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ def hot(options: Options) -> Result:
     """Add to one hot counter."""
     others = ["update_f", "slots", "bare_insert"]
     others += ["cache_incr", "cache_incr_always", "buffered"]
-    return _beside("Add, one hot counter", [Peer("add"), *map(Peer, others)], options)
+    return _compare("Add, one hot counter", [Peer("add"), *map(Peer, others)], options)
 
 
 def in_request(options: Options) -> Result:
     """Add to one hot counter, each in a transaction that takes 5 ms more."""
     title = "Add inside a request's transaction, one hot counter"
     peers = [Peer("add_in_request"), Peer("update_f_in_request")]
-    return _beside(title, peers, options)
+    return _compare(title, peers, options)
 
 
 def batches(options: Options) -> Result:
     """Add 1,000 events in one statement."""
     peers = [Peer("add_many"), Peer("bare_insert_many")]
     few = replace(options, clients=BATCH_CLIENTS)
-    return _beside("Batch add of 1,000", peers, few)
+    return _compare("Batch add of 1,000", peers, few)
 
 
 def many(options: Options) -> Result:
@@ -55,13 +55,13 @@ def writers(options: Options) -> Result:
     """Add with 1 to 64 writers: threads in up to four processes, without a worker."""
     load = Load(10_000, "uniform")
     peers = [
-        Peer("add", load, clients=n, processes=WRITER_PROCESSES, beside=())
+        Peer("add", load, clients=n, processes=WRITER_PROCESSES, programs=())
         for n in WRITERS
     ]
     return result("Writers", peers, alternate(peers, options), compared={})
 
 
-def _beside(title: str, peers: list[Peer], options: Options) -> Result:
+def _compare(title: str, peers: list[Peer], options: Options) -> Result:
     """Compare the first peer with the others."""
     found = alternate(peers, options)
     ours, *others = [peer.key for peer in peers]

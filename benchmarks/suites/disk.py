@@ -41,7 +41,7 @@ def disk(options: Options) -> Result:
         WAYS[peer].setup(load.counters)
         _write(peer, load, seconds, options.clients)
         [(events,)] = execute("SELECT count(*) FROM counters_event")
-        # Each index of each day to come has a page: much beside a short run's events.
+        # Each index of each coming day has a page: much in a short run.
         (rows, indexes), (_, dense) = _beyond(empty), _compacted(empty)
         made.figures[f"bytes, {name}"] = figure([(rows + indexes) / events])
         made.figures[f"bytes, {name}, compacted"] = figure([(rows + dense) / events])

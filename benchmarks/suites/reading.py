@@ -1,4 +1,4 @@
-"""Reads: eventual beside a look-up by primary key, accurate by pending events.
+"""Reads: eventual, accurate by pending events, and look-ups by primary key.
 
 One connection reads in turns a counter with few and one with many kept events.
 """
@@ -71,7 +71,7 @@ def _counter(kept: int, options: Options) -> int:
     counter_id = events.add(namespace="bench", name=f"read {kept}").counter_id
     if counter_id is None:
         raise RuntimeError("the namespace is not of this kind")
-    # Beside a last write that waited while millions were appended, a fold would work in
+    # With a last write that waited while millions were appended, a fold would work in
     # parts.
     fold.fold([counter_id])
     add_pending([counter_id], kept)

@@ -1,4 +1,4 @@
-"""REST: single adds beside the plainest view, at full speed and at half; batches."""
+"""REST: single adds compared with the plainest view, at full speed and at half; batches."""
 
 from __future__ import annotations
 

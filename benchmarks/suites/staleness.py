@@ -61,11 +61,11 @@ def staleness(options: Options) -> Result:
 
 
 class _Run:
-    """Writers at a steady rate, and one reader who sees what they wrote."""
+    """Writers at a steady rate, and a reader that sees their adds."""
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
-        # By counter: events of before, events seen, and this run's commits in order.
+        # By counter: earlier events, seen events, and this run's commits in order.
         self.base: dict[int, int] = {}
         self.seen: dict[int, int] = {}
         self.committed: dict[int, list[float]] = {}
@@ -75,7 +75,7 @@ class _Run:
         self.ends = threading.Event()
 
     def measure(self, seconds: float) -> list[float]:
-        """Return the seconds from each commit to its being seen."""
+        """Return the seconds from each commit to the read that shows it."""
         writers = [
             threading.Thread(target=self._write, args=(number, seconds))
             for number in range(THREADS)

@@ -1,4 +1,4 @@
-"""The trigger: its share of an add, and adds while the broker is sick."""
+"""The trigger: its share of an add, and adds while the broker fails."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.faults import brokers
 
 WAYS = ("none", "background", "inline")
 SHARE_THREADS = (1, 8)
-# Healthy turns beside healthy turns say how much is noise.
+# Healthy turns compared with healthy turns show the noise.
 HEALTHY = "healthy again"
 OUTAGES = {
     "valkey": (HEALTHY, "killed", "stopped", "out_of_memory", "read_only"),
@@ -119,7 +119,7 @@ def _turns(threads: int, options: Options) -> dict[str, list[Adds]]:
     found: dict[str, list[Adds]] = defaultdict(list)
     adds(Adds(), threads=threads, seconds=seconds, counters=1)  # warm up
     for number in range(options.rounds * 2):
-        # Each goes first as often as the others: drift is nobody's.
+        # Each goes first as often as the others, so drift favours none.
         for way in WAYS[number % 3 :] + WAYS[: number % 3]:
             one = Adds()
             if way == "none":
@@ -133,11 +133,11 @@ def _turns(threads: int, options: Options) -> dict[str, list[Adds]]:
 
 
 def trigger_faults(options: Options) -> Result:
-    """Compare adds while the broker is sick with adds while it is healthy, in turns."""
+    """Compare adds while the broker fails with adds while it is healthy, in turns."""
     settings.ROLLUPS_TRIGGER = "background"
     headings = ["broker", "outage", "adds", "errors", "p50 ÷ healthy", "p99 ÷ healthy"]
     made = Result(
-        "Adds while the broker is sick, beside healthy ones",
+        "Adds while the broker fails, compared with healthy turns",
         Table([*headings, "worst ms"]),
     )
     with ExitStack() as stack:

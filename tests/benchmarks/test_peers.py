@@ -20,9 +20,9 @@ from rollups.worker import debounce
 STEPS = 3
 
 
-def test_peers__run_beside_known_programs() -> None:
+def test_peers__name_known_programs() -> None:
     assert {
-        name for way in WAYS.values() for name in way.beside
+        name for way in WAYS.values() for name in way.programs
     } <= programs.KINDS.keys()
 
 
