@@ -1,7 +1,7 @@
 """Send heartbeats: each process stores its totals every ten seconds.
 
 A thread of its own does it, on a connection of its own, so that nothing else ever waits for
-it; where it fails, a page knows less. See docs/decisions/0041-samples-and-processes.md.
+it; where it fails, a page knows less. See docs/decisions/0013-metrics.md.
 """
 
 from __future__ import annotations
