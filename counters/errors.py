@@ -7,7 +7,7 @@ what would be right, and `extra`: the same facts as data, for API clients.
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -289,12 +289,3 @@ def stamp(at: datetime) -> str:
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun: `1 event`, `2,000 events`."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
-
-
-def span(length: timedelta) -> str:
-    """Return a duration as a person would say it: `24 h`, `5 min`, `90 s`."""
-    seconds = round(length.total_seconds())
-    for size, least, unit in ((86_400, 2, "days"), (3_600, 1, "h"), (60, 1, "min")):
-        if seconds >= least * size and seconds % size == 0:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"

@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from counters.admin.durations import SpanField
-from counters.errors import span
+from counters.durations import format_duration
 
 # Django's admin classes take their types only in the stubs.
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _said(field: Any, value: Any) -> str:
     if value is None or value == "":
         return "nothing"
     if isinstance(field, SpanField):
-        return span(value)
+        return format_duration(value)
     if hasattr(field, "queryset") and not hasattr(value, "pk"):
         value = field.queryset.filter(pk=value).first() or value
     choices = dict(getattr(field, "choices", ())) if isinstance(value, str) else {}

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import re
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from django import forms
 
-from counters.errors import span
-
-_UNITS = {
-    "d": timedelta(days=1),
-    "h": timedelta(hours=1),
-    "m": timedelta(minutes=1),
-    "s": timedelta(seconds=1),
-}
-_SPAN = re.compile(
-    r"(\d{1,9})\s*(days?|d|hours?|h|minutes?|min|m|seconds?|s)", re.IGNORECASE
-)
+from counters.durations import format_duration, parse_duration
 
 
 class SpanWidget(forms.TextInput):
@@ -26,7 +16,7 @@ class SpanWidget(forms.TextInput):
 
     def format_value(self, value: Any) -> str | None:
         if isinstance(value, timedelta):
-            return span(value)
+            return format_duration(value)
         text: str | None = super().format_value(value)
         return text
 
@@ -43,12 +33,7 @@ class SpanField(forms.DurationField):
         return value
 
     def to_python(self, value: Any) -> timedelta | None:
-        match = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
-        if match is None:
-            return super().to_python(value)
-        try:
-            return int(match[1]) * _UNITS[match[2][0].lower()]
-        except OverflowError as error:
-            raise forms.ValidationError(
-                self.error_messages["invalid"], code="invalid"
-            ) from error
+        if isinstance(value, str):
+            with suppress(ValueError):
+                return parse_duration(value)
+        return super().to_python(value)

@@ -19,7 +19,7 @@ from counters.admin.durations import SpanField
 from counters.admin.grants import GrantInline
 from counters.admin.pagination import BoundedPaginator
 from counters.db.statements import fetch
-from counters.errors import span
+from counters.durations import format_duration
 from counters.models import CounterType, Namespace
 
 # Django's admin classes take their types only in the stubs.
@@ -95,17 +95,17 @@ class NamespaceAdmin(ConfirmingMixin, AdminBase):
         if before is None or after >= before:
             return []
         return [
-            f"Events older than {span(after)} are dropped at the next upkeep, and do not"
+            f"Events older than {format_duration(after)} are dropped at the next upkeep, and do not"
             " come back. Counts and series stay."
         ]
 
     @admin.display(description="accepts back to")
     def accepts_back(self, namespace: Namespace) -> str:
-        return span(namespace.accept_past)
+        return format_duration(namespace.accept_past)
 
     @admin.display(description="keeps events for")
     def keeps_events(self, namespace: Namespace) -> str:
-        return span(namespace.retention)
+        return format_duration(namespace.retention)
 
     @admin.display(description="counters")
     def counters(self, namespace: Any) -> SafeString | str:

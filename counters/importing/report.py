@@ -20,7 +20,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from counters.errors import counted, span
+from counters.durations import format_duration
+from counters.errors import counted
 from counters.importing.input import Input
 from counters.importing.plan import Plan
 from counters.importing.resume import Totals
@@ -113,7 +114,7 @@ def _advice(summary: Summary, namespace: Namespace) -> list[str]:
     if old := summary["older_than_retention"]:
         advice.append(
             f"{counted(old, 'event')} older than the retention of namespace {namespace.name!r}"
-            f" ({span(namespace.retention)}). They count, but housekeeping may drop them"
+            f" ({format_duration(namespace.retention)}). They count, but housekeeping may drop them"
             " once they are folded, and then importing them again counts again. To keep"
             " them, raise the retention."
         )

@@ -9,6 +9,7 @@ from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from counters.durations import format_roughly
 from counters.errors import CountersError
 from counters.models import Counter
 from rollups.admin import actions
@@ -56,7 +57,7 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
 def _badge(state: diagnosis.CounterState) -> dict[str, str]:
     if not state.pending:
         return {"kind": "good", "says": "folded: nothing is pending"}
-    lag = "" if state.lag is None else diagnosis.rough(state.lag.total_seconds())
+    lag = "" if state.lag is None else format_roughly(state.lag.total_seconds())
     says = f"pending, lag {lag}" if lag else "pending"
     return {"kind": "bad" if state.is_late else "warn", "says": says}
 

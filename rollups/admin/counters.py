@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from counters.admin.pagination import BoundedPaginator
+from counters.durations import format_roughly
 from counters.models import Counter
 from rollups.admin import actions as acting
 from rollups.admin import counter_page
@@ -166,7 +167,7 @@ def badge(state: CounterState) -> SafeString:
     return format_html(
         '<span class="badge badge-{}">pending, {}</span>',
         "bad" if state.is_late else "warn",
-        f"lag {diagnosis.rough(seconds)}",
+        f"lag {format_roughly(seconds)}",
     )
 
 

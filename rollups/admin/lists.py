@@ -9,8 +9,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from counters.admin.pagination import ReadOnlyAdmin
+from counters.durations import format_roughly
 from rollups.models import Closing, Failure, Sweep
-from rollups.monitor.diagnosis import rough
 
 
 @admin.register(Sweep)
@@ -26,7 +26,7 @@ class SweepAdmin(ReadOnlyAdmin):
     @admin.display(description="longest lag")
     def longest_lag(self, sweep: Any) -> str:
         lag = sweep.oldest_lag
-        return "none" if lag is None else rough(lag.total_seconds())
+        return "none" if lag is None else format_roughly(lag.total_seconds())
 
 
 @admin.register(Closing)

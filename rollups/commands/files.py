@@ -14,7 +14,8 @@ from typing import IO, Any
 from django.db import DatabaseError
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from counters.errors import BatchRefused, NamespaceNotFound, span
+from counters.durations import format_duration
+from counters.errors import BatchRefused, NamespaceNotFound
 from counters.importing import mapping, report
 from counters.importing.errors import CannotImport, InputBroken
 from counters.importing.input import Input, opened
@@ -115,7 +116,7 @@ class _ImportReporter:
         """Warn of options with which another import may count again."""
         plan = self._plan
         if plan.time is None and plan.at is None:
-            window = span(lookup.get(plan.namespace).accept_past)
+            window = format_duration(lookup.get(plan.namespace).accept_past)
             self.speaker.say(
                 "Without --time and --at the event time is now, and importing again counts"
                 f" once only within {window}."

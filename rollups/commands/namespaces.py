@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from argparse import ArgumentTypeError
 from typing import Any
 
-from counters.errors import counted, span
+from counters.durations import format_duration, parse_duration
+from counters.errors import counted
 from counters.models import BucketSize, Counter, CounterType, Namespace
 from counters.namespaces import access, deletion, lookup, settings
 from counters.namespaces.settings import FIELDS
@@ -21,17 +21,13 @@ from rollups.commands.base import (
     subcommand,
 )
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
 
 def duration(text: str) -> int:
-    """Return the seconds of `90s`, `15m`, `24h`, `30d`, or of a plain number of seconds."""
-    found = re.fullmatch(r"([0-9]{1,10})([smhd]?)", text)
-    if found is None:
-        raise ArgumentTypeError(
-            f"{text!r} is not a duration. Use seconds or a form like 15m, 24h or 90d."
-        )
-    return int(found[1]) * _UNITS[found[2] or "s"]
+    """Return the seconds of an argument such as `90s` or `24h`."""
+    try:
+        return round(parse_duration(text).total_seconds())
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
 
 
 _NAME = arg("name", help="the namespace's name")
@@ -125,9 +121,9 @@ def list_namespaces(out: Output, _options: Any) -> None:
             (
                 one.name,
                 one.counter_type,
-                span(one.accept_past),
-                span(one.accept_future),
-                span(one.retention),
+                format_duration(one.accept_past),
+                format_duration(one.accept_future),
+                format_duration(one.retention),
                 one.bucket_size,
             )
             for one in found

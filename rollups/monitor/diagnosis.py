@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import connection
 
 from counters.db.statements import fetch
-from counters.errors import span
+from counters.durations import format_duration
 from counters.models import LastWrite
 from rollups import conf
 from rollups.models import Failure, Process
@@ -63,17 +63,6 @@ def read_states(counter_ids: Collection[int]) -> dict[int, CounterState]:
         )
         for pk, _, count, as_of, pending, _ in rows
     }
-
-
-def rough(seconds: float) -> str:
-    """Return a time as a person reads it at a glance: `0.8 s`, `75 s`, `12 min`, `3 h`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    for size, unit in ((172_800, "days"), (7_200, "h"), (120, "min")):
-        if seconds >= size:
-            length = {"days": 86_400, "h": 3_600, "min": 60}[unit]
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def read_latest_events(counter_id: int, *, most: int = LATEST) -> list[LatestEvent]:
@@ -142,7 +131,7 @@ def explain_lag(counter_id: int, lag: timedelta) -> list[str]:
         role__in=("worker", WATCH), seen_at__gt=datetime.now(UTC) - ALIVE_WITHIN
     ).exists():
         reasons.append(
-            f"No worker has reported for {span(ALIVE_WITHIN)}: is one running?"
+            f"No worker has reported for {format_duration(ALIVE_WITHIN)}: is one running?"
         )
     age, period = now.last_sweep_age_seconds, conf.sweep_period_seconds()
     if age is None or age > 3 * period:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import template
 
-from rollups.monitor import diagnosis
+from counters.durations import format_roughly
 
 register = template.Library()
 
@@ -16,7 +16,7 @@ def grouped(number: int | None) -> str:
 
 @register.filter
 def rough(seconds: float | None) -> str:
-    return "unknown" if seconds is None else diagnosis.rough(seconds)
+    return "unknown" if seconds is None else format_roughly(seconds)
 
 
 @register.filter
