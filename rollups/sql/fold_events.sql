@@ -14,8 +14,8 @@
 --   when its rollup's watermark covers it. So the event times of the last writes that this
 --   snapshot sees span all events that it must fold; other partitions are never opened.
 -- * The transaction of a fold adds no events: fold() refuses to run in a caller's block, except
---   within a test that never commits. There a fold leaves out its own events, because its
---   snapshot does not cover them.
+--   within a test that never commits. There lock_rollups.sql leaves out the counters that the
+--   test added to.
 --
 -- Raises: CN503 if rows belong to another cluster. A last write that the snapshot sees was
 -- committed before the snapshot, so the snapshot covers its id. A watermark that was stored before
@@ -34,7 +34,6 @@ WITH folding AS MATERIALIZED (
            max(written_at) AS last_write_at,
            bool_or(
              NOT pg_visible_in_snapshot(xid, (SELECT pg_current_snapshot()))
-             AND xid <> (SELECT pg_current_xact_id())
            ) AS is_foreign
     FROM counters_lastwrite
     WHERE counter_id = ANY ((SELECT %(counter_ids)s::bigint[])::bigint[])
@@ -74,7 +73,6 @@ summed AS MATERIALIZED (
       OFFSET 0
     ) AS event
   ) AS event
-  WHERE event.xid <> (SELECT pg_current_xact_id())
   GROUP BY 1, 2
 ),
 bucketed AS (
