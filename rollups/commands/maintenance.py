@@ -83,12 +83,13 @@ def _watch(out: Output, options: Any) -> None:
     # A service manager stops this with SIGTERM, as Ctrl-C does.
     signal.signal(signal.SIGTERM, _interrupt)
     out.say("Watching for pending counters; Ctrl-C stops.")
-    heartbeat.start(heartbeat.WATCH)
     recorded_at = -math.inf
     try:
         while True:
             try:
                 events = sum(step.events for step in drain())
+                # Not earlier: it would report a missing table or database a second time.
+                heartbeat.start(heartbeat.WATCH)
                 # Without beat nothing else records sweeps, and the status would miss them.
                 if time.monotonic() - recorded_at >= conf.sweep_period_seconds() / 2:
                     recorded_at = time.monotonic()
