@@ -17,7 +17,7 @@ from psycopg import sql
 
 from counters import conf
 from counters.db import clock
-from counters.db.lock_retry import LocksHeld, try_patiently
+from counters.db.locks import LocksHeld, try_patiently, wait_for_advisory_lock
 from counters.db.statements import fetch, load
 from counters.db.transactions import own_transaction
 
@@ -160,9 +160,7 @@ def _make_one(connection: BaseDatabaseWrapper, wanted: Partition) -> bool:
     )
     with connection.cursor() as cursor:
         # Two makers at once take turns; the second one sees what the first has made.
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(hashtext('counters.partitions.create'))"
-        )
+        wait_for_advisory_lock(connection, "counters.partitions.create")
         cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [wanted.name])
         if cursor.fetchone()[0]:
             return False

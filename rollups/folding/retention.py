@@ -28,7 +28,7 @@ from psycopg import sql
 from psycopg.errors import UndefinedTable
 
 from counters.db import clock
-from counters.db.lock_retry import LocksHeld, try_patiently
+from counters.db.locks import LocksHeld, try_advisory_lock, try_patiently
 from counters.db.statements import fetch, load
 from counters.db.transactions import own_transaction
 from counters.errors import InvalidValue, counted, stamp
@@ -49,6 +49,8 @@ MARGIN = timedelta(hours=1)
 SETTLED_SECONDS = REMEMBERED_SECONDS + 8.0
 # How many counters that kept a partition are tried first with the next one.
 _LIKELY_COUNTERS = 20
+# Archiving a partition and widening an accept window exclude each other.
+_LOCK = "rollups.folding.retention"
 _ANOTHER_IS_CLOSING = "another process is closing partitions, or widening a window"
 # One pass over a partition may take long. Nothing waits for it.
 STATEMENT_TIMEOUT = "15min"
@@ -169,9 +171,7 @@ def check_window(namespace: Namespace, *, now: datetime | None = None) -> None:
     end, and a later archiving sees the new retention.
     """
     now = now or clock.database_now()
-    with connection.cursor() as cursor:
-        is_alone = _is_alone(cursor)
-    if not is_alone:
+    if not try_advisory_lock(connection, _LOCK):
         raise InvalidValue(
             "accept_past_seconds",
             round(namespace.accept_past.total_seconds()),
@@ -222,7 +222,10 @@ def _kept_by_a_namespace(
 def _close(partition: Partition, now: datetime, *, dry_run: bool) -> Outcome:
     names = _names(partition)
     with anchored_only(), own_transaction(durable=True), connection.cursor() as cursor:
-        if not _is_alone(cursor) or partition not in create.existing():
+        if (
+            not try_advisory_lock(connection, _LOCK)
+            or partition not in create.existing()
+        ):
             return Outcome(partition, _ANOTHER_IS_CLOSING)
         # Not in the statement itself, whose one pass may be shared by parallel workers.
         cursor.execute("SELECT rollups_check_anchor()")
@@ -251,14 +254,6 @@ def _close(partition: Partition, now: datetime, *, dry_run: bool) -> Outcome:
                 raise _EventsCame
             _run(cursor, _DETACH, names, patiently=True)
     return Outcome(partition, reason, held.counters, held.events)
-
-
-def _is_alone(cursor: Any) -> bool:
-    """Take the lock of archiving and widening until the transaction ends, or return False."""
-    cursor.execute(
-        "SELECT pg_try_advisory_xact_lock(hashtext('rollups.folding.retention'))"
-    )
-    return bool(cursor.fetchone()[0])
 
 
 # Locks the whole event table for the moment of the change.

@@ -9,6 +9,7 @@ from datetime import timedelta
 from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models.functions import Now
 
+from counters.db.locks import try_advisory_lock
 from counters.db.statements import fetch
 from counters.db.transactions import own_transaction
 from counters.errors import NotAnchored
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 # How long the record of a sweep is kept.
 KEPT = timedelta(days=7)
+# One sweep at a time, of all beats and of `rollup --watch`.
+_LOCK = "rollups.sweep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def sweep() -> Swept | None:
         return None
     grace = timedelta(seconds=conf.sweep_grace_seconds())
     with own_transaction(durable=True):
-        if not _only_sweep() or _swept_just_now():
+        if not try_advisory_lock(connection, _LOCK) or _swept_just_now():
             return None
         waiting = select_pending(grace=timedelta(0), most=conf.sweep_counters())
         overdue = tuple(one.counter_id for one in waiting if one.lag >= grace)
@@ -99,7 +102,7 @@ def record_watch() -> None:
     It enqueues nothing, because `rollup --watch` folds what it finds.
     """
     with own_transaction(durable=True):
-        if not _only_sweep() or _swept_just_now():
+        if not try_advisory_lock(connection, _LOCK) or _swept_just_now():
             return
         lag = measure_lag()
         fetch(
@@ -111,17 +114,6 @@ def record_watch() -> None:
             oldest_lag=lag.oldest,
             keep=KEPT,
         )
-
-
-def _only_sweep() -> bool:
-    """Take the sweep's lock until the end of the transaction, or return False.
-
-    An advisory lock ends with its transaction, so a beat that dies leaves nothing behind.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('rollups.sweep'))")
-        [(taken,)] = cursor.fetchall()
-    return bool(taken)
 
 
 def _swept_just_now() -> bool:

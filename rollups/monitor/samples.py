@@ -6,10 +6,10 @@ import json
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from django.db import connection
 
+from counters.db.locks import try_advisory_lock
 from counters.db.statements import affect, fetch
 from counters.db.transactions import own_transaction
 from rollups import conf
@@ -67,16 +67,9 @@ def read(*, lasting: timedelta, step: timedelta) -> list[Reading]:
 def _take() -> bool:
     gap = timedelta(seconds=conf.sweep_period_seconds() / 2)
     with own_transaction():
-        if not _alone():
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT}'")
+        if not try_advisory_lock(connection, "rollups.sample"):
             return False
         heartbeat.forget_silent()
         return bool(affect(connection, "rollups", "take_sample", gap=gap, keep=KEPT))
-
-
-def _alone() -> Any:
-    """Take the samples' lock until the transaction ends; False where another has it."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT}'")
-        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('rollups.sample'))")
-        [(taken,)] = cursor.fetchall()
-    return taken

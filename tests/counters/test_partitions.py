@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from counters import events
-from counters.db.lock_retry import try_patiently
+from counters.db.locks import try_patiently
 from counters.models import LONGEST, Event, Namespace
 from counters.namespaces import deletion, lookup
 from counters.partitions import create

@@ -459,8 +459,8 @@ def suited_settings(needs: frozenset[str]) -> Iterator[None]:
         ),
         patch("rollups.folding.fold._LEAST_EVENTS", 1),
         # No clock: the explorer makes them give up where no operation could continue.
-        patch("counters.db.lock_retry.PATIENCE", "0"),
-        patch("counters.db.lock_retry.ATTEMPTS", 1),
+        patch("counters.db.locks.PATIENCE", "0"),
+        patch("counters.db.locks.ATTEMPTS", 1),
         patch("counters.partitions.reindex.SETTLED_AFTER", timedelta(0)),
         patch("counters.partitions.reindex.LEAST_BYTES", 0),
         patch("counters.partitions.reindex.BLOATED", 0.0),

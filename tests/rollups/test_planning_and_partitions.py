@@ -15,7 +15,7 @@ import pytest
 from django.db import connection
 
 from counters import events
-from counters.db import lock_retry
+from counters.db import locks
 from counters.db.statements import load
 from counters.models import LONGEST, Namespace
 from counters.namespaces import lookup
@@ -48,7 +48,7 @@ def hits(
     """The id of a counter with one event that is folded and one that is pending."""
     Namespace.objects.update(accept_past=LONGEST, retention=LONGEST)
     lookup.forget_all()
-    monkeypatch.setattr(lock_retry, "ATTEMPTS", 1)
+    monkeypatch.setattr(locks, "ATTEMPTS", 1)
     counter_id = events.add(namespace="test", name="hits", delta=100).counter_id
     fold([counter_id])
     events.add(namespace="test", name="hits", delta=10)

@@ -518,8 +518,8 @@ def test_close__waits_for_an_open_transaction_only_for_a_moment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An add to that day, still open, must not be cut off; nor may it hold up others."""
-    monkeypatch.setattr("counters.db.lock_retry.ATTEMPTS", 2)
-    monkeypatch.setattr("counters.db.lock_retry.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("counters.db.locks.ATTEMPTS", 2)
+    monkeypatch.setattr("counters.db.locks.PAUSE_SECONDS", 0.0)
     add("a", 5, MONDAY)
     fold_all()
     with open_transaction(
@@ -645,8 +645,8 @@ def test_close__is_not_fooled_by_a_transaction_that_reads_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A reader holds every partition; the event table cannot be changed under it."""
-    monkeypatch.setattr("counters.db.lock_retry.ATTEMPTS", 2)
-    monkeypatch.setattr("counters.db.lock_retry.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("counters.db.locks.ATTEMPTS", 2)
+    monkeypatch.setattr("counters.db.locks.PAUSE_SECONDS", 0.0)
     add("a", 5, MONDAY)
     fold_all()
     with open_transaction("SELECT sum(delta) FROM counters_event"):
@@ -678,7 +678,7 @@ def test_drop__comes_an_hour_after_the_closing() -> None:
 
 
 def test_drop__leaves_what_a_dump_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("counters.db.lock_retry.ATTEMPTS", 1)
+    monkeypatch.setattr("counters.db.locks.ATTEMPTS", 1)
     add("a", 5, MONDAY)
     fold_all()
     close()
