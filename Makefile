@@ -33,7 +33,7 @@ help: ## List the targets.
 # `exec`, so that signals reach the service itself and not a shell that does not pass
 # them on. It stops with `make`, even when that is killed.
 run: $(RUN_READY) ## Run the whole service until Ctrl-C (PORT=8000, DATA_DIR=.local).
-	@exec $(BIN)/python -m counters_project.service --stop-with-parent
+	@exec $(BIN)/python -m counters_project.runner --stop-with-parent
 
 demo: $(RUN_READY) ## Show on a running service what the guarantees mean.
 	@exec $(BIN)/python -m counters_project.demo $(ARGS)

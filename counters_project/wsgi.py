@@ -9,11 +9,11 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
-from counters_project.garbage import keep_what_is_loaded
+from counters_project.gc_freeze import freeze_loaded_objects
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "counters_project.settings")
 
-# Whatever server loads this serves the web, and is held to what that needs.
+# A server that loads this module is a web server and gets its checks.
 if not settings.configured and not os.environ.get("COUNTERS_ROLE"):
     os.environ["COUNTERS_ROLE"] = "web"
 
@@ -22,6 +22,6 @@ application = get_wsgi_application()
 application = import_module("counters_project.charsets").TextCharset(application)
 
 if settings.ROLE == "web":
-    # Views are loaded by the first request as a rule: too late for what is kept here.
+    # Load the views now: the first request would load them after the freeze.
     get_resolver().url_patterns  # noqa: B018
-    keep_what_is_loaded()
+    freeze_loaded_objects()

@@ -31,7 +31,7 @@ import redis
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from counters_project.embedded.pair import running
+from counters_project.embedded.servers import running
 
 REAL_DATABASE_URLS = (
     "postgresql://postgres@127.0.0.1:5432/postgres",

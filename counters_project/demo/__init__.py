@@ -1,10 +1,10 @@
-"""`make demo`: a million real events through the service, and every count checked."""
+"""`make demo`: import a million real events and check every count."""
 
 from __future__ import annotations
 
 import sys
 
-from counters_project.place import BASE_DIR
+from counters_project.runner.config import BASE_DIR
 
-# The Python client lies beside the service and is not installed with it.
+# The Python client is in this repository and is not installed with the service.
 sys.path.insert(0, str(BASE_DIR / "client"))

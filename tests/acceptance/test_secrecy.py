@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from counters_project.embedded.places import POSTGRES_PORT, socket_dir
+from counters_project.embedded.files import POSTGRES_PORT, socket_dir
 from tests.acceptance.conftest import BASE_DIR, Service, is_gone, wait_until
 
 pytestmark = pytest.mark.acceptance
@@ -148,7 +148,7 @@ def test_directory__that_everybody_may_write_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
 
     refused = subprocess.run(
-        [sys.executable, "-m", "counters_project.service"],
+        [sys.executable, "-m", "counters_project.runner"],
         cwd=BASE_DIR,
         env=os.environ | {"DATA_DIR": str(tmp_path), "PORT": "1"},
         capture_output=True,

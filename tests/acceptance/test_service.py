@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from counters_project.embedded.places import cluster_dir
+from counters_project.embedded.files import cluster_dir
 from tests.acceptance.conftest import BASE_DIR, Service, is_gone, wait_until
 
 pytestmark = pytest.mark.acceptance
@@ -40,7 +40,7 @@ def test_counting__goes_all_the_way_round(service: Service) -> None:
 
 def test_second_start__says_what_runs_already(service: Service) -> None:
     second = subprocess.run(
-        [sys.executable, "-m", "counters_project.service"],
+        [sys.executable, "-m", "counters_project.runner"],
         cwd=BASE_DIR,
         env=service.environment,
         capture_output=True,
@@ -50,7 +50,7 @@ def test_second_start__says_what_runs_already(service: Service) -> None:
 
     assert second.returncode == 0
     assert service.described["url"] in second.stdout
-    assert "runs already" in second.stdout
+    assert "already runs" in second.stdout
     assert str(service.described["pids"]["web"]) in second.stdout
     assert service.described["token"] not in second.stdout
 

@@ -174,8 +174,8 @@ def test_command__says_in_one_line_that_there_is_no_such_database(
         ("CACHE_URL", "memcache://:secret@host", "CACHE_URL is not the address"),
         ("CACHE_URL", "secret", "CACHE_URL is not the address"),
         ("CACHE_URL", "redis://:secret@host/one", "CACHE_URL is not the address"),
-        ("DATA_DIR", "/dev/null", "The directory /dev/null/metrics cannot be made"),
-        ("METRICS_DIR", "/dev/null", "The directory /dev/null cannot be made"),
+        ("DATA_DIR", "/dev/null", "The directory /dev/null/metrics cannot be created"),
+        ("METRICS_DIR", "/dev/null", "The directory /dev/null cannot be created"),
     ],
 )
 def test_command__names_a_setting_that_makes_no_sense(

@@ -83,7 +83,7 @@ def test_play__again_changes_no_count(
 
     assert code == 0
     assert any(line.startswith("3 departures: 0 events added, 9 dup") for line in lines)
-    assert "Nothing was new, so no count has changed" in lines
+    assert "All events were duplicates, so no count has changed" in lines
 
 
 @pytest.mark.parametrize("name", ["carrier/UA", "carrier/unheard-of"])
@@ -117,4 +117,4 @@ def test_play__says_when_nothing_folds(
     )
 
     assert code == 1
-    assert f"{COUNTERS} counters are pending still" in printed.getvalue()
+    assert f"{COUNTERS} counters are still pending" in printed.getvalue()

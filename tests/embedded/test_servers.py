@@ -12,8 +12,8 @@ import pytest
 import redis
 
 from counters_project.embedded import postgres, valkey
-from counters_project.embedded.pair import running
-from counters_project.embedded.places import cluster_dir, postgres_dir
+from counters_project.embedded.files import cluster_dir, postgres_dir
+from counters_project.embedded.servers import running
 
 
 def test_servers__durable_private_and_kept_between_runs(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_postgres__ends_the_server_of_a_run_that_was_killed(tmp_path: Path) -> N
         lock = cluster_dir(tmp_path) / "postmaster.pid"
         server = psutil.Process(int(lock.read_text().split()[0]))
 
-        postgres.stop_leftover(tmp_path)
+        postgres.stop_orphan(tmp_path)
 
         assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
 
@@ -59,7 +59,7 @@ def test_postgres__spares_a_process_that_got_an_old_number(tmp_path: Path) -> No
     with psutil.Popen(["sleep", "60"]) as bystander:
         lock.write_text(f"{bystander.pid}\n{lock.parent}\n")
 
-        postgres.stop_leftover(tmp_path)
+        postgres.stop_orphan(tmp_path)
 
         assert bystander.is_running()
         assert not lock.exists()

@@ -1,4 +1,4 @@
-"""The supervisor with small programs in the place of the service's own."""
+"""Tests of the supervisor with small programs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from counters_project import leftovers, processes
-from counters_project.place import Place, check_port
-from counters_project.processes import Program
-from counters_project.supervisor import ChildKeepsEndingError, Supervisor
+from counters_project.runner import processes
+from counters_project.runner.config import RunConfig, check_port
+from counters_project.runner.processes import Program
+from counters_project.runner.supervisor import ChildKeepsEndingError, Supervisor
 
 MakeProgram = Callable[[str, str], Program]
 STAYS = "import time; time.sleep(60)"
@@ -39,7 +39,7 @@ def make_program(tmp_path: Path) -> MakeProgram:
         return Program(
             name=name,
             argv=(sys.executable, "-c", code),
-            env=os.environ | {leftovers.OWNER_VARIABLE: str(tmp_path)},
+            env=os.environ | {processes.OWNER_VARIABLE: str(tmp_path)},
             cwd=tmp_path,
             log=tmp_path / f"{name}.log",
         )
@@ -69,7 +69,7 @@ def test_stop__last_started_first(
 
     supervisor.stop()
 
-    assert said == ["stopping two", "stopping one"]
+    assert said == ["Stopping two", "Stopping one"]
     assert not any(child.is_running() for child in children)
 
 
@@ -87,8 +87,8 @@ def test_child_that_ends__starts_again_and_is_announced(
     while not changes and time.monotonic() < deadline:
         supervisor.pause(0.05)
     assert changes[0]["child"] != before
-    assert "child ended by signal 9; starting it again in 0.5 s" in said[0]
-    assert said[1] == "child runs again"
+    assert "child ended by signal 9; it restarts in 0.5 s" in said[0]
+    assert said[1] == "child has been restarted"
 
 
 def test_child_that_cannot_start__is_given_up_with_its_last_words(
@@ -121,7 +121,7 @@ def test_child_that_ignores_the_request__is_killed_with_its_own_children(
     assert all(one.status() == psutil.STATUS_ZOMBIE for one in alive)
 
 
-def test_leftovers__ended_by_number_and_birth(
+def test_orphans__are_identified_by_id_and_start(
     tmp_path: Path, make_program: MakeProgram
 ) -> None:
     record = tmp_path / "children.json"
@@ -135,7 +135,7 @@ def test_leftovers__ended_by_number_and_birth(
 
     try:
         # Nobody waits for the child as its dead parent would not: collect it in passing.
-        ended = leftovers.end_leftovers(record)
+        ended = processes.end_orphans(record)
 
         assert ended == ["ours"]
         assert stranger.poll() is None
@@ -146,10 +146,10 @@ def test_leftovers__ended_by_number_and_birth(
             process.wait()
 
 
-def test_leftovers__orphans_of_a_child_that_died_before(tmp_path: Path) -> None:
+def test_orphans__of_an_ended_child_are_killed(tmp_path: Path) -> None:
     with subprocess.Popen(
         ["sh", "-c", "sleep 60 & echo $!"],
-        env=os.environ | {leftovers.OWNER_VARIABLE: str(tmp_path)},
+        env=os.environ | {processes.OWNER_VARIABLE: str(tmp_path)},
         stdout=subprocess.PIPE,
         start_new_session=True,
     ) as leader:
@@ -159,16 +159,16 @@ def test_leftovers__orphans_of_a_child_that_died_before(tmp_path: Path) -> None:
         leader.wait()
         (tmp_path / "children.json").write_text(json.dumps([described]))
 
-        leftovers.end_leftovers(tmp_path / "children.json")
+        processes.end_orphans(tmp_path / "children.json")
 
         _, alive = psutil.wait_procs([orphan], timeout=10)
         assert all(one.status() == psutil.STATUS_ZOMBIE for one in alive)
 
 
-def test_leftovers__what_they_held_is_free_afterwards(tmp_path: Path) -> None:
+def test_orphans__their_port_is_free_afterwards(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", LEAVES_A_SERVER],
-        env=os.environ | {leftovers.OWNER_VARIABLE: str(tmp_path)},
+        env=os.environ | {processes.OWNER_VARIABLE: str(tmp_path)},
         stdout=subprocess.PIPE,
         start_new_session=True,
     ) as leader:
@@ -178,13 +178,13 @@ def test_leftovers__what_they_held_is_free_afterwards(tmp_path: Path) -> None:
         leader.wait()
         (tmp_path / "children.json").write_text(json.dumps([described]))
 
-        leftovers.end_leftovers(tmp_path / "children.json")
+        processes.end_orphans(tmp_path / "children.json")
 
-        check_port(Place(tmp_path, "127.0.0.1", port))
+        check_port(RunConfig(tmp_path, "127.0.0.1", port))
 
 
-def identify(process: subprocess.Popen[bytes], name: str) -> leftovers.Recorded:
-    described = leftovers.describe(
+def identify(process: subprocess.Popen[bytes], name: str) -> processes.Recorded:
+    described = processes.identify(
         process, name=name, stop_signal=15, stop_within_seconds=5
     )
     assert described is not None

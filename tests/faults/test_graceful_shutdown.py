@@ -13,7 +13,7 @@ import psycopg
 import pytest
 import redis
 
-from counters_project.embedded import pair
+from counters_project.embedded import servers
 from tests.faults.databases import PATIENCE_SECONDS, OwnWeb, interrupt
 from tests.programs import wait_until
 
@@ -23,14 +23,14 @@ pytestmark = [pytest.mark.faults, pytest.mark.own_brokers, pytest.mark.timeout(3
 @pytest.fixture
 def servers_of_our_own(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[pair.Urls]:
-    with pair.running(tmp_path_factory.mktemp("servers")) as urls:
+) -> Iterator[servers.Urls]:
+    with servers.running(tmp_path_factory.mktemp("servers")) as urls:
         yield urls
 
 
 @pytest.fixture
 def web(
-    servers_of_our_own: pair.Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    servers_of_our_own: servers.Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> OwnWeb:
     monkeypatch.setenv("WEB_WORKERS", "1")
     monkeypatch.setenv("LOCK_TIMEOUT_SECONDS", "30")
@@ -53,7 +53,7 @@ def idle_connection(web: OwnWeb) -> Iterator[socket.socket]:
 
 
 def test_web__that_is_to_end_answers_the_add_that_it_is_at(
-    web: OwnWeb, servers_of_our_own: pair.Urls
+    web: OwnWeb, servers_of_our_own: servers.Urls
 ) -> None:
     with (
         redis.Redis.from_url(servers_of_our_own.broker_url) as broker,

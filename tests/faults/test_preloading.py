@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import redis
 
-from counters_project.embedded import pair
+from counters_project.embedded import servers
 from tests.faults.databases import OwnWeb
 from tests.programs import wait_until
 
@@ -22,8 +22,8 @@ ROUNDS = 6
 
 
 @pytest.fixture(scope="module")
-def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pair.Urls]:
-    with pair.running(tmp_path_factory.mktemp("servers")) as urls:
+def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Urls]:
+    with servers.running(tmp_path_factory.mktemp("servers")) as urls:
         yield urls
 
 
@@ -36,7 +36,7 @@ def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pair.Urls]:
     ],
 )
 def test_preloaded__answers_each_client_and_loses_nothing(
-    urls: pair.Urls, tmp_path: Path, application: str
+    urls: servers.Urls, tmp_path: Path, application: str
 ) -> None:
     web = OwnWeb(tmp_path / "web", database=urls.database_url, broker=urls.broker_url)
     web.environment = replace(web.environment, cache_url=urls.cache_url)

@@ -13,9 +13,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from counters_project.embedded import pair, postgres
-from counters_project.embedded.account import find_account, own_private_dir
-from counters_project.embedded.places import cluster_dir
+from counters_project.embedded import postgres, servers
+from counters_project.embedded.files import cluster_dir
+from counters_project.embedded.machine import find_account, own_private_dir
 from tests.programs import ROOT
 
 pytestmark = [pytest.mark.faults, pytest.mark.own_brokers, pytest.mark.timeout(300)]
@@ -28,7 +28,7 @@ BURNT_IDS = 3_000
 class Cluster:
     """A service's database, and its commands."""
 
-    urls: pair.Urls
+    urls: servers.Urls
 
     def manage(self, *words: str, fails: bool = False) -> str:
         ended = subprocess.run(
@@ -62,7 +62,7 @@ class Cluster:
 @pytest.fixture(scope="module")
 def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Cluster]]:
     first, second = (tmp_path_factory.mktemp(name) for name in ("first", "second"))
-    with pair.running(first) as old, pair.running(second) as new:
+    with servers.running(first) as old, servers.running(second) as new:
         yield [Cluster(old), Cluster(new)]
 
 
@@ -258,7 +258,7 @@ def test_restore__of_a_physical_copy_needs_nothing(
         for path in (data, *data.rglob("*")):
             os.chown(path, account.user_id, account.group_id)
 
-    with pair.running(tmp_path) as urls:
+    with servers.running(tmp_path) as urls:
         copy = Cluster(urls)
 
         done = copy.do(

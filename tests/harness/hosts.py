@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from counters_project.processes import Program
+from counters_project.runner.processes import Program
 
 _CLONE_NEWNET = 0x40000000
 _NETWORK = "10.77.0"

@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from counters_project import processes
+from counters_project.runner import processes
 from tests.harness.calling import Caller
 from tests.harness.ledger import Ledger
 from tests.harness.operations import Operation, operations

@@ -14,12 +14,12 @@ import psutil
 import psycopg
 
 from counters_project.embedded import postgres
-from counters_project.embedded.account import (
+from counters_project.embedded.machine import (
     find_account,
     open_programs,
     own_private_dir,
 )
-from counters_project.processes import Program
+from counters_project.runner.processes import Program
 from tests.harness.hosts import NETWORK, Hosts
 from tests.harness.units import Unit
 

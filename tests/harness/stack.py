@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 
-from counters_project import programs
-from counters_project.embedded.private import make_private_dir
-from counters_project.processes import Program, tail
+from counters_project.embedded.files import make_private_dir
+from counters_project.runner import programs
+from counters_project.runner.processes import Program, tail
 from tests.faults.brokers import OwnBroker, OwnRabbitMQ, OwnValkey, free_port
 from tests.harness.disk import SmallDisk
 from tests.harness.hosts import Hosts

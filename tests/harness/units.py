@@ -8,8 +8,8 @@ import subprocess
 import time
 from contextlib import suppress
 
-from counters_project import processes
-from counters_project.processes import Program
+from counters_project.runner import processes
+from counters_project.runner.processes import Program
 
 _PAUSE_SECONDS = 0.5
 

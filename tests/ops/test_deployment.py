@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from counters_project import programs
-from counters_project.programs import Environment
+from counters_project.runner import programs
+from counters_project.runner.programs import Environment
 from docs.site import settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent

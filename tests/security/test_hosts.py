@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 
 from tests.programs import ROOT
-from tests.security.test_production import PRODUCTION, load_server, run
+from tests.security.test_startup_checks import PRODUCTION, load_server, run
 
 ELSEWHERE = "10.1.2.3:8000"
 
@@ -85,7 +85,7 @@ def test_server__takes_host_names(tmp_path: Path, hosts: str) -> None:
 
 def test_make_run__refuses_what_is_no_host_name_at_once(tmp_path: Path) -> None:
     started = subprocess.run(
-        [sys.executable, "-m", "counters_project.service"],
+        [sys.executable, "-m", "counters_project.runner"],
         cwd=ROOT,
         env=os.environ
         | {"ALLOWED_HOSTS": "localhost:8000", "DATA_DIR": str(tmp_path / "data")},

@@ -18,8 +18,8 @@ from typing import Any
 import django
 from rich.console import Console
 
-from counters_project.demo.running import service
-from counters_project.place import BASE_DIR, read_place
+from counters_project.demo.service import service
+from counters_project.runner.config import BASE_DIR, read_config
 
 IMAGES = BASE_DIR / "docs" / "images"
 
@@ -32,7 +32,7 @@ def main() -> int:
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory(prefix="counters-screenshots-") as name:
         os.environ |= {"DATA_DIR": name, "PORT": str(_free_port())}
-        with service(read_place(), console) as described:
+        with service(read_config(), console) as described:
             os.environ |= {
                 "DATABASE_URL": described["database_url"],
                 "CELERY_BROKER_URL": described["broker_url"],

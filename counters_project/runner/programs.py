@@ -1,4 +1,4 @@
-"""The programs of the service: how each is started, and with which environment."""
+"""The command line and environment of each program of the service."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from counters_project import embedded, env
-from counters_project.leftovers import OWNER_VARIABLE
-from counters_project.place import BASE_DIR
-from counters_project.processes import Program
+from counters_project.runner.config import BASE_DIR
+from counters_project.runner.processes import OWNER_VARIABLE, Program
 
-# Gunicorn's workers touch a file to show that they live; on a busy disk that can block.
+# Gunicorn's workers touch a heartbeat file, which can block on a busy disk.
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """What every program of this service is told."""
+    """The settings that all programs of this service share."""
 
     data_dir: Path
     database_url: str
@@ -35,7 +34,7 @@ class Environment:
             "CELERY_BROKER_URL": self.broker_url,
             "CACHE_URL": self.cache_url,
             "ALLOWED_HOSTS": self.allowed_hosts,
-            # Random and private, which is all that one machine's service needs of a key.
+            # A random private key is enough for the service of one machine.
             "SECRET_KEY": env.text("SECRET_KEY", "")
             or embedded.secret_key(self.data_dir),
             "COUNTERS_ROLE": role,
@@ -45,7 +44,7 @@ class Environment:
 
 
 def web(environment: Environment, *, bind: str) -> Program:
-    """Return the web server: a few processes with many threads each."""
+    """Return the web server: few processes, each with many threads."""
     # WEB_WORKERS: web processes. WEB_THREADS: requests that each answers at once.
     workers = env.integer("WEB_WORKERS", _processors(at_least=2), at_least=1)
     threads = env.integer("WEB_THREADS", 16, at_least=1)
@@ -53,7 +52,7 @@ def web(environment: Environment, *, bind: str) -> Program:
     argv += ["--worker-class", "gthread", "--workers", str(workers)]
     argv += ["--threads", str(threads), "--keep-alive", "30", "--timeout", "60"]
     argv += ["--graceful-timeout", "8", "--no-control-socket"]
-    # No request may say by a header which path it is for, not even a proxy's.
+    # Never take the request's path from a header, not even from a proxy.
     argv += ["--forwarder-headers", ""]
     if os.access(_SHARED_MEMORY, os.W_OK):
         argv += ["--worker-tmp-dir", str(_SHARED_MEMORY)]
@@ -61,10 +60,10 @@ def web(environment: Environment, *, bind: str) -> Program:
 
 
 def worker(environment: Environment) -> Program:
-    """Return the Celery worker, which folds."""
+    """Return the Celery worker, the process that folds."""
     # WORKER_CONCURRENCY: folds that run at once.
     concurrency = env.integer("WORKER_CONCURRENCY", _processors(), at_least=1)
-    # One name for each data directory: two services may share a broker.
+    # The name depends on the data directory, because two services may share a broker.
     digest = hashlib.sha256(os.fsencode(environment.data_dir)).hexdigest()[:6]
     argv = ["celery", "--app", "counters_project", "worker"]
     argv += ["--hostname", f"counters-{digest}@%h", "--concurrency", str(concurrency)]
@@ -73,7 +72,7 @@ def worker(environment: Environment) -> Program:
 
 
 def beat(environment: Environment) -> Program:
-    """Return Celery's clock, which starts the sweeps."""
+    """Return Celery beat, the process that starts the sweeps."""
     schedule = environment.data_dir / "beat-schedule"
     argv = ["celery", "--app", "counters_project", "beat", "--pidfile="]
     argv += ["--schedule", str(schedule), "--loglevel", "WARNING"]
@@ -81,7 +80,7 @@ def beat(environment: Environment) -> Program:
 
 
 def command(environment: Environment, *words: str) -> Program:
-    """Return a management command, run once; its output goes to logs/setup.log."""
+    """Return a management command; its output goes to logs/setup.log."""
     return Program(
         name=f"manage.py {words[0]}",
         argv=(sys.executable, str(BASE_DIR / "manage.py"), *words),
@@ -93,7 +92,7 @@ def command(environment: Environment, *words: str) -> Program:
 
 
 def log_path(data_dir: Path, name: str) -> Path:
-    """Return where the output of a program goes."""
+    """Return the log file of a program."""
     return data_dir / "logs" / f"{name}.log"
 
 

@@ -1,4 +1,4 @@
-"""Logins by password, so few in a while that guessing one takes for ever."""
+"""Limit logins by password, so that passwords cannot be guessed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from django.http import HttpRequest
 logger = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 15 * 60
-# More for an account than for an address: whoever locks out its owner needs several.
+# An account has a higher limit, so that one address cannot lock out its owner.
 ADDRESS_ATTEMPTS = 20
 ACCOUNT_ATTEMPTS = 60
 
 
 class LimitedLogins(ModelBackend):
-    """Django's own users; attempts are counted in the cache that all processes share."""
+    """Authenticate Django's users; count attempts in the cache that processes share."""
 
     def authenticate(
         self,
@@ -35,11 +35,11 @@ class LimitedLogins(ModelBackend):
             _key("address", address_of(request)): ADDRESS_ATTEMPTS,
             _key("account", str(username)): ACCOUNT_ATTEMPTS,
         }
-        # Counted before the password is looked at: attempts at the same time count too.
-        # An address that is out of tries takes none of the account's.
+        # Counted before the password is checked, so that parallel attempts count too.
+        # A blocked address does not use up attempts of the account.
         if any(_count(key) > most for key, most in limits.items()):
             logger.warning(
-                "Too many logins as %r or from %s; for up to %d minutes none is tried.",
+                "Too many logins as %r or from %s; both are blocked for up to %d minutes.",
                 username,
                 address_of(request),
                 WINDOW_SECONDS // 60,
@@ -52,7 +52,7 @@ class LimitedLogins(ModelBackend):
 
 
 def address_of(request: HttpRequest | None) -> str:
-    """Return the caller's address, as the nearest PROXIES proxies tell it."""
+    """Return the client's address, from X-Forwarded-For behind PROXIES proxies."""
     if request is None:
         return ""
     told = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
@@ -68,14 +68,14 @@ def _key(kind: str, value: str) -> str:
 
 
 def _count(key: str) -> int:
-    """Count an attempt; return how many there were, 0 while the cache is down."""
+    """Count an attempt and return the number of attempts; 0 if the cache fails."""
     try:
         if cache.add(key, 1, WINDOW_SECONDS):
             return 1
         return int(cache.incr(key))
     except Exception as error:
-        # Without a cache only the slow hash of passwords holds up who guesses.
-        logger.warning("Logins go uncounted, the cache fails: %s", error)
+        # Without a cache only the slow password hash limits guesses.
+        logger.warning("Logins are not counted because the cache fails: %s", error)
         return 0
 
 
@@ -83,4 +83,4 @@ def _forget(*keys: str) -> None:
     try:
         cache.delete_many(keys)
     except Exception as error:
-        logger.warning("Logins stay counted, the cache fails: %s", error)
+        logger.warning("Logins stay counted because the cache fails: %s", error)

@@ -16,13 +16,13 @@ from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 
 from counters_project.embedded import EmbeddedError, database_url, secret_key
-from counters_project.embedded.places import socket_dir
+from counters_project.embedded.files import socket_dir
 from counters_project.env import running_service
-from counters_project.place import (
+from counters_project.runner.config import (
     CannotStartError,
-    Place,
+    RunConfig,
     check_port,
-    read_place,
+    read_config,
 )
 
 
@@ -61,7 +61,7 @@ def test_socket_dir__planted_by_another_is_refused(tmp_path: Path) -> None:
     planted.symlink_to(tmp_path)
 
     try:
-        with pytest.raises(EmbeddedError, match="belongs to somebody else"):
+        with pytest.raises(EmbeddedError, match="belongs to another user"):
             database_url(long)
     finally:
         planted.unlink()
@@ -82,14 +82,14 @@ def test_place__names_a_wrong_setting_before_any_server_starts(
     monkeypatch.setenv(variable, value)
 
     with pytest.raises(ImproperlyConfigured, match=variable):
-        read_place()
+        read_config()
 
 
 def test_place__host_that_is_no_address_is_named(tmp_path: Path) -> None:
-    place = Place(data_dir=tmp_path, host="nothing.invalid", port=8000)
+    config = RunConfig(data_dir=tmp_path, host="nothing.invalid", port=8000)
 
     with pytest.raises(CannotStartError, match=r"HOST='nothing\.invalid'"):
-        check_port(place)
+        check_port(config)
 
 
 def test_run_record__that_may_not_be_read_is_named(

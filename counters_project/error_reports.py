@@ -1,4 +1,4 @@
-"""Leave secrets and noise out of error reports and logs."""
+"""Keep secrets and noise out of error reports and logs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from django.views.debug import SafeExceptionReporterFilter
 
 
 class ReportFilter(SafeExceptionReporterFilter):
-    """Hides settings, headers and local variables that may hold a secret, by their name.
+    """Hide settings, headers and variables whose name suggests a secret.
 
-    The names are those of Django's own list, and URLs, which contain passwords here.
+    The names are Django's own list plus URLs, which may contain passwords.
     """
 
     hidden_settings = re.compile(
@@ -30,7 +30,7 @@ class ReportFilter(SafeExceptionReporterFilter):
 
 
 class WithoutTraceback(logging.Filter):
-    """Logs faults of the client in one line, without a traceback."""
+    """Log client errors in one line, without a traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.exc_info = None

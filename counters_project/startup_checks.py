@@ -1,4 +1,4 @@
-"""What a web server refuses to start with: values that anybody knows or can guess."""
+"""Refuse to start a web server with settings that can be guessed."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from django.core.exceptions import ImproperlyConfigured
 
 KEY_LENGTH = 50
 KEY_CHARACTERS = 5
-# Django's `startproject` writes keys that begin so.
+# Keys that Django's `startproject` writes begin with this prefix.
 INSECURE_PREFIX = "django-insecure-"
 _MAKE_ONE = (
-    "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(50))' and give"
-    " every web server the same."
+    "Create a key with: python -c 'import secrets; print(secrets.token_urlsafe(50))'."
+    " Give every web server the same key."
 )
 
 
 def refuse_guessable(
     *, secret_key: str, fallbacks: Sequence[str], hosts: Sequence[str]
 ) -> None:
-    """Raise ImproperlyConfigured, without the value, for what is not safe to serve with."""
+    """Raise ImproperlyConfigured, without the value, for an unsafe setting."""
     if not secret_key:
         raise ImproperlyConfigured(
             f"SECRET_KEY is not set, and DATABASE_URL names a real server. {_MAKE_ONE}"
@@ -34,12 +34,12 @@ def refuse_guessable(
             or key.startswith(INSECURE_PREFIX)
         ):
             raise ImproperlyConfigured(
-                f"{name} can be guessed: it must have {KEY_LENGTH} characters or more, of"
-                f" at least {KEY_CHARACTERS} kinds, and not begin with"
+                f"{name} can be guessed: it needs at least {KEY_LENGTH} characters,"
+                f" {KEY_CHARACTERS} of them different, and must not begin with"
                 f" {INSECURE_PREFIX!r}. {_MAKE_ONE}"
             )
     if "*" in hosts:
         raise ImproperlyConfigured(
-            "ALLOWED_HOSTS=* takes requests for any host name; list the names that your"
-            " clients use, for example ALLOWED_HOSTS=counters.example.com,10.0.0.5"
+            "ALLOWED_HOSTS=* accepts any host name. List the names that your clients use,"
+            " for example ALLOWED_HOSTS=counters.example.com,10.0.0.5"
         )

@@ -80,7 +80,7 @@ def test_server__loads_with_the_production_settings(tmp_path: Path) -> None:
         ({"SECRET_KEY": "ab" * 40}, "SECRET_KEY can be guessed"),
         ({"SECRET_KEY": f"django-insecure-{KEY}"}, "SECRET_KEY can be guessed"),
         ({"SECRET_KEY_FALLBACKS": "older"}, "SECRET_KEY_FALLBACKS can be guessed"),
-        ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS=* takes requests for any host"),
+        ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS=* accepts any host name"),
     ],
 )
 # Also where nobody said that this is a web server: what loads wsgi.py is one.

@@ -1,4 +1,4 @@
-"""Both embedded servers for the length of a `with` block: tests and benchmarks."""
+"""Run both embedded servers during a `with` block, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from counters_project import processes
 from counters_project.embedded import postgres, valkey
-from counters_project.embedded.places import database_url
-from counters_project.embedded.private import make_private_dir
+from counters_project.embedded.files import database_url, make_private_dir
+from counters_project.runner import processes
 
 
 @dataclass(frozen=True)
 class Urls:
-    """Where the servers are."""
+    """The URLs of the running servers."""
 
     database_url: str
     broker_url: str
@@ -25,7 +24,7 @@ class Urls:
 
 @contextmanager
 def running(data_dir: Path) -> Iterator[Urls]:
-    """Start both servers, wait until they answer, and stop them at the end."""
+    """Start both servers, wait until they answer, and stop them on leaving."""
     make_private_dir(data_dir)
     postgres.prepare(data_dir)
     valkey.prepare(data_dir)

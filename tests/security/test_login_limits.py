@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
-from counters_project import logins
+from counters_project import login_limits
 
 PASSWORD = "correct horse battery"
 pytestmark = pytest.mark.django_db
@@ -64,8 +64,10 @@ def test_admin__is_for_staff_only(path: str) -> None:
 def test_login__is_not_tried_after_too_many_from_an_address(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    tries = [log_in("wrong", user=f"u{i}") for i in range(logins.ADDRESS_ATTEMPTS)]
-    with caplog.at_level(logging.WARNING, "counters_project.logins"):
+    tries = [
+        log_in("wrong", user=f"u{i}") for i in range(login_limits.ADDRESS_ATTEMPTS)
+    ]
+    with caplog.at_level(logging.WARNING, "counters_project.login_limits"):
         refused = log_in(PASSWORD)
     elsewhere = log_in(PASSWORD, address="10.0.0.2")
 
@@ -77,7 +79,7 @@ def test_login__is_not_tried_after_too_many_from_an_address(
 
 @pytest.mark.usefixtures("boss")
 def test_login__is_not_tried_after_too_many_for_an_account() -> None:
-    for number in range(logins.ACCOUNT_ATTEMPTS):
+    for number in range(login_limits.ACCOUNT_ATTEMPTS):
         log_in("wrong", address=f"10.0.1.{number}")
 
     assert not log_in(PASSWORD, address="10.0.0.2")
@@ -85,7 +87,7 @@ def test_login__is_not_tried_after_too_many_for_an_account() -> None:
 
 @pytest.mark.usefixtures("boss")
 def test_login__may_be_tried_again_after_the_window() -> None:
-    for _ in range(logins.ADDRESS_ATTEMPTS + 1):
+    for _ in range(login_limits.ADDRESS_ATTEMPTS + 1):
         log_in("wrong")
 
     with time_machine.travel("2026-05-05T12:16:00Z", tick=False):
@@ -94,7 +96,7 @@ def test_login__may_be_tried_again_after_the_window() -> None:
 
 @pytest.mark.usefixtures("boss")
 def test_login__that_succeeds_is_not_counted() -> None:
-    assert all(log_in(PASSWORD) for _ in range(logins.ADDRESS_ATTEMPTS + 2))
+    assert all(log_in(PASSWORD) for _ in range(login_limits.ADDRESS_ATTEMPTS + 2))
 
 
 @pytest.mark.usefixtures("boss")
@@ -113,7 +115,7 @@ def test_login__goes_on_while_the_cache_is_down(
 
 @pytest.mark.usefixtures("boss")
 def test_login__does_not_believe_an_address_that_anybody_can_send() -> None:
-    for number in range(logins.ADDRESS_ATTEMPTS):
+    for number in range(login_limits.ADDRESS_ATTEMPTS):
         log_in("wrong", told=f"10.9.9.{number}")
 
     assert not log_in(PASSWORD, told="10.9.9.200")
@@ -137,4 +139,4 @@ def test_address__is_what_the_nearest_proxies_say(
         "/", headers={"X-Forwarded-For": told}
     )
 
-    assert logins.address_of(request) == address
+    assert login_limits.address_of(request) == address
