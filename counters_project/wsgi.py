@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
@@ -17,9 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "counters_project.settings")
 if not settings.configured and not os.environ.get("COUNTERS_ROLE"):
     os.environ["COUNTERS_ROLE"] = "web"
 
-# Not imported above: what it imports needs the settings, and the apps, which are loaded by now.
 application = get_wsgi_application()
-application = import_module("counters_project.charsets").TextCharset(application)
 
 if settings.ROLE == "web":
     # Load the views now: the first request would load them after the freeze.

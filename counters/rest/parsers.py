@@ -1,8 +1,7 @@
-"""Reading request bodies."""
+"""Read request bodies and queries."""
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
@@ -30,7 +29,7 @@ KEY_NOT_ASCII = "ASCII; send a token with other characters as `token` in the bod
 
 
 class LengthRequired(APIException):
-    """A body of unknown length, which Django does not read."""
+    """A body without a length, which Django does not read."""
 
     status_code = HTTPStatus.LENGTH_REQUIRED
     default_code = "length_required"
@@ -48,7 +47,7 @@ class BodyTooLarge(RequestDataTooBig):
 
 
 class ContentEncoded(UnsupportedMediaType):
-    """A body with a Content-Encoding header: compressed, or declared to be."""
+    """A body with a Content-Encoding header."""
 
     # RFC 9110, 15.5.16: the answer names the accepted encodings.
     accept_encoding = "identity"
@@ -62,7 +61,7 @@ class ContentEncoded(UnsupportedMediaType):
 
 
 def check_encoding(request: Request) -> None:
-    """Raise ContentEncoded unless the body is sent as it is."""
+    """Raise ContentEncoded unless the body is sent without an encoding."""
     encoding = request.headers.get("Content-Encoding", "").strip()
     if encoding and encoding.lower() != "identity":
         raise ContentEncoded(encoding)
@@ -71,8 +70,7 @@ def check_encoding(request: Request) -> None:
 def check_length(request: Request, *, most: int) -> None:
     """Raise LengthRequired or BodyTooLarge before anything of the body is read.
 
-    To Django a chunked body looks like none at all: a clear would take place without its
-    token.
+    Django treats a chunked body as an empty one: a clear would be done without its token.
     """
     length = request.META.get("CONTENT_LENGTH") or ""
     if not length and "HTTP_TRANSFER_ENCODING" in request.META:
@@ -81,23 +79,8 @@ def check_length(request: Request, *, most: int) -> None:
         raise BodyTooLarge(most)
 
 
-def is_no_text(charset: str) -> bool:
-    """Tell whether it is one of Python's codecs that are no encoding of text, as `zlib`."""
-    try:
-        codecs.lookup(charset)
-    except LookupError:
-        return False
-    except ValueError:
-        return True
-    try:
-        "".encode(charset)
-    except (LookupError, ValueError):
-        return True
-    return False
-
-
 class StrictJSONParser(JSONParser):
-    """JSON as RFC 8259 has it, of bounded size; nesting that breaks the parser is an error."""
+    """Parse JSON of RFC 8259 and of limited size. Too deep nesting is an error."""
 
     def parse(
         self,
@@ -111,8 +94,6 @@ class StrictJSONParser(JSONParser):
         if len(body) > most:
             raise BodyTooLarge(most)
         encoding = str((parser_context or {}).get("encoding") or "utf-8")
-        if is_no_text(encoding):
-            raise ParseError(f"{encoding!r} is no encoding of text; use utf-8")
         try:
             return json.loads(
                 body.decode(encoding),
@@ -120,6 +101,11 @@ class StrictJSONParser(JSONParser):
                 parse_constant=json.strict_constant,
                 object_pairs_hook=_read_object,
             )
+        except LookupError as error:
+            # Unknown, or one of Python's codecs that do not decode text, such as `zlib`.
+            raise ParseError(
+                f"{encoding!r} is not a text encoding; use utf-8"
+            ) from error
         except RecursionError as error:
             raise ParseError("JSON parse error - nested too deeply") from error
         except ValueError as error:
@@ -129,7 +115,7 @@ class StrictJSONParser(JSONParser):
 def _read_number(text: str) -> int | Decimal:
     """Return a number with a point or an exponent; as an int if it is whole (`5.0`, `1e3`).
 
-    Never as a float, which would silently round some numbers to whole ones.
+    Never return a float, because some would be rounded to whole numbers.
     """
     try:
         number = Decimal(text)
@@ -151,9 +137,9 @@ def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read_object(body: object, *, allowed: frozenset[str]) -> dict[str, Any]:
-    """Return a JSON object that holds no other than the allowed fields.
+    """Return a JSON object, after checking that it has only allowed fields.
 
-    A field that nobody reads is refused: a misspelt `token` would count twice in silence.
+    An unknown field is an error: with a misspelt `token` a retry would count twice.
     """
     if not isinstance(body, dict):
         raise InvalidValue("body", body, f"a JSON object with {_listed(allowed)}")
@@ -164,9 +150,9 @@ def read_object(body: object, *, allowed: frozenset[str]) -> dict[str, Any]:
 
 
 def check_query(query: QueryDict, known: frozenset[str]) -> None:
-    """Raise InvalidValue for a parameter that the call does not know or that is given twice.
+    """Raise InvalidValue for an unknown parameter or one that is given twice.
 
-    Otherwise `POST …/add?token=` would silently count twice, and `?confirm=x&dry_run=`
+    Otherwise a retry of `POST …/add?token=` would count twice, and `?confirm=x&dry_run=`
     would delete.
     """
     for name, values in query.lists():
@@ -193,8 +179,8 @@ def read_named(
 def read_idempotency_key(value: str | None) -> str | None:
     """Return the token of an Idempotency-Key header, which may be a quoted string.
 
-    The draft standard wants a string of RFC 8941 (`"order-17"`); many clients send the bare
-    token. If a header is sent twice, servers join the two values with a comma.
+    The draft standard requires a string of RFC 8941 (`"order-17"`); many clients send the
+    token without quotes. If a header is sent twice, servers join the values with a comma.
     """
     if value is None:
         return None
