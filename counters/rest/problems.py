@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457): one shape, made in one place."""
+"""Answer errors as `application/problem+json` (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = "1"
-# Not a template, because anything may be broken when this page is needed.
+# Not a template, because any part may be broken when this page is needed.
 PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
     "<h1>{title}</h1><p>{detail}</p><p>{links}</p></html>"
@@ -83,9 +83,9 @@ STATUS_OF: dict[type[CountersError], HTTPStatus] = {
 
 
 def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Turn an error that a view raised into its answer; DRF's exception handler.
+    """Convert an error that a view raised to its answer; DRF's exception handler.
 
-    None for errors that nobody foresaw: Django reports those and answers 500.
+    Return None for an unexpected error: Django logs it and answers 500.
     """
     set_rollback()
     if _outage_of(error) is not None:
@@ -107,7 +107,7 @@ def answer_problem(error: Exception, context: dict[str, Any]) -> Response | None
 
 
 def problem_of(error: Exception) -> dict[str, Any] | None:
-    """Return the body that an error is answered with, None for one nobody foresaw."""
+    """Return the body for an error, or None for an unexpected error."""
     if isinstance(error, CountersError):
         cause = error.cause if isinstance(error, BatchRefused) else error
         return problem(STATUS_OF[type(cause)], cause.code, error.message, **error.extra)
@@ -163,14 +163,14 @@ def problem(status: HTTPStatus, code: str, detail: str, **extra: Any) -> dict[st
 DATABASE_UNAVAILABLE = problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "database-unavailable",
-    "The database cannot serve this now. Nothing was acknowledged; send the same token"
-    " again.",
+    "The database cannot serve this request now. Nothing was acknowledged. Send it again with"
+    " the same token.",
 )
 NOT_MIGRATED = problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "not-migrated",
-    "The service's database lacks migrations: its operator has to run `manage.py migrate`."
-    " Nothing was acknowledged; send the same token again.",
+    "The service's database lacks migrations. Its operator has to run `manage.py migrate`."
+    " Nothing was acknowledged. Send it again with the same token.",
 )
 
 
@@ -178,7 +178,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a path that no view serves; redirect a browser whose path is off by a slash."""
     path = request.path_info
     other = path.rstrip("/") if path.endswith("/") else f"{path}/"
-    # Where a view itself answered 404, as the admin's do, another slash does not help.
+    # If a view itself answered 404, as the admin's do, another slash does not help.
     if not other or is_valid_path(path) or not is_valid_path(other):
         other = ""
     return _not_found(request, other)
@@ -187,7 +187,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 # Clients with an API token have no CSRF token; Django would answer their POST with its CSRF page.
 @csrf_exempt
 def needless_slash(request: HttpRequest, **_: str) -> HttpResponse:
-    """Answer a call with a slash at its end, which would be part of a counter's name."""
+    """Answer a call with a slash at its end, which would belong to a counter's name."""
     return _not_found(request, request.path.rstrip("/"))
 
 
@@ -201,19 +201,19 @@ def _not_found(request: HttpRequest, other: str) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what Django itself refuses, such as a host that is not ours."""
+    """Answer a request that Django itself refuses, for example for its host name."""
     return _answer(
         request,
         problem(
             HTTPStatus.BAD_REQUEST,
             "bad-request",
-            f"The server does not take this request ({type(exception).__name__}).",
+            f"The server refuses this request ({type(exception).__name__}).",
         ),
     )
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer what a page outside the API, or a middleware, met: Django has logged it."""
+    """Answer an error outside the API's views. Django has logged it."""
     error = sys.exception()
     if error is not None and (outage := _outage_of(error)) is not None:
         _note_outage(error)
@@ -225,7 +225,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
         problem(
             HTTPStatus.INTERNAL_SERVER_ERROR,
             "internal-error",
-            "Something went wrong on the server; it was logged.",
+            "An error occurred on the server. It was logged.",
         ),
     )
 
@@ -245,5 +245,5 @@ def _answer(request: HttpRequest, body: dict[str, Any]) -> HttpResponse:
 
 
 def _wants_page(request: HttpRequest) -> bool:
-    """Tell whether the request comes from a browser, not from a program."""
+    """Tell whether the request comes from a browser."""
     return request.get_preferred_type([MEDIA_TYPE, "text/html"]) == "text/html"
