@@ -1,4 +1,4 @@
-"""What it means that the database cannot serve now, and what to do about connections."""
+"""Tell outages of the database from other errors, and drop lost connections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from counters import forking
 
 logger = logging.getLogger(__name__)
 
-# One failure empties the pool; those of requests that failed with it find it done.
+# One failure empties the pool. Other requests that failed with it find the pool empty.
 _DRAIN_EVERY_SECONDS = 1.0
 _NOT_MIGRATED = (
     errors.UndefinedTable,
@@ -34,9 +34,10 @@ _drained_at = -_DRAIN_EVERY_SECONDS
 
 
 def is_outage(error: BaseException | None) -> bool:
-    """Tell whether the same request may succeed later: nothing is wrong with itself.
+    """Tell whether the same request may succeed later, because only the database failed.
 
-    Down, silent, full, read-only, shutting down, out of connections, a time-out, a deadlock.
+    It is down, silent, full, read-only, shutting down or out of connections, or the error is a
+    time-out or a deadlock.
     """
     if isinstance(error, InternalError):
         # Django raises InternalError if the server is a standby now, or if it has ended a
@@ -49,7 +50,7 @@ def is_outage(error: BaseException | None) -> bool:
 
 
 def lacks_migrations(error: BaseException) -> bool:
-    """Tell whether the error is of a database that `migrate` has not brought up to date."""
+    """Tell whether the error comes from a database that lacks migrations."""
     return isinstance(error.__cause__, _NOT_MIGRATED)
 
 
@@ -77,15 +78,15 @@ def explain(error: BaseException) -> str | None:
 
 
 def describe(error: BaseException) -> str:
-    """Return what the database, or its driver, says, in one line."""
+    """Return the message of the database, or of its driver, in one line."""
     return " ".join(str(error).split())
 
 
 def drop_broken_connections(error: BaseException) -> None:
-    """Let one request, not one for each pooled connection, pay for a lost database.
+    """Empty the pool after one lost connection, so that only one request waits for it.
 
-    Nothing is asked through the pool's other connections: a silent server would hold each
-    question until its time-out. They are closed, and made anew.
+    The pool's other connections are closed without a check: a silent server would hold each
+    check until its time-out.
     """
     global _drained_at
     pool = getattr(connection, "pool", None)
@@ -103,9 +104,9 @@ def _has_lost_connection(error: BaseException) -> bool:
     cause = error.__cause__ or error
     if isinstance(cause, (PoolTimeout, TooManyRequests)):
         return False
-    # The driver's own errors have no code: the socket was closed, or nobody answered.
-    # 57P01 to 57P05: the server ended this connection because it stops or has crashed.
-    # 25P03: because this process was silent inside a transaction.
+    # The driver's own errors have no code: the socket was closed, or there was no answer.
+    # 57P01 to 57P05: the server stops or has crashed, and ended this connection.
+    # 25P03: the server ended it because this process was silent inside a transaction.
     return isinstance(cause, DriverError) and (
         cause.sqlstate is None or cause.sqlstate.startswith(("08", "57P", "25P03"))
     )

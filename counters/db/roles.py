@@ -1,7 +1,8 @@
-"""The rights of the role that web, worker and beat run as, which owns nothing.
+"""Grant the rights of the role that web, worker and beat run as.
 
-The owner migrates and keeps up the partitions. Tables get what the service does with them
-and no more; partitions get nothing, because rights on their parent are enough.
+The role owns nothing; another role owns the tables, migrates and maintains the partitions. The
+service's role gets only the rights that the service uses. It gets none on partitions, because
+rights on their parent are enough.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from psycopg import sql
 from counters.errors import InvalidValue
 
 EVERYTHING = "SELECT, INSERT, UPDATE, DELETE"
-# Tables of which the service needs less than everything. PostgreSQL asks for UPDATE of any
-# column where a row is locked, and of the column that ON CONFLICT names.
+# Tables on which the service needs fewer rights. PostgreSQL wants UPDATE on any one column to
+# lock a row, and on the column that ON CONFLICT updates.
 LESS = {
     "auth_permission": "SELECT",
     "counters_counter": "SELECT, INSERT, DELETE, UPDATE (created_at)",
     "counters_event": "SELECT, INSERT, DELETE, UPDATE (delta)",
-    # The hourly upkeep looks whether events wait there for a partition.
+    # The hourly maintenance checks whether events wait there for a partition.
     "counters_event_default": "SELECT",
     "django_admin_log": "SELECT, INSERT, DELETE",
     "django_content_type": "SELECT",
@@ -46,10 +47,10 @@ ORDER BY 1
 
 
 def statements(role: str) -> list[str]:
-    """Return what the owner of the tables runs to give a role its rights, in order.
+    """Return the statements with which the owner of the tables grants a role its rights.
 
-    It may be run again, after a migration say, and takes away what was too much. Raises
-    InvalidValue for a role that is the owner itself.
+    They may run again, for example after a migration, and revoke rights that are not needed.
+    Raises InvalidValue if the role is the owner.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_user, current_database(), current_schema()")
@@ -72,7 +73,7 @@ def statements(role: str) -> list[str]:
 
 
 def _tables() -> Iterator[str]:
-    """Yield the tables of all models, and what has no model."""
+    """Yield the tables of all models, and those without a model."""
     for model in apps.get_models(include_auto_created=True):
         yield model._meta.db_table
     yield from LESS
@@ -83,7 +84,7 @@ def _templates(
 ) -> Iterator[tuple[str, dict[str, sql.Composable]]]:
     yield "GRANT CONNECT ON DATABASE {database} TO {role}", {}
     yield "GRANT USAGE ON SCHEMA {schema} TO {role}", {}
-    # Partitions that were made since have what the last lines below give to new tables.
+    # Newer partitions have the default rights of new tables, from the last lines below.
     yield "REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role}", {}
     for table in tables:
         yield (
@@ -96,10 +97,10 @@ def _templates(
     for function in functions:
         yield (
             "GRANT EXECUTE ON FUNCTION {function} TO {role}",
-            # As PostgreSQL wrote it, quotes and all.
+            # As PostgreSQL wrote it, with its quotes.
             {"function": sql.SQL(function)},
         )
-    # For what later migrations make.
+    # For tables, sequences and functions of later migrations.
     for rights, kind in (
         (EVERYTHING, "TABLES"),
         ("USAGE", "SEQUENCES"),

@@ -1,4 +1,4 @@
-"""Runs the SQL statements that live as files in each app's `sql/` folder."""
+"""Run the SQL statements in each app's `sql/` folder."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from psycopg.pq import Format
 def load(app: str, name: str) -> str:
     """Return the statement in `<app>/sql/<name>.sql` without its comment lines.
 
-    The comments stay out, so that they cost nothing on the wire and a `%` in prose is
-    not taken for a parameter.
+    Comments would cost time on the wire, and a `%` in them would be taken for a parameter.
     """
     lines = files(app).joinpath("sql", f"{name}.sql").read_text().splitlines()
     return "\n".join(line for line in lines if not line.lstrip().startswith("--"))
@@ -30,7 +29,7 @@ def fetch(
     The first three are positional only: statements have parameters called `name`.
     """
     with connection.cursor() as cursor:
-        # No parameters means none to look for: a statement may then hold a bare `%`.
+        # Without parameters psycopg looks for none: a statement may then hold a bare `%`.
         cursor.execute(load(app, name), parameters or None)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows

@@ -1,7 +1,7 @@
-"""Connections to PostgreSQL that do not wait for ever for a server that went silent.
+"""Limit the time that a connection to PostgreSQL waits for a silent server.
 
-The server's own time-outs end nothing when the server itself is stopped, or its machine is;
-and TCP's end nothing as long as its kernel acknowledges what is sent.
+The server's own time-outs do nothing while the server or its machine is stopped. TCP's
+time-outs do nothing while the machine's kernel acknowledges data.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _at_most: ContextVar[float | None] = ContextVar("at_most", default=None)
 
 
 class ServerSilent(psycopg.OperationalError):
-    """The server did not answer, not even with its own time-out; the connection is closed."""
+    """The server did not answer, nor report a time-out of its own; the connection is closed."""
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """Waits for each answer for `answer_within_seconds`; None is for ever."""
+    """Waits for each answer for `answer_within_seconds`; None is no limit."""
 
     answer_within_seconds: float | None = None
 
@@ -36,7 +36,7 @@ class BoundedConnection(psycopg.Connection[Any]):
         try:
             return super().wait(gen, interval, seconds)
         except errors._WaitTimeout as error:
-            # Its answer may come still, to whatever would be asked next.
+            # The answer may still come, and would be taken for the next statement's.
             self.pgconn.finish()
             raise ServerSilent(
                 f"the server did not answer within {seconds:g} s"
@@ -54,7 +54,7 @@ def connection_class(*, answer_within_seconds: float | None) -> type[BoundedConn
 
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Wait no longer than so for each answer, here, where connections are bounded."""
+    """Wait at most this long for each answer, on connections that have a limit."""
     token = _at_most.set(seconds)
     try:
         yield
