@@ -18,7 +18,7 @@ from counters import conf as counters_conf
 from counters.db import timeouts
 from counters_project import api_description, embedded, env, startup_checks
 from rollups import conf as rollups_conf
-from rollups.trigger.queues import rollup_queue
+from rollups.trigger.broker import rollup_queue
 from rollups.worker.schedule import beat_schedule
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -313,6 +313,9 @@ else:
         "socket_timeout": 10,
         "socket_connect_timeout": 4,
         "health_check_interval": 5,
+        # Kombu would note each message that a worker takes in Redis, and return a killed
+        # worker's after an hour. By then the sweep has found its counters.
+        "ack_emulation": False,
     }
 CELERY_BEAT_SCHEDULE = beat_schedule(
     queue=ROLLUPS_QUEUE,

@@ -28,6 +28,5 @@ class RollupsConfig(AppConfig):
         import_module("rollups.receivers")
         import_module("rollups.checks")
         import_module("rollups.worker.tasks")
-        import_module("rollups.worker.periodic")
         # Imports models, which are there by now.
         import_module("rollups.registry").connect_deletions()

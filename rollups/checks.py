@@ -21,7 +21,7 @@ from counters.namespaces.lookup import NAMESPACE
 from counters.namespaces.settings import NAME_WANTED
 from rollups import conf
 from rollups.registry import declared
-from rollups.trigger.queues import broker_urls
+from rollups.trigger.broker import broker_urls
 
 _BROKERS = {"redis", "rediss", "amqp", "amqps", "pyamqp"}
 
@@ -36,8 +36,7 @@ def _check_mode() -> list[CheckMessage]:
         return []
     return [
         Caution(
-            "CELERY_TASK_ALWAYS_EAGER runs tasks in the process that sends them, but not"
-            " the rollup task: its messages go to a broker in any case.",
+            "CELERY_TASK_ALWAYS_EAGER is set, so no trigger is sent: an add does not fold.",
             hint="Fold with `manage.py counters rollup`, or read with accuracy='accurate'.",
             id="rollups.W002",
         )

@@ -34,7 +34,7 @@ from rollups.folding import retention
 from rollups.models import Bucket, Failure, Rollup
 from rollups.monitor import heartbeat, prometheus
 from rollups.trigger import publisher, request
-from rollups.trigger.queues import QueueDiffers, declare, enrol, is_read
+from rollups.trigger.broker import QueueDiffers, add_queue, declare_queue, is_read
 
 logger = logging.getLogger(__name__)
 
@@ -60,9 +60,9 @@ def drop_broken_connections(**_: Any) -> None:
 @celeryd_init.connect
 @beat_init.connect
 @beat_embedded_init.connect
-def enrol_queue(**_: Any) -> None:
-    """Make the queue known before a worker chooses its queues, and before beat sends."""
-    enrol(current_app)
+def add_our_queue(**_: Any) -> None:
+    """Add the queue before a worker chooses its queues, and before beat sends."""
+    add_queue(current_app)
 
 
 @celeryd_init.connect
@@ -88,10 +88,10 @@ def warn_of_a_queue_left_out(**_: Any) -> None:
 
 @celeryd_after_setup.connect
 def refuse_another_queue(**_: Any) -> None:
-    """Stop a worker at its start with a clear word, not with a traceback of AMQP's."""
+    """Stop a worker at its start with a clear error instead of a traceback of AMQP's."""
     try:
         with current_app.connection_for_read() as connection:
-            declare(enrol(current_app), connection)
+            declare_queue(current_app, connection.default_channel)
     except QueueDiffers as error:
         raise SystemExit(str(error)) from error
     except OperationalError:

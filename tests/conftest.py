@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as TallyOf
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ from counters.namespaces import access, api_tokens, lookup
 from rollups.models import Rollup
 from rollups.monitor import heartbeat
 from rollups.trigger import publisher
-from rollups.worker import debounce
+from rollups.trigger.publisher import Publisher
 from tests.servers import SERVERS
 
 
@@ -83,7 +83,7 @@ def _nothing_remembered() -> None:
     lookup.forget_all()
     access.forget_all()
     api_tokens.forget_all()
-    publisher.breaker.reset()
+    publisher.get().breaker.reset()
 
 
 @pytest.fixture(autouse=True)
@@ -115,13 +115,15 @@ def loose(namespace: Namespace) -> Iterator[Namespace]:
 
 @pytest.fixture
 def triggers(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
-    """Collects the triggers that are fired, instead of sending them to the broker."""
+    """Collects the triggers that are requested, instead of sending them to the broker."""
     fired: list[list[int]] = []
 
-    def collect(*, args: list[list[int]], **_: Any) -> None:
-        fired.append(args[0])
+    def collect(self: Publisher, counter_ids: Collection[int], **_: object) -> int:
+        fired.append(sorted(counter_ids))
+        return len(counter_ids)
 
-    monkeypatch.setattr("rollups.trigger.request.rollup.apply_async", collect)
+    monkeypatch.setattr(Publisher, "put", collect)
+    monkeypatch.setattr(Publisher, "publish", collect)
     return fired
 
 
@@ -184,7 +186,6 @@ class Threads(ThreadPoolExecutor):
                 return fn(*args, **kwargs)
             finally:
                 connections.close_all()
-                debounce.hang_up()
 
         return super().submit(run)
 

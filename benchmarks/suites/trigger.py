@@ -163,8 +163,7 @@ def _compare(
     made: Result, options: Options, broker: Any, what: tuple[str, str]
 ) -> None:
     kind, outage = what
-    publisher.breaker.reset()
-    publisher._publisher = ours = publisher.Publisher(publisher.breaker)
+    publisher._publisher = ours = publisher.Publisher()
     ours.broker = publishing.Broker(broker.url)
     healthy, sick = [], []
     _adds(options)  # warm up
@@ -206,8 +205,8 @@ def _outage(broker: Any, name: str) -> AbstractContextManager[Any]:
 
 def _wait_until_well(ours: Any) -> None:
     deadline = time.monotonic() + 60
-    before = ours.tally.published
-    while ours.tally.published == before and time.monotonic() < deadline:
-        publisher.breaker.reset()
+    before = ours.counts.published
+    while ours.counts.published == before and time.monotonic() < deadline:
+        ours.breaker.reset()
         request.request([1])
         time.sleep(0.1)

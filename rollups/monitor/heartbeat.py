@@ -61,7 +61,7 @@ class Reporter:
         """Write the process's row; raises what the database raises."""
         numbers = Counter(publisher.get().totals() | metrics.totals())
         state = {
-            "breaker_is_open": publisher.breaker.is_open,
+            "breaker_is_open": publisher.get().breaker.is_open,
             "waiting": publisher.get().waiting,
         }
         sent = Jsonb(_less(numbers, self._base))

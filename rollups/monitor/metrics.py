@@ -48,7 +48,7 @@ WAITING = Gauge(
 )
 BREAKER_OPEN = Gauge(
     "rollups_trigger_breaker_open",
-    "Processes that leave the broker alone after a failure.",
+    "Processes whose circuit to the broker is open after a failure.",
     multiprocess_mode="livesum",
 )
 MESSAGES_RECEIVED = Counter(
@@ -93,7 +93,7 @@ _TRIGGERS = {
 def count_triggers(
     changes: Mapping[tuple[str, str], int], *, waiting: int, breaker_is_open: bool
 ) -> None:
-    """Add what a process's tally gained since the last time."""
+    """Add what a process's publisher counted since the last time."""
     with _changing:
         for (name, label), count in changes.items():
             if name == "failed":

@@ -79,7 +79,7 @@ class Overview:
     folded_per_second: float | None
     triggers: list[Triggers]
     roles: list[Role]
-    # Processes that leave the broker alone.
+    # Processes whose circuit to the broker is open.
     open_breakers: int
     waiting: int
     partitions: list[PartitionSize]

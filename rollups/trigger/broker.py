@@ -1,51 +1,29 @@
-"""Publishing rollup messages on a connection of our own, with hard time-outs.
+"""Publish rollup messages on a connection of our own, with hard time-outs.
 
-Kombu's defaults wait for seconds or for ever on a sick broker, Celery's pools are shared
-with consumers that must be able to wait, and either may hold a socket that was opened
-before a fork. So every trigger, in every role, goes out through this connection.
+Kombu's defaults wait for seconds or without end on a sick broker, Celery's pools are shared
+with consumers that must be able to wait, and either may hold a socket that was opened before
+a fork. So every process publishes every trigger on this connection.
 """
 
 from __future__ import annotations
 
-import json
-import logging
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from celery import current_app
-from kombu import Producer
-from kombu.utils.uuid import uuid
+from amqp.exceptions import PreconditionFailed
+from celery import Celery, current_app
+from kombu import Connection, Exchange, Producer, Queue
 
 from rollups import conf
-from rollups.trigger.queues import broker_urls, enrol
-
-logger = logging.getLogger(__name__)
 
 TASK = "rollups.rollup"
-_LOOK_AFTER_EVERY_SECONDS = 1.0
-_HEADERS: dict[str, Any] = {
-    "lang": "py",
-    "task": TASK,
-    "shadow": None,
-    "group": None,
-    "group_index": None,
-    "retries": 0,
-    "timelimit": [None, None],
-    "parent_id": None,
-    "argsrepr": "",
-    "kwargsrepr": "",
-    "origin": "trigger",
-    "ignore_result": True,
-    "replaced_task_nesting": 0,
-    "stamped_headers": None,
-    "stamps": {},
-}
-_NO_CALLBACKS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+# A message that waited longer is dropped: the sweep has sent a newer one by then.
+EXPIRES_SECONDS = 60.0
+_CHECK_QUEUE_EVERY_SECONDS = 1.0
 
 
 class BrokerBlocked(Exception):
@@ -56,135 +34,134 @@ class BrokerBusy(Exception):
     """Another thread has been publishing for the whole time-out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What the rollup task is sent."""
+class QueueFull(Exception):
+    """As many messages wait in the queue as ROLLUPS_QUEUE_MESSAGES allows."""
 
-    counter_ids: list[int]
-    expires_seconds: float
-    # The worker starts on it after this time.
-    countdown_seconds: float | None = None
-    options: dict[str, Any] | None = None
+
+class QueueDiffers(Exception):
+    """The broker has a queue of this name with other arguments."""
+
+    def __init__(self, queue: str, reason: str) -> None:
+        super().__init__(
+            f"RabbitMQ has a queue {queue!r} that was declared with other arguments"
+            f" ({reason}). Delete it (rabbitmqctl delete_queue {queue}; the sweep finds"
+            " what its messages named), or set ROLLUPS_QUEUE to a new name."
+        )
 
 
 class Broker:
-    """One process's connection to the broker; opened on first use, dropped on failure."""
+    """One process's connection to the broker: opened on first use, closed on failure."""
 
     def __init__(self, url: str | None = None) -> None:
         # None: the broker of the settings.
         self._url = url
         self._lock = threading.Lock()
         self._producer: Producer | None = None
-        self._looked_after_at = 0.0
-        self._queued = 0
+        self._queue_checked_at = 0.0
 
-    @property
-    def queued(self) -> int:
-        """How many messages waited for a worker when a message last looked for them."""
-        return self._queued
+    def publish(
+        self,
+        counter_ids: Sequence[int],
+        *,
+        expires_seconds: float | None = None,
+        countdown_seconds: float | None = None,
+        **options: object,
+    ) -> None:
+        """Send one message without confirmation or retry; raise any error.
 
-    def publish(self, message: Message) -> None:
-        """Send a message without confirmation or retry; raise whatever went wrong.
-
-        Takes a few time-outs at most: waiting for another thread that publishes, then each step
-        of connecting, declaring and sending, for each broker of the settings. The look-up of a
-        broker's host name has no time-out; the resolver decides.
+        Takes a few time-outs at most: waiting for another thread that publishes, then connecting,
+        declaring and sending. Looking up a broker's host name has no time-out.
         """
         if not self._lock.acquire(timeout=conf.trigger_timeout_seconds()):
             raise BrokerBusy("another thread is publishing")
         try:
             producer = self._producer or self._connect()
-            _send(producer.channel, message)
-            self._look_after(producer)
+            self._check_queue(producer)
+            # The stubs lack what goes into the message as it is.
+            rollup: Any = current_app.tasks[TASK]
+            rollup.apply_async(
+                args=[list(counter_ids)],
+                kwargs=options,
+                ignore_result=True,
+                retry=False,
+                expires=expires_seconds or EXPIRES_SECONDS,
+                countdown=countdown_seconds,
+                producer=producer,
+                queue=conf.queue_name(),
+                # `_check_queue` declares. Kombu would look it up for each message.
+                declare=[],
+                delivery_mode="transient",
+                serializer="json",
+                argsrepr="",
+                kwargsrepr="",
+                add_to_parent=False,
+            )
         except BaseException:
-            self._drop()
+            self._close()
             raise
         finally:
             self._lock.release()
 
     def close(self) -> None:
         with self._lock:
-            self._drop()
+            self._close()
 
     def _connect(self) -> Producer:
-        """Connect to the first broker that answers, in the order of the settings."""
-        *first, last = broker_urls(self._url or current_app.conf.broker_write_url)
-        for url in first:
-            try:
-                return self._connect_to(url)
-            except Exception as error:
-                logger.debug("Trying the next broker after %r", error)
-                self._drop()
-        return self._connect_to(last)
-
-    def _connect_to(self, url: str) -> Producer:
+        url = self._url or current_app.conf.broker_write_url
         connection = current_app.connection_for_write(
             url,
             connect_timeout=conf.trigger_timeout_seconds(),
-            transport_options=transport_options(url),
+            transport_options=_transport_options(brokers=len(broker_urls(url))),
         )
-        self._producer = producer = Producer(connection)
-        if _is_redis(producer):
-            _keep_client(producer)
-        # Once a connection: looking whether it was declared costs more than the message.
-        channel: Any = producer.channel
-        enrol(current_app)(channel).declare()
-        return producer
+        self._queue_checked_at = 0.0
+        self._producer = Producer(connection)
+        return self._producer
 
-    def _drop(self) -> None:
-        """Close the connection without saying goodbye, for which nobody may answer."""
+    def _close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is None:
             return
         connection: Any = producer.connection
-        # py-amqp's collect() closes the socket; its close() waits for an answer.
-        hang_up: Callable[[], None] = getattr(
-            connection._connection, "collect", connection.release
-        )
+        # release() would wait for a broker that may not answer. Redis needs no default time-out
+        # for this, so keep the process's own.
         with suppress(Exception):
-            hang_up()
+            connection.collect(socket.getdefaulttimeout())
 
-    def _look_after(self, producer: Producer) -> None:
-        """Once a second: see how long the queue is, and that Redis' does not grow for ever.
+    def _check_queue(self, producer: Producer) -> None:
+        """Declare the queue, on a new connection and once a second; raise QueueFull.
 
-        RabbitMQ drops the oldest messages of a queue that nobody reads by itself. Kombu
-        pushes on the left of a Redis list and pops on the right.
+        RabbitMQ drops the oldest messages of a queue that nobody reads; Redis has no such bound.
+        The answer also shows that RabbitMQ still reads what it is sent.
         """
         now = time.monotonic()
-        if now - self._looked_after_at < _LOOK_AFTER_EVERY_SECONDS:
+        if now - self._queue_checked_at < _CHECK_QUEUE_EVERY_SECONDS:
             return
-        self._looked_after_at = now
-        name = conf.queue_name()
         channel: Any = producer.channel
-        if _is_redis(producer):
-            with channel.conn_or_acquire() as client:
-                self._queued = client.llen(name)
-                client.ltrim(name, 0, conf.queue_messages() - 1)
-        else:
-            self._queued = channel.queue_declare(name, passive=True).message_count
+        waiting = declare_queue(current_app, channel)
+        self._queue_checked_at = now
+        connection: Any = producer.connection
+        bounds_itself = connection.transport.driver_type == "amqp"
+        if waiting >= conf.queue_messages() and not bounds_itself:
+            raise QueueFull(f"{waiting:,} messages wait in {conf.queue_name()!r}")
 
 
-def _is_redis(producer: Producer) -> bool:
-    connection: Any = producer.connection
-    return bool(connection.transport.driver_type == "redis")
+def _transport_options(*, brokers: int) -> dict[str, Any]:
+    """Return kombu's options that end every step of a publish in time.
 
-
-def transport_options(url: str) -> dict[str, Any]:
-    """Return kombu's options that make every step of a publish end in time."""
+    Each transport reads its own and ignores the others.
+    """
     seconds = conf.trigger_timeout_seconds()
-    if url.startswith(("amqp", "pyamqp")):
-        return {
-            "max_retries": 0,
-            # Without these py-amqp waits for ever on a broker that went silent.
-            "read_timeout": seconds,
-            "write_timeout": seconds,
-            "on_blocked": _raise_blocked,
-        }
     return {
-        "max_retries": 0,
+        # One attempt at each broker of the settings.
+        "max_retries": brokers - 1,
         "interval_start": 0,
         "interval_step": 0,
         "interval_max": 0,
+        "connect_retries_timeout": seconds * brokers,
+        # py-amqp waits without end for a silent broker unless these are set.
+        "read_timeout": seconds,
+        "write_timeout": seconds,
+        "on_blocked": _raise_blocked,
         "socket_timeout": seconds,
         "socket_connect_timeout": seconds,
         # It would try every command twice, and take twice the time-out.
@@ -192,48 +169,59 @@ def transport_options(url: str) -> dict[str, Any]:
     }
 
 
-def _send(channel: Any, message: Message) -> None:
-    # A task message (protocol 2) made by hand, and neither apply_async of the task's nor
-    # publish of kombu's producer: these cost many times as much, and this is most of what a
-    # trigger costs.
-    task_id = uuid()
-    now = datetime.now(UTC)
-    eta = None
-    if message.countdown_seconds:
-        eta = (now + timedelta(seconds=message.countdown_seconds)).isoformat()
-    task_message = channel.prepare_message(
-        json.dumps([[message.counter_ids], message.options or {}, _NO_CALLBACKS]),
-        0,
-        "application/json",
-        "utf-8",
-        {
-            **_HEADERS,
-            "id": task_id,
-            "root_id": task_id,
-            "eta": eta,
-            "expires": (now + timedelta(seconds=message.expires_seconds)).isoformat(),
-        },
-        {
-            "delivery_mode": 1,
-            # RabbitMQ drops it then; a worker on Redis does when it comes to it.
-            "expiration": str(round(message.expires_seconds * 1000)),
-            "correlation_id": task_id,
-        },
-    )
-    # The default exchange takes a message straight to the queue of that name.
-    channel.basic_publish(task_message, exchange="", routing_key=conf.queue_name())
-
-
-def _keep_client(producer: Producer) -> None:
-    """Let kombu's Redis channel use one client: it builds a new one for each message.
-
-    That is more work than all the rest of a publish. The client takes its connections
-    from the channel's pool, as a new one would.
-    """
-    channel: Any = producer.channel
-    client = channel._create_client()
-    channel._create_client = lambda asynchronous=False: client
-
-
 def _raise_blocked(reason: str) -> None:
     raise BrokerBlocked(reason)
+
+
+def rollup_queue(name: str, *, most_messages: int) -> Queue:
+    """Return a queue that survives a restart of the broker; its messages do not.
+
+    Durable, because RabbitMQ 4.3 refuses transient queues. Classic, because a quorum queue
+    would write disposable messages to disk.
+    """
+    return Queue(
+        name,
+        # The default exchange: there is nothing to declare or bind.
+        exchange=Exchange("", type="direct"),
+        routing_key=name,
+        durable=True,
+        queue_arguments={
+            "x-queue-type": "classic",
+            "x-max-length": most_messages,
+            "x-overflow": "drop-head",
+        },
+    )
+
+
+def broker_urls(setting: object) -> list[str]:
+    """Return the URLs of a broker setting: a list, or text separated by `;`."""
+    if isinstance(setting, (list, tuple)):
+        return [str(url) for url in setting]
+    return [url for url in str(setting or "").split(";") if url]
+
+
+def is_read(app: Celery) -> bool:
+    """Tell whether this worker reads the queue of rollup messages (-Q and -X decide)."""
+    return conf.queue_name() in app.amqp.queues.consume_from
+
+
+def add_queue(app: Celery) -> Queue:
+    """Return the app's queue of rollup messages; add ours if its settings name none.
+
+    So a worker without -Q reads it as well as the project's own queues.
+    """
+    queues = app.amqp.queues
+    name = conf.queue_name()
+    if name not in queues:
+        queues.select_add(rollup_queue(name, most_messages=conf.queue_messages()))
+    found: Queue = queues[name]
+    return found
+
+
+def declare_queue(app: Celery, channel: Connection | Any) -> int:
+    """Declare the queue and return how many messages wait; QueueDiffers if it cannot be."""
+    queue: Any = add_queue(app).bind(channel)
+    try:
+        return int(queue.queue_declare().message_count)
+    except PreconditionFailed as error:
+        raise QueueDiffers(queue.name, str(error.reply_text)) from error

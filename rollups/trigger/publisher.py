@@ -1,8 +1,8 @@
-"""The publisher: takes triggers in microseconds and publishes them in the background.
+"""Take triggers in microseconds and publish them in the background.
 
-A process has one publisher. Writers put counter ids into its set; its thread, started on
-first use, sends what has gathered as one message every few milliseconds. No writer ever
-touches a socket. A fork starts afresh: a child has its own set, thread and connection.
+A process has one publisher. Writers put counter ids into its bounded set. Its thread, started
+on first use, sends the waiting ids as one message, at most every GATHER_SECONDS. No writer
+touches a socket. A forked child starts with a set, a thread and a connection of its own.
 """
 
 from __future__ import annotations
@@ -10,50 +10,118 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter as TallyOf
-from collections.abc import Collection
+from collections import Counter as CounterOf
+from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing.util import Finalize
+from typing import Any
 
 from counters import forking
 from counters.errors import counted
 from rollups import conf
 from rollups.monitor import metrics
-from rollups.trigger.broker import Broker, BrokerBusy, Message
-from rollups.trigger.circuit_breaker import Breaker
-from rollups.trigger.counts import Tally
-from rollups.trigger.spacing import Gathering
-from rollups.trigger.sparing import Sparing
+from rollups.trigger.broker import Broker, BrokerBusy
 
 logger = logging.getLogger(__name__)
 
-# How many counters one message names at most: what one fold takes in well under a second.
+# The most counters that one message names: what one fold takes in well under a second.
 MESSAGE_COUNTERS = 500
-# A trigger that waited longer than this is dropped: by then the sweep has sent a newer
-# one, and a queue that nobody reads does not grow without end.
-EXPIRES_SECONDS = 60.0
-# What wakes an idle thread is rarely alone: the rest of its request follows.
-_FIRST_GATHER_SECONDS = 0.005
-# How far the metrics may be behind the tally: writing them costs a third of a message.
+# The time between two messages of a busy process; a lone trigger is sent at once. Shorter
+# costs CPU for more messages, longer costs staleness: docs/decisions/0010.
+GATHER_SECONDS = 0.05
+# Where processes crowd the cores, a message takes many times as long. A process spends a
+# twentieth of its time on messages, unless its triggers would wait for more than this.
+_TIMES_SENDING = 20
+_LONGEST_GATHER_SECONDS = 0.2
+# The most that the metrics are behind: updating them costs a third of a message.
 _COUNT_UP_SECONDS = 1.0
 
 
-class Publisher:
-    """The triggers of one process, from request to broker."""
+class Breaker:
+    """Circuit breaker: open for ROLLUPS_TRIGGER_PAUSE_SECONDS after a failure.
 
-    def __init__(self, breaker: Breaker) -> None:
-        self.tally = Tally()
-        self.breaker = breaker
+    The first message after the pause is the probe. No lock: two threads that fail together
+    open it twice, which does no harm.
+    """
+
+    def __init__(self) -> None:
+        self._open_until = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        return self.remaining_seconds > 0
+
+    @property
+    def remaining_seconds(self) -> float:
+        return max(0.0, self._open_until - time.monotonic())
+
+    def trip(self) -> None:
+        self._open_until = time.monotonic() + conf.trigger_pause_seconds()
+
+    def reset(self) -> None:
+        self._open_until = 0.0
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the counters (not messages) of a process's triggers.
+
+    requested = coalesced + published + failed + dropped + publishing + those that wait in the
+    set. Under the publisher's lock this holds at any moment.
+    """
+
+    requested: int = 0
+    # Events that this process recorded; not part of the identity.
+    adds: int = 0
+    # Joined one that was already waiting in the set.
+    coalesced: int = 0
+    published: int = 0
+    # By the class of the error.
+    failed: CounterOf[str] = field(default_factory=CounterOf)
+    # By the reason: overflow, breaker, busy, exit.
+    dropped: CounterOf[str] = field(default_factory=CounterOf)
+    # Taken from the set, not yet known to be published.
+    publishing: int = 0
+    # Messages published; each names many counters.
+    messages: int = 0
+    _counted: CounterOf[tuple[str, str]] = field(default_factory=CounterOf)
+
+    def totals(self) -> dict[str, int]:
+        """Return every count, by name."""
+        return {
+            **{name: getattr(self, name) for name in _PLAIN},
+            "failed": self.failed.total(),
+            "dropped": self.dropped.total(),
+        }
+
+    def take_changes(self) -> dict[tuple[str, str], int]:
+        """Return what was added since the last call, by name and label."""
+        now = CounterOf({(name, ""): getattr(self, name) for name in _PLAIN})
+        now.update({("failed", error): count for error, count in self.failed.items()})
+        now.update({("dropped", why): count for why, count in self.dropped.items()})
+        changes = now - self._counted
+        self._counted = now
+        return changes
+
+
+_PLAIN = ("adds", "requested", "coalesced", "published", "messages")
+
+
+class Publisher:
+    """Carries the triggers of one process from the request to the broker."""
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self.breaker = Breaker()
         self.broker = Broker()
-        self._sparing = Sparing()
-        self._gathering = Gathering()
         self._lock = threading.Lock()
         self._waiting: set[int] = set()
         self._most = conf.trigger_waiting_counters()
         self._thread: threading.Thread | None = None
-        # Whether the thread sleeps until it is woken, so that a put needs to wake it only
-        # then: waking costs more than the rest of a put.
+        # Whether the thread sleeps until it is woken. A put wakes it only then: waking costs
+        # more than the rest of a put.
         self._idle = False
         self._counted_up_at = 0.0
         self._woken = threading.Event()
@@ -65,24 +133,24 @@ class Publisher:
         return len(self._waiting)
 
     def put(self, counter_ids: Collection[int]) -> int:
-        """Leave counters to the background; return how many are in good hands.
+        """Leave counters to the background; return how many were accepted.
 
-        Never waits, never raises for the broker. A counter that waits already is
-        coalesced; one beyond the bound, or after the process's exit, is dropped.
+        Never waits and never raises. A counter that already waits is coalesced; one beyond
+        the bound, or after the process's exit, is dropped.
         """
         with self._lock:
-            waiting, tally, most = self._waiting, self.tally, self._most
+            waiting, counts = self._waiting, self.counts
             before, dropped = len(waiting), 0
             if self._ending.is_set():
                 dropped = len(counter_ids)
-                tally.dropped["exit"] += dropped
+                counts.dropped["exit"] += dropped
             else:
-                if before + len(counter_ids) <= most:
+                if before + len(counter_ids) <= self._most:
                     waiting.update(counter_ids)
                 else:
-                    dropped = self._put_up_to(most, counter_ids)
-                tally.coalesced += len(counter_ids) - dropped - len(waiting) + before
-            tally.requested += len(counter_ids)
+                    dropped = self._put_up_to_bound(counter_ids)
+                counts.coalesced += len(counter_ids) - dropped - len(waiting) + before
+            counts.requested += len(counter_ids)
             wake, self._idle = self._idle, False
             if self._thread is None and not self._ending.is_set():
                 self._start()
@@ -92,23 +160,22 @@ class Publisher:
 
     def count_adds(self, events: int) -> None:
         with self._lock:
-            self.tally.adds += events
+            self.counts.adds += events
 
-    def publish_now(self, message: Message) -> None:
-        """Publish in the calling thread; raise what went wrong, after counting it.
+    def publish(self, counter_ids: Sequence[int], **options: Any) -> None:
+        """Publish in the calling thread; raise any error, after counting it.
 
-        For `inline` mode, circulation and the sweep. While the breaker is open, or where
-        other threads keep the connection busy, the message is dropped: raises BrokerBusy.
+        For inline mode, re-enqueued counters and the sweep. Raises BrokerBusy, and drops the
+        message, while the circuit is open or other threads keep the connection busy.
         """
-        counters = len(message.counter_ids)
         with self._lock:
-            self.tally.requested += counters
-            self.tally.publishing += counters
+            self.counts.requested += len(counter_ids)
+            self.counts.publishing += len(counter_ids)
         try:
             if self.breaker.is_open:
-                self._settle(counters, self.tally.dropped, "breaker")
+                self._settle(len(counter_ids), self.counts.dropped, "breaker")
                 raise BrokerBusy("the broker failed a moment ago")
-            self._publish(message)
+            self._publish(counter_ids, **options)
         finally:
             self.count_up()
 
@@ -121,15 +188,15 @@ class Publisher:
         if thread is not None and thread is not threading.current_thread():
             thread.join(seconds)
         with self._lock:
-            self.tally.dropped["exit"] += len(self._waiting)
+            self.counts.dropped["exit"] += len(self._waiting)
             self._waiting.clear()
         self.count_up()
 
     def count_up(self) -> None:
-        """Bring the process's metrics up to its tally."""
+        """Bring the process's metrics up to date."""
         self._counted_up_at = time.monotonic()
         with self._lock:
-            changes = self.tally.take_changes()
+            changes = self.counts.take_changes()
         metrics.count_triggers(
             changes, waiting=self.waiting, breaker_is_open=self.breaker.is_open
         )
@@ -137,56 +204,46 @@ class Publisher:
     def totals(self) -> dict[str, int]:
         """Return what this process has counted since it began, by name."""
         with self._lock:
-            return self.tally.totals()
+            return self.counts.totals()
 
-    def _put_up_to(self, most: int, counter_ids: Collection[int]) -> int:
+    def _put_up_to_bound(self, counter_ids: Collection[int]) -> int:
         dropped = 0
         for counter_id in counter_ids:
             if counter_id in self._waiting:
                 continue
-            if len(self._waiting) >= most:
+            if len(self._waiting) >= self._most:
                 dropped += 1
             else:
                 self._waiting.add(counter_id)
-        self.tally.dropped["overflow"] += dropped
+        self.counts.dropped["overflow"] += dropped
         return dropped
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._run, name="trigger", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # no more threads, or the interpreter is on its way out
+        except RuntimeError:  # no more threads, or the interpreter is shutting down
             return
         self._thread = thread
-        # At the exit of this process, also where it is multiprocessing's: those run no
+        # At the exit of this process, also in multiprocessing's children, which run no
         # atexit functions. Celery's children, which run neither, have a signal.
         Finalize(None, flush_at_exit, exitpriority=1)
 
     def _run(self) -> None:
         try:
-            self._ending.wait(_FIRST_GATHER_SECONDS)
             while self._wait_for_work():
                 began = time.monotonic()
-                all_spared = self._publish_waiting()
-                now = time.monotonic()
-                if now - self._counted_up_at >= _COUNT_UP_SECONDS:
+                self._publish_waiting()
+                took = time.monotonic() - began
+                if time.monotonic() - self._counted_up_at >= _COUNT_UP_SECONDS:
                     self.count_up()
-                self._ending.wait(
-                    self._gathering.seconds(
-                        now - began, all_spared=all_spared, queued=self.broker.queued
-                    )
-                )
+                self._ending.wait(gather_seconds(took))
         finally:
-            self._sparing.end()
             with self._lock:
                 self._thread = None
 
     def _wait_for_work(self) -> bool:
-        """Return when something has gathered; False once there is nothing more to come.
-
-        Messages of a busy process are a full gathering apart, because publishing costs a
-        process more than what it announces. What comes alone goes out nearly at once.
-        """
+        """Return when a counter waits; False when the process ends and no more can come."""
         while True:
             with self._lock:
                 if self._waiting:
@@ -198,74 +255,38 @@ class Publisher:
             if not self._woken.wait(_COUNT_UP_SECONDS):
                 self.count_up()
                 self._woken.wait()
-            self._ending.wait(_FIRST_GATHER_SECONDS)
 
-    def _publish_waiting(self) -> bool:
-        """Publish what has gathered; return whether none of it needed a message."""
-        postponed: set[int] = set()
-        try:
-            return self._publish_all_but(postponed)
-        finally:
-            self._put_back(postponed)
-
-    def _publish_all_but(self, postponed: set[int]) -> bool:
-        while True:
-            if self.breaker.is_open:
-                # What waits stays in the set and coalesces until the broker is tried again.
-                self.count_up()
-                if self._ending.wait(self.breaker.remaining_seconds):
-                    return False
-                continue
+    def _publish_waiting(self) -> None:
+        """Publish all that waits; while the circuit is open, let it wait and coalesce."""
+        while self.breaker.is_open:
+            self.count_up()
+            if self._ending.wait(self.breaker.remaining_seconds):
+                return
+        while not self.breaker.is_open:
             with self._lock:
                 batch = list(islice(self._waiting, MESSAGE_COUNTERS))
                 self._waiting.difference_update(batch)
-                self.tally.publishing += len(batch)
-            if not batch:
-                return False
-            left = self._without_circulating(batch, postponed)
-            if left:
-                # Counted and reported; the next attempt is the next message's.
+                self.counts.publishing += len(batch)
+            if batch:
+                # Counted and logged; the next attempt is the next message's.
                 with suppress(Exception):
-                    self._publish(Message(left, EXPIRES_SECONDS))
+                    self._publish(batch)
             if len(batch) < MESSAGE_COUNTERS:
-                # The set was empty then; what came since is to gather.
-                return not left
+                return
 
-    def _without_circulating(self, batch: list[int], postponed: set[int]) -> list[int]:
-        """Return what needs a message now; add to `postponed` what is to be asked again."""
-        found = self._sparing.of(batch)
-        spared = set(found.coming_soon)
-        # There is no later at the end of the process.
-        if not self._ending.is_set():
-            postponed |= found.being_folded
-            spared |= found.being_folded
-        if not spared:
-            return batch
-        with self._lock:
-            self.tally.publishing -= len(found.coming_soon)
-            self.tally.coalesced += len(found.coming_soon)
-        return [each for each in batch if each not in spared]
-
-    def _put_back(self, postponed: set[int]) -> None:
-        with self._lock:
-            self.tally.publishing -= len(postponed)
-            # Those that were written meanwhile wait already.
-            self.tally.coalesced += len(postponed & self._waiting)
-            self._waiting |= postponed
-
-    def _publish(self, message: Message) -> None:
-        counters = len(message.counter_ids)
+    def _publish(self, counter_ids: Sequence[int], **options: Any) -> None:
+        counters = len(counter_ids)
         try:
-            self.broker.publish(message)
+            self.broker.publish(counter_ids, **options)
         except BrokerBusy:
-            self._settle(counters, self.tally.dropped, "busy")
+            self._settle(counters, self.counts.dropped, "busy")
             raise
-        # Not only OperationalError: a broker that refuses a queue's arguments raises
-        # errors of its own. None of them may reach the writer, whose event is committed.
+        # Not only OperationalError: a broker that refuses a queue's arguments raises other
+        # errors. No error may reach the writer, whose event is committed.
         except Exception as error:
             self.breaker.trip()
             cause = error.__cause__ or error
-            self._settle(counters, self.tally.failed, type(cause).__name__)
+            self._settle(counters, self.counts.failed, type(cause).__name__)
             logger.warning(
                 "Trigger not sent (%s: %s); the sweep will find its %s."
                 " No more triggers for %g s.",
@@ -278,20 +299,25 @@ class Publisher:
         self._settle(counters)
 
     def _settle(
-        self, counters: int, lost: TallyOf[str] | None = None, why: str = ""
+        self, counters: int, lost: CounterOf[str] | None = None, why: str = ""
     ) -> None:
         """Count what became of a message's counters: published, or lost and why."""
         with self._lock:
-            self.tally.publishing -= counters
+            self.counts.publishing -= counters
             if lost is None:
-                self.tally.published += counters
-                self.tally.messages += 1
+                self.counts.published += counters
+                self.counts.messages += 1
             else:
                 lost[why] += counters
 
 
-breaker = Breaker()
-_publisher = Publisher(breaker)
+def gather_seconds(took_seconds: float) -> float:
+    """Return the time until the next message, after one that took so long to send."""
+    longer = min(_TIMES_SENDING * took_seconds, _LONGEST_GATHER_SECONDS)
+    return max(GATHER_SECONDS, longer)
+
+
+_publisher = Publisher()
 
 
 def get() -> Publisher:
@@ -305,11 +331,11 @@ def flush_at_exit() -> None:
 
 @forking.in_child
 def _start_afresh() -> None:
-    """After a fork, in the child: what waits in the parent is the parent's to publish.
+    """Replace the publisher in a forked child.
 
-    The parent's thread does not run here, its locks may be held for ever, and its socket
-    is shared with it: dropping the object closes this process's end of it only.
+    The parent publishes what waits in the parent. Its thread does not run here, its locks may
+    be held without end, and its socket is shared: dropping the object closes this process's
+    end only.
     """
     global _publisher
-    breaker.reset()
-    _publisher = Publisher(breaker)
+    _publisher = Publisher()

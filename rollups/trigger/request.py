@@ -1,59 +1,58 @@
-"""The trigger: tells the rollup tier which counters changed, and forgets it.
+"""Trigger: tell the workers which counters changed.
 
-It is best effort by design. Whatever happens to it costs a counter at most one sweep
-period, never an event: so nothing here raises, retries, or waits for a broker beyond the
-time-outs in the settings.
+Best effort by design. A trigger that is lost costs a counter at most one sweep period of
+staleness, never an event. So nothing here raises, retries, or waits longer than the time-outs.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
-from functools import cache
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from rollups import conf
+from rollups.trigger import publisher
 from rollups.trigger.publisher import MESSAGE_COUNTERS
-from rollups.worker.tasks import rollup
 
 logger = logging.getLogger(__name__)
 
 
 def request(counter_ids: Collection[int]) -> int:
-    """Ask the workers to fold these counters; never raises. Return how many were asked.
+    """Ask the workers to fold these counters; return how many were accepted.
 
-    In the background mode this touches no socket; inline it takes a handful of broker
-    time-outs at most, and no time while the breaker is open. The sweep finds the rest.
+    In background mode this touches no socket. In inline mode it takes a few broker time-outs
+    at most, and no time while the circuit breaker is open.
     """
-    return _enqueue(sorted(counter_ids))
+    if conf.trigger_mode() == "background":
+        return publisher.get().put(counter_ids)
+    return send(sorted(counter_ids))
 
 
-def send(counter_ids: Collection[int], *, expires_seconds: float, sweep_id: int) -> int:
-    """As `request`, for the sweep: at once, in the given order, with its own expiry."""
-    return _enqueue(
-        list(counter_ids), expires=expires_seconds, kwargs={"sweep_id": sweep_id}
-    )
+def send(
+    counter_ids: Sequence[int],
+    *,
+    expires_seconds: float | None = None,
+    countdown_seconds: float | None = None,
+    **options: object,
+) -> int:
+    """Publish at once, in the given order; return how many counters were published.
 
-
-def _enqueue(ids: list[int], **options: Any) -> int:
-    """Enqueue in bounded messages; stop at the first that is not taken."""
+    For inline mode, the sweep and re-enqueued counters. `options` are keyword arguments of the
+    rollup task. Stops at the first message that fails: the sweep finds the rest.
+    """
     if conf.trigger_mode() == "off":
         return 0
-    task = _task()
-    for start in range(0, len(ids), MESSAGE_COUNTERS):
-        batch = ids[start : start + MESSAGE_COUNTERS]
+    for start in range(0, len(counter_ids), MESSAGE_COUNTERS):
+        batch = counter_ids[start : start + MESSAGE_COUNTERS]
         try:
-            task.apply_async(args=[batch], ignore_result=True, retry=False, **options)
-        # Counted and logged where it happened. Nothing of it may reach the writer, whose
-        # event is committed.
+            publisher.get().publish(
+                batch,
+                expires_seconds=expires_seconds,
+                countdown_seconds=countdown_seconds,
+                **options,
+            )
+        # The publisher has counted and logged it. The event is committed, so the writer must
+        # not see the error.
         except Exception as error:
-            logger.debug("Stopped after %d of %d: %r", start, len(ids), error)
+            logger.debug("Stopped after %d of %d: %r", start, len(counter_ids), error)
             return start
-    return len(ids)
-
-
-@cache
-def _task() -> Any:
-    """Return the task itself: finding it behind Celery's proxy costs a microsecond."""
-    proxy: Any = rollup
-    return proxy._get_current_object()
+    return len(counter_ids)

@@ -1,4 +1,4 @@
-"""Beat's scheduler: Celery's own, which neither a clock nor a broker brings to a halt."""
+"""Beat's scheduler: Celery's own, kept going after a clock step or a lost connection."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from celery.beat import PersistentScheduler, SchedulingError
 class SteadyScheduler(PersistentScheduler):
     """Goes on where Celery's scheduler stops sending.
 
-    Celery waits for a period after the last run by the wall clock: set back by an hour,
-    it would start no sweep for an hour. And without retries of its own, which would hold
-    it up, it keeps the channel of a RabbitMQ connection that was cut, and fails for ever.
+    Celery waits for a period after the last run by the wall clock: if the clock is set back
+    by an hour, it starts no sweep for an hour. Without its own retries, which would delay
+    it, it keeps the channel of a closed RabbitMQ connection, and every later send fails.
     """
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
@@ -26,7 +26,7 @@ class SteadyScheduler(PersistentScheduler):
         if ahead:
             for entry in ahead:
                 entry.last_run_at = now
-            # The queue of what is due next has the old times; it is made anew.
+            # The queue of what is due next has the old times; Celery makes it again.
             self._heap = None
         delay: float = super().tick(*args, **kwargs)
         return delay
@@ -35,12 +35,12 @@ class SteadyScheduler(PersistentScheduler):
         try:
             return super().apply_async(*args, **kwargs)
         except SchedulingError:
-            self._hang_up()
+            self._reconnect()
             raise
 
-    def _hang_up(self) -> None:
-        """Connect again for the next run; as kombu does where it retries."""
-        # Closing says goodbye, for which nobody may answer.
+    def _reconnect(self) -> None:
+        """Connect again for the next run, as kombu does where it retries."""
+        # Without waiting for an answer: the broker may not give one.
         with suppress(Exception):
             self.connection.collect()
         producer: Any = self.producer

@@ -1,4 +1,4 @@
-"""What a worker does with one message: fold its counters and say which to fold again."""
+"""What a worker does with one message: fold its counters and say which to re-enqueue."""
 
 from __future__ import annotations
 
@@ -16,70 +16,76 @@ from rollups.models import Sweep
 from rollups.monitor import metrics
 from rollups.worker import debounce
 
-_LONGEST_PAUSE_SECONDS = 2.0
-# Where a fold takes long, because counters and processes crowd the cores, what it folded
-# comes back later, so that folds of one counter take a fifth of a worker's time at most.
-_PAUSE_TIMES_FOLDING = 5
-_LONGEST_CROWDED_PAUSE_SECONDS = 0.2
+# Before another attempt at a counter that was held twice: by a fold that takes long, or by a
+# process that was stopped.
+_HELD_PAUSE_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Counters that are to be folded again after a pause."""
+    """Counters to re-enqueue, to be folded after a pause."""
 
     counter_ids: list[int]
     pause_seconds: float
-    turn: int
-    # Goes with what a sweep found and one task could not finish.
+    # For rollups.worker.debounce.
+    claim: int
+    # Kept for what a sweep found and one task could not finish.
     sweep_id: int | None = None
 
 
 def work(
-    counter_ids: Collection[int], *, turn: int = 0, sweep_id: int | None = None
+    counter_ids: Collection[int],
+    *,
+    claim: int = 0,
+    sweep_id: int | None = None,
 ) -> list[Again]:
     """Fold the counters, those that are far behind in parts, for ROLLUPS_TASK_SECONDS.
 
-    Returns those that are pending still. What was written since, or rests, comes back
-    after the rest, which is longer where this took long. What another fold holds comes
-    back after a pause that doubles with each turn. What is folded in parts comes back
-    behind the messages that wait now.
+    Returns the counters that this could not fold, unless their re-enqueued message is already on
+    its way: those folded a moment ago (they rest), those that another fold holds, and those
+    folded in parts. A counter that was written to meanwhile has a trigger of its own. `claim`
+    is that of a message that was re-enqueued.
     """
-    metrics.count_message(_source(turn, sweep_id))
-    if turn:
-        debounce.come_back(counter_ids)
-    began = time.monotonic()
-    until = began + conf.task_seconds()
+    metrics.count_message(_source(claim, sweep_id))
+    claimed_by_others = debounce.release(counter_ids, claim) if claim else set()
+    until = time.monotonic() + conf.task_seconds()
     rest = conf.fold_rest_seconds()
-    soon: set[int] = set()
+    resting: set[int] = set()
     held: set[int] = set()
     left = set(counter_ids)
     while left:
         batch, left = left, set()
         for folded in fold_each(batch, until=until, rest=timedelta(seconds=rest)):
-            soon |= folded.still_pending - folded.held - folded.partly
+            resting |= folded.resting
             held |= folded.held
             left |= folded.partly
             if sweep_id is not None:
                 _count_healed(folded, sweep_id)
         if time.monotonic() >= until:
             break
-    took = time.monotonic() - began
-    pause = max(rest, min(_PAUSE_TIMES_FOLDING * took, _LONGEST_CROWDED_PAUSE_SECONDS))
-    # A fold that is held for half an hour gets beyond what a float can hold.
-    longer = min(rest * 2 ** min(turn, 20), _LONGEST_PAUSE_SECONDS)
-    if turn:
-        debounce.leave(set(counter_ids) - soon - held - left)
-    again = [
-        Again(debounce.take_turn(soon, pause), pause, 1),
-        Again(debounce.take_turn(held, longer), longer, turn + 1),
-        Again(debounce.take_turn(left, pause), 0.0, 1, sweep_id),
-    ]
-    return [one for one in again if one.counter_ids]
+    again = []
+    for pending, pause, found_by in (
+        (resting, rest, None),
+        (held, max(rest, _HELD_PAUSE_SECONDS) if claim else rest, None),
+        # Behind the messages that wait now.
+        (left, 0.0, sweep_id),
+    ):
+        number = debounce.new_claim()
+        free = debounce.claim(
+            pending - claimed_by_others,
+            number,
+            pause_seconds=pause,
+            # A message is re-enqueued once then, so that messages at most double.
+            without_cache=not claim,
+        )
+        if free:
+            again.append(Again(free, pause, number, found_by))
+    return again
 
 
-def _source(turn: int, sweep_id: int | None) -> str:
-    if turn:
-        return "circulation"
+def _source(claim: int, sweep_id: int | None) -> str:
+    if claim:
+        return "re-enqueue"
     return "trigger" if sweep_id is None else "sweep"
 
 

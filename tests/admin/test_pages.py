@@ -90,7 +90,7 @@ def test_page__shows_lag_rates_triggers_and_processes(
     assert (published.last_hour, published.ever) == (8, 9)
     assert [len(role.processes) for role in now.roles] == [0, 1, 0]
     assert now.open_breakers == 1
-    assert "left alone" in admin.get("/ops/now").content.decode()
+    assert "circuit open" in admin.get("/ops/now").content.decode()
 
 
 def test_rates__of_a_number_that_began_anew_are_unknown() -> None:

@@ -15,7 +15,6 @@ from benchmarks.clients import HOT, Load, Orders, run
 from benchmarks.peers import valkey
 from benchmarks.peers.registry import WAYS
 from benchmarks.plain.models import PlainCounter
-from rollups.worker import debounce
 
 STEPS = 3
 
@@ -86,7 +85,6 @@ def test_cache_incr__counts_every_step() -> None:
         peer.step(0)
 
     assert cache.get("bench-0") == STEPS
-    debounce.hang_up()
 
 
 def test_load__spreads_as_it_says() -> None:
@@ -116,4 +114,3 @@ def test_run__shares_clients_as_threads_of_processes() -> None:
     assert [one.first_error for one in turn.clients] == [""] * 5
     # The clients have warmed up with more steps.
     assert cache.get("bench-0") > sum(len(one.step_seconds) for one in turn.clients) > 0
-    debounce.hang_up()

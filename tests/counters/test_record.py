@@ -245,10 +245,10 @@ def test_add__announces_once_what_came_in_savepoints_that_were_kept(
 def test_add__survives_a_receiver_that_fails(
     committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(**_: object) -> None:
+    def fail(*_: object) -> None:
         raise ConnectionError("no broker")
 
-    monkeypatch.setattr("rollups.trigger.request.rollup.apply_async", fail)
+    monkeypatch.setattr("rollups.trigger.publisher.Publisher.put", fail)
 
     events.add(namespace="test", name="hits")
     with transaction.atomic():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from rich.console import Console
 from counters.events import add
 from counters_project.demo import scenario
 from rollups.folding.fold import fold
+from rollups.trigger.publisher import Publisher
 from tests.client.conftest import ApplicationTransport, make_client
 
 FLIGHTS = """\
@@ -40,10 +41,11 @@ def play_demo(
 ) -> Callable[[], tuple[int, list[str]]]:
     """Plays the scenario; returns its exit code and what it printed."""
 
-    def fold_at_once(*, args: list[list[int]], **_: Any) -> None:
-        fold(args[0])
+    def fold_at_once(_: Publisher, counter_ids: Collection[int]) -> int:
+        fold(counter_ids)
+        return len(counter_ids)
 
-    monkeypatch.setattr("rollups.trigger.request.rollup.apply_async", fold_at_once)
+    monkeypatch.setattr(Publisher, "put", fold_at_once)
     monkeypatch.setattr(scenario, "FOLDED_WITHIN_SECONDS", 5)
 
     client = make_client(ApplicationTransport())

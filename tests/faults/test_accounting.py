@@ -73,9 +73,9 @@ def test_accounting__under_random_faults_every_counter_is_triggered_or_healed(
             triggered += work_on_messages(own_broker)
     proxy.close()
 
-    tally = made.tally
-    lost = tally.failed.total() + tally.dropped.total()
-    assert tally.requested == tally.coalesced + tally.published + lost
+    counts = made.counts
+    lost = counts.failed.total() + counts.dropped.total()
+    assert counts.requested == counts.coalesced + counts.published + lost
     healed = sum(Sweep.objects.values_list("healed", flat=True))
     assert triggered + healed == Counter.objects.count()
     assert triggered

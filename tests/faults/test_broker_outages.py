@@ -22,9 +22,8 @@ from counters import events
 from counters.models import Event, LastWrite, Namespace
 from rollups.folding.drain import drain
 from rollups.models import Rollup
-from rollups.trigger.broker import Message
+from rollups.trigger.broker import QueueDiffers, declare_queue, rollup_queue
 from rollups.trigger.publisher import Publisher
-from rollups.trigger.queues import QueueDiffers, declare, rollup_queue
 from tests.faults.brokers import OwnBroker, OwnRabbitMQ, OwnValkey
 from tests.faults.conftest import (
     Publishing,
@@ -56,15 +55,15 @@ def add(counters: int = COUNTERS, adds: int = ADDS) -> None:
 def noticed(made: Publisher) -> bool:
     """Whether the broker's trouble has been noticed; adds until it is."""
     add(adds=1)
-    return bool(made.tally.failed)
+    return bool(made.counts.failed)
 
 
 def published_again(made: Publisher) -> bool:
     """Whether a trigger gets through; asked until one does."""
-    before = made.tally.published
+    before = made.counts.published
     events.add(namespace="test", name="after")
     wait_until(lambda: settled(made) or made.breaker.is_open, "the publisher hangs")
-    return made.tally.published > before and settled(made)
+    return made.counts.published > before and settled(made)
 
 
 def fold_and_compare() -> None:
@@ -83,9 +82,9 @@ def test_outage__fails_no_add_holds_up_no_writer_and_heals(
     url, _, outage = sick
     with publishing_to(url) as made:
         add()
-        wait_until(lambda: made.tally.published, "nothing was published when healthy")
+        wait_until(lambda: made.counts.published, "nothing was published when healthy")
         wait_until_settled(made)
-        assert not made.tally.failed
+        assert not made.counts.failed
 
         with outage:
             add()
@@ -93,12 +92,12 @@ def test_outage__fails_no_add_holds_up_no_writer_and_heals(
             wait_until(lambda: noticed(made), "no failure was noticed")
             add()
 
-        wait_until(lambda: published_again(made), f"it did not heal: {made.tally}")
+        wait_until(lambda: published_again(made), f"it did not heal: {made.counts}")
         wait_until_settled(made)
         assert isinstance(made.broker, WatchedBroker)
         assert threading.get_ident() not in made.broker.threads
         assert adds_up(made)
-        assert made.tally.dropped == {}
+        assert made.counts.dropped == {}
     fold_and_compare()
 
 
@@ -114,21 +113,21 @@ def test_outage__inline_fails_no_add_and_asks_the_broker_once_a_pause(
     settings.ROLLUPS_TRIGGER = "inline"
     with publishing_to(url) as made:
         add(adds=10)
-        assert made.tally.published == 10
+        assert made.counts.published == 10
 
         with outage:
             settings.ROLLUPS_TRIGGER_PAUSE_SECONDS = 600
             wait_until(lambda: noticed(made), "no failure was noticed")
-            failed = made.tally.failed.total()
+            failed = made.counts.failed.total()
             add()
-            assert made.tally.failed.total() == failed == 1
-            assert made.tally.dropped["breaker"] == ADDS
+            assert made.counts.failed.total() == failed == 1
+            assert made.counts.dropped["breaker"] == ADDS
             add(adds=10)
         made.breaker.reset()
         settings.ROLLUPS_TRIGGER_PAUSE_SECONDS = 0.1
 
-        wait_until(lambda: published_again(made), f"it did not heal: {made.tally}")
-        assert made.tally.coalesced == 0
+        wait_until(lambda: published_again(made), f"it did not heal: {made.counts}")
+        assert made.counts.coalesced == 0
         assert adds_up(made)
     fold_and_compare()
 
@@ -146,8 +145,8 @@ def test_broker__whose_name_is_unknown_fails_no_add(
     with publishing_to(f"{kind}://broker.invalid") as made:
         add(adds=20)
 
-        wait_until(lambda: made.tally.failed, "no failure was noticed")
-        assert made.tally.published == 0
+        wait_until(lambda: made.counts.failed, "no failure was noticed")
+        assert made.counts.published == 0
         assert adds_up(made)
     assert adds_up(made)
     fold_and_compare()
@@ -168,7 +167,7 @@ def test_outage__leaves_no_more_than_the_bound_in_memory(
             for start in range(0, 400, 50):
                 events.add_many(names[start : start + 50])
                 assert made.waiting <= 100
-        assert made.tally.dropped["overflow"] >= 400
+        assert made.counts.dropped["overflow"] >= 400
         assert adds_up(made)
     fold_and_compare()
 
@@ -187,7 +186,7 @@ def test_memory_alarm__is_noticed_by_what_rabbitmq_says(
     with publishing_to(rabbitmq.url) as made, rabbitmq.memory_alarm():
         wait_until(lambda: noticed(made), "no failure was noticed")
 
-    assert "BrokerBlocked" in made.tally.failed
+    assert "BrokerBlocked" in made.counts.failed
 
 
 def test_out_of_memory__is_named_so(
@@ -196,33 +195,60 @@ def test_out_of_memory__is_named_so(
     with publishing_to(valkey.url) as made, valkey.out_of_memory():
         wait_until(lambda: noticed(made), "no failure was noticed")
 
-    assert set(made.tally.failed) == {"OutOfMemoryError"}
+    assert set(made.counts.failed) == {"OutOfMemoryError"}
 
 
-def test_queue__drops_its_oldest_messages_beyond_its_bound(
+def test_queue__on_rabbitmq_drops_its_oldest_messages_beyond_its_bound(
     committed_namespace: Namespace,
-    own_broker: OwnBroker,
+    rabbitmq: OwnRabbitMQ,
     publishing_to: Publishing,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With nobody to read it. RabbitMQ does it itself, on Redis the publishers do."""
+    """Nobody reads it."""
+    delete_queue(rabbitmq.url)
+    ids, made = _add_to_a_queue_of_five(rabbitmq, publishing_to, settings, monkeypatch)
+
+    assert made.counts.messages == 12
+    assert messages_in(rabbitmq.url) == [[one] for one in ids[-5:]]
+    delete_queue(rabbitmq.url)
+
+
+def test_queue__on_redis_takes_no_message_beyond_its_bound(
+    committed_namespace: Namespace,
+    valkey: OwnValkey,
+    publishing_to: Publishing,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody reads it; the adds succeed, and the sweep finds the counters."""
+    empty(valkey.url)
+    ids, made = _add_to_a_queue_of_five(valkey, publishing_to, settings, monkeypatch)
+
+    assert made.counts.messages == 5
+    assert made.counts.failed == {"QueueFull": 7}
+    assert messages_in(valkey.url) == [[one] for one in ids[:5]]
+
+
+def _add_to_a_queue_of_five(
+    broker: OwnBroker,
+    publishing_to: Publishing,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[list[int | None], Publisher]:
     settings.ROLLUPS_QUEUE_MESSAGES = 5
     settings.ROLLUPS_TRIGGER = "inline"
     queue = rollup_queue("rollups", most_messages=5)
     monkeypatch.setitem(current_app.amqp.queues, "rollups", queue)
-    delete_queue(own_broker.url)
-
-    ids = []
-    with publishing_to(own_broker.url) as made:
+    ids: list[int | None] = []
+    with publishing_to(broker.url) as made:
         for number in range(12):
+            made.breaker.reset()
             recorded = events.add(namespace="test", name=f"c{number}")
             ids.append(recorded.counter_id)
-        assert made.tally.messages == 12
-        let_arrive(made)
-
-    assert messages_in(own_broker.url) == [[one] for one in ids[-5:]]
-    delete_queue(own_broker.url)
+        if made.broker._producer is not None:
+            let_arrive(made)
+    return ids, made
 
 
 def test_queue__with_other_arguments_is_named_and_fails_no_add(
@@ -233,16 +259,15 @@ def test_queue__with_other_arguments_is_named_and_fails_no_add(
     delete_queue(rabbitmq.url)
     other = rollup_queue("rollups", most_messages=77)
     with Connection(rabbitmq.url) as connection:
-        declare(other, connection)
-        ours = rollup_queue("rollups", most_messages=10_000)
+        other.bind(connection.default_channel).declare()
         with pytest.raises(QueueDiffers, match=r"x-max-length.*Delete it"):
-            declare(ours, connection)
+            declare_queue(current_app, connection.default_channel)
 
     with publishing_to(rabbitmq.url) as made:
         add(adds=20)
-        wait_until(lambda: made.tally.failed, "no failure was noticed")
+        wait_until(lambda: made.counts.failed, "no failure was noticed")
 
-    assert set(made.tally.failed) == {"PreconditionFailed"}
+    assert set(made.counts.failed) == {"PreconditionFailed"}
     delete_queue(rabbitmq.url)
 
 
@@ -266,25 +291,8 @@ def test_outage__of_a_minute_under_load_leaves_memory_flat(
                 add(counters=2_000, adds=200)
             grown = process.memory_info().rss - memory
             assert process.num_threads() <= threads + 2
-        wait_until(lambda: published_again(made), f"it did not heal: {made.tally}")
+        wait_until(lambda: published_again(made), f"it did not heal: {made.counts}")
         wait_until_settled(made)
         assert adds_up(made)
     assert grown < 20_000_000, f"{grown:,} bytes"
     fold_and_compare()
-
-
-def test_publisher__knows_how_many_messages_wait(
-    own_broker: OwnBroker, publishing_to: Publishing
-) -> None:
-    with publishing_to(own_broker.url) as made:
-        for number in range(3):
-            made.publish_now(Message([number], 60))
-        wait_until(lambda: _looked(made) == 4, "it does not see what waits")
-    assert len(messages_in(own_broker.url)) > 3
-
-
-def _looked(made: Publisher) -> int:
-    """Look, which takes a message more; RabbitMQ counts what has reached its queue."""
-    if made.broker.queued < 4:
-        made.publish_now(Message([99], 60))
-    return min(made.broker.queued, 4)

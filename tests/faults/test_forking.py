@@ -31,12 +31,12 @@ def add(name):
 
 def published(number):
     deadline = time.monotonic() + 20
-    while publisher.get().tally.published < number:
-        assert time.monotonic() < deadline, publisher.get().tally
+    while publisher.get().counts.published < number:
+        assert time.monotonic() < deadline, publisher.get().counts
         time.sleep(0.01)
 
 def in_child(go_on, said):
-    assert publisher.get().tally.requested == 0
+    assert publisher.get().counts.requested == 0
     add("child 1")
     published(1)
     os.write(said, b"x")

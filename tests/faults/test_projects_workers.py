@@ -13,7 +13,7 @@ from counters.models import LastWrite, Namespace
 from rollups.models import Process, Rollup, Sample
 from rollups.monitor import heartbeat
 from rollups.pages import overview
-from rollups.trigger.broker import Broker, Message
+from rollups.trigger.broker import Broker
 from tests import programs
 from tests.faults.brokers import OwnValkey
 from tests.faults.conftest import empty, messages_in
@@ -43,7 +43,7 @@ def test_publisher__goes_on_with_the_next_broker(
     )
     broker = Broker()
 
-    broker.publish(Message([7], 60))
+    broker.publish([7])
     broker.close()
 
     assert messages_in(valkey.url) == [[7]]

@@ -32,7 +32,7 @@ from counters_project import env
 from rollups.commands.namespaces import duration
 from rollups.reading.listing import ORDERINGS, Place
 from rollups.rest import cursors
-from rollups.worker import messages
+from rollups.worker import tasks
 from tests.fuzz.examples import almost, any_text, fuzzed, json_values
 
 
@@ -144,9 +144,9 @@ def test_setting__of_a_namespace_is_taken_or_refused(field: str, value: Any) -> 
 
 @fuzzed
 @given(json_values, json_values, json_values)
-def test_message__is_checked_whatever_it_is(ids: Any, turn: Any, sweep: Any) -> None:
-    with suppress(messages.BadMessage):
-        messages.check(ids, turn, sweep)
+def test_message__is_checked_whatever_it_is(ids: Any, again: Any, sweep: Any) -> None:
+    with suppress(tasks.BadMessage):
+        tasks.check(ids, again, sweep)
 
         assert all(0 < one < 2**63 for one in ids)
 

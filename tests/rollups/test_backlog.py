@@ -121,11 +121,10 @@ def test_backlog__drains_in_bounded_folds_to_exact_totals(
         for batch in triggers:
             assert len(batch) <= BATCH
             cache.clear()
-            waiting = [(batch, 0)]
+            waiting = [batch]
             while waiting:
-                ids, turn = waiting.pop()
-                again = work(ids, turn=turn, sweep_id=Sweep.objects.latest("id").pk)
-                waiting += [(one.counter_ids, one.turn) for one in again]
+                again = work(waiting.pop(), sweep_id=Sweep.objects.latest("id").pk)
+                waiting += [one.counter_ids for one in again]
                 cache.clear()
         triggers.clear()
 

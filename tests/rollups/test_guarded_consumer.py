@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from rollups.worker.consumer import is_for_us, what_is_wrong
-
-CHAIN = [[1], {}, {"callbacks": None, "chain": [{"task": "shop.pack"}]}]
+from rollups.worker.consumer import is_for_us
 
 
 def message(**fields: Any) -> Any:
@@ -17,7 +15,6 @@ def message(**fields: Any) -> Any:
         **{
             "headers": {"task": "shop.send_mail", "id": "1"},
             "delivery_info": {"exchange": "", "routing_key": "celery"},
-            "payload": CHAIN,
             **fields,
         }
     )
@@ -39,7 +36,3 @@ def test_message__is_ours_by_its_queue_or_its_task(
     fields: dict[str, Any], expected: bool
 ) -> None:
     assert is_for_us(message(**fields), "rollups") is expected
-
-
-def test_chain__would_be_refused_for_our_tasks() -> None:
-    assert what_is_wrong(message()) == "it has callbacks"

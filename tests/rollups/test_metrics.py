@@ -99,12 +99,12 @@ def test_metrics__count_what_happened(
     assert after["rollups_database_up"] == 1
 
 
-def test_metrics__add_up_like_the_tally(committed_namespace: Namespace) -> None:
+def test_metrics__add_up_like_the_publishers(committed_namespace: Namespace) -> None:
     made = publisher.get()
     before = exposed()
     for number in range(50):
         events.add(namespace="test", name=f"c{number % 7}")
-    wait_until(lambda: not made.waiting + made.tally.publishing, "triggers still wait")
+    wait_until(lambda: not made.waiting + made.counts.publishing, "triggers still wait")
     after = exposed()
 
     def total(samples: dict[str, float], name: str) -> float:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from celery import Task, current_app
 
 from counters import events
 from counters.models import LastWrite, Namespace
 from rollups.models import Rollup, Sweep
 from rollups.trigger import broker as publishing
-from rollups.trigger.broker import Broker, Message
+from rollups.trigger.broker import Broker
 from rollups.worker.tasks import rollup
 from tests import programs
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-EXPIRES_SECONDS = 60.0
+
+class Newer(Task):  # type: ignore[type-arg]
+    name = "of_a_newer_version"
 
 
 def total_of(counter_id: int) -> int:
@@ -39,13 +42,13 @@ def test_worker__takes_messages_of_other_versions(
     )
     broker = Broker(broker_url)
     with monkeypatch.context() as patch:
-        patch.setitem(publishing._HEADERS, "task", "of_a_newer_version")
-        broker.publish(Message([old, new, last], EXPIRES_SECONDS))
-    broker.publish(Message([old], EXPIRES_SECONDS))
-    broker.publish(
-        Message([new], EXPIRES_SECONDS, options={"turn": 0, "of_a_newer_version": [1]})
-    )
-    broker.publish(Message([last], EXPIRES_SECONDS, options={"sweep_id": None}))
+        # Its task is not registered in this version.
+        patch.setattr(publishing, "TASK", "of_a_newer_version")
+        patch.setitem(current_app.tasks, "of_a_newer_version", Newer())
+        broker.publish([old, new, last])
+    broker.publish([old])
+    broker.publish([new], of_a_newer_version=[1])
+    broker.publish([last], sweep_id=None)
     broker.close()
 
     log = tmp_path / "worker.log"
@@ -69,6 +72,6 @@ def test_task__ignores_what_a_newer_version_says_beside_the_counters(
 ) -> None:
     counter_id = events.add(namespace="test", name="hits", delta=3).counter_id
 
-    rollup([counter_id], turn=0, of_a_newer_version="x")
+    rollup([counter_id], claim=0, of_a_newer_version="x")
 
     assert total_of(counter_id) == 3

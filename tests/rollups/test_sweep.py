@@ -203,19 +203,18 @@ def test_sweep__sends_bounded_messages_that_expire_with_its_period(
 ) -> None:
     settings.ROLLUPS_SWEEP_PERIOD_SECONDS = 7
     recording.add_many([recording.NewEvent("test", f"c{i}") for i in range(1_200)])
-    sent: list[dict[str, Any]] = []
+    sent: list[tuple[int, dict[str, Any]]] = []
     monkeypatch.setattr(
-        "rollups.trigger.request.rollup.apply_async",
-        lambda **options: sent.append(options),
+        "rollups.trigger.publisher.Publisher.publish",
+        lambda _, ids, **options: sent.append((len(ids), options)),
     )
 
     swept = sweep.sweep()
 
     assert swept is not None
     assert swept.enqueued == 1_200
-    assert [len(options["args"][0]) for options in sent] == [500, 500, 200]
-    assert {options["expires"] for options in sent} == {7}
-    assert all(options["ignore_result"] and not options["retry"] for options in sent)
+    assert [counters for counters, _ in sent] == [500, 500, 200]
+    assert {options["expires_seconds"] for _, options in sent} == {7}
 
 
 def test_sweep__stops_sending_when_the_broker_fails(
@@ -224,11 +223,11 @@ def test_sweep__stops_sending_when_the_broker_fails(
     recording.add_many([recording.NewEvent("test", f"c{i}") for i in range(1_200)])
     tries: list[int] = []
 
-    def fail(**_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         tries.append(1)
         raise ConnectionError
 
-    monkeypatch.setattr("rollups.trigger.request.rollup.apply_async", fail)
+    monkeypatch.setattr("rollups.trigger.publisher.Publisher.publish", fail)
 
     swept = sweep.sweep()
 
@@ -250,8 +249,8 @@ def test_lost_triggers__are_healed_by_one_sweep_and_a_fold(
     enqueued: list[int] = []
     monkeypatch.undo()
     monkeypatch.setattr(
-        "rollups.trigger.request.rollup.apply_async",
-        lambda *, args, **_: enqueued.extend(args[0]),
+        "rollups.trigger.publisher.Publisher.publish",
+        lambda _, ids, **__: enqueued.extend(ids),
     )
 
     sweep.sweep()

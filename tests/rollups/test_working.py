@@ -1,9 +1,8 @@
-"""What a worker does with a message: rests, circulates, quarantines, counts the healed."""
+"""What a worker does with a message: folds, re-enqueues, quarantines, counts the healed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -18,10 +17,10 @@ from counters.db.statements import load
 from counters.models import LastWrite
 from rollups.folding import bisect, sweep
 from rollups.folding.bisect import fold_each
-from rollups.folding.fold import Folded, fold
+from rollups.folding.fold import fold
 from rollups.models import Bucket, Failure, Rollup, Sweep
-from rollups.worker import debounce, handle, periodic
-from rollups.worker.debounce import Circulating
+from rollups.trigger.publisher import Publisher
+from rollups.worker import debounce, handle, tasks
 from rollups.worker.handle import Again, work
 from rollups.worker.tasks import rollup
 
@@ -33,12 +32,9 @@ BROKEN = 10**40 - 1
 
 
 @pytest.fixture(autouse=True)
-def _no_turns_taken(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def _nothing_claimed(settings: Settings) -> None:
     settings.ROLLUPS_FOLD_REST_SECONDS = 0
-    # However long a fold takes here.
-    monkeypatch.setattr(handle, "_PAUSE_TIMES_FOLDING", 0)
     cache.clear()
-    debounce._own_turns.clear()
 
 
 @pytest.fixture
@@ -51,10 +47,6 @@ def add(name: str, delta: int = 1) -> int:
     counter_id = recording.add(namespace="test", name=name, delta=delta).counter_id
     assert counter_id is not None
     return counter_id
-
-
-def coming_soon(counter_ids: Collection[int]) -> frozenset[int]:
-    return debounce.look_up(counter_ids).coming_soon
 
 
 def age(by: timedelta) -> None:
@@ -90,9 +82,9 @@ def test_work__lets_a_counter_rest_that_was_folded_a_moment_ago(
     fold([hot])
     add("hot")
 
-    again = work([hot, cold])
+    [again] = work([hot, cold])
 
-    assert again == [Again([hot], 60, 1)]
+    assert (again.counter_ids, again.pause_seconds) == ([hot], 60)
     totals = dict(Rollup.objects.values_list("counter_id", "total"))
     assert totals == {hot: 1, cold: 1}
 
@@ -132,10 +124,9 @@ def test_hot_counter__costs_one_fold_and_one_message_a_rest(
     settings.ROLLUPS_FOLD_REST_SECONDS = 60
     hot = add("hot")
     folds: list[int] = []
-    original = fold_each
 
     def count(*args: Any, **options: Any) -> Any:
-        done = original(*args, **options)
+        done = fold_each(*args, **options)
         folds.extend(1 for folded in done if folded.events_of)
         return done
 
@@ -147,32 +138,13 @@ def test_hot_counter__costs_one_fold_and_one_message_a_rest(
         add("hot")
 
     assert len(folds) == 1
-    assert messages == [Again([hot], 60, 1)]
+    [again] = messages
+    assert (again.counter_ids, again.pause_seconds) == ([hot], 60)
 
 
-@pytest.mark.parametrize(("took", "pause"), [(0.001, 0.025), (0.01, 0.1), (5.0, 0.2)])
-def test_work__comes_back_later_where_folding_takes_long(
-    took: float, pause: float, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Else one hot counter would keep a crowded machine busy with folds of a few events."""
-    settings.ROLLUPS_FOLD_REST_SECONDS = 0.025
-    monkeypatch.setattr(handle, "_PAUSE_TIMES_FOLDING", 10)
-    clock = [100.0]
-    monkeypatch.setattr("rollups.worker.handle.time.monotonic", lambda: clock[0])
-
-    def fold_slowly(*_: Any, **__: Any) -> list[Folded]:
-        clock[0] += took
-        return [Folded({1: 1}, still_pending=frozenset({1}))]
-
-    monkeypatch.setattr("rollups.worker.handle.fold_each", fold_slowly)
-
-    [again] = work([1])
-    assert again.pause_seconds == pytest.approx(pause)
-
-
-@pytest.mark.parametrize(("turn", "pause"), [(0, 0.025), (3, 0.2), (30, 2.0)])
-def test_work__waits_longer_each_turn_for_another_fold(
-    turn: int, pause: float, settings: Settings
+@pytest.mark.parametrize(("claim", "pause"), [(0, 0.025), (7, 0.2)])
+def test_work__waits_longer_for_a_fold_that_holds_a_counter_for_long(
+    claim: int, pause: float, settings: Settings
 ) -> None:
     settings.ROLLUPS_FOLD_REST_SECONDS = 0.025
     counter_id = add("hits")
@@ -184,182 +156,132 @@ def test_work__waits_longer_each_turn_for_another_fold(
             cursor.execute(
                 load("rollups", "lock_rollups"), {"counter_ids": [counter_id]}
             )
-        again = work([counter_id], turn=turn)
+        [again] = work([counter_id], claim=claim)
         other.rollback()
     finally:
         other.close()
 
-    assert again == [Again([counter_id], pause, turn + 1)]
+    assert (again.counter_ids, again.pause_seconds) == ([counter_id], pause)
 
 
 @pytest.mark.parametrize(
     "backend", ["redis.RedisCache", "locmem.LocMemCache"], ids=["redis", "locmem"]
 )
-def test_take_turn__is_taken_until_the_message_is_back(
+def test_claim__is_kept_until_the_message_is_here(
     backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also for a pause of milliseconds: Django's Redis cache counts whole seconds."""
     kept = caches.create_connection("default")
     if backend.startswith("locmem"):
-        kept = LocMemCache("turns", {})
+        kept = LocMemCache("claims", {})
     assert backend in f"{type(kept).__module__}.{type(kept).__name__}"
     monkeypatch.setattr("rollups.worker.debounce.cache", kept)
 
-    assert debounce.take_turn([1, 2], 0.025) == [1, 2]
-    assert debounce.take_turn([1, 2, 3], 0.025) == [3]
-    debounce.come_back([1, 3])
-    assert debounce.take_turn([1, 2, 3], 0.025) == [1, 3]
+    assert claim([1, 2], 5) == [1, 2]
+    assert claim([1, 2, 3], 6) == [3]
+    assert debounce.release([1, 3, 4], 5) == {3}
+    assert claim([1, 2, 3, 4], 7) == [1, 4]
 
 
-def test_look_up__knows_what_comes_back_soon_and_what_is_here(
-    settings: Settings,
+def claim(counter_ids: list[int], number: int = 1) -> list[int]:
+    return debounce.claim(counter_ids, number, pause_seconds=0.025, without_cache=False)
+
+
+def test_work__releases_its_claim_before_it_folds(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings.ROLLUPS_FOLD_REST_SECONDS = 0.025
-    debounce.take_turn([1], 0.025)
-    # Another fold holds this one: it may be free long before two seconds are over.
-    debounce.take_turn([2], 2.0)
-
-    assert coming_soon([1, 2, 3]) == {1}
-    debounce.come_back([1, 2])
-    assert debounce.look_up([1, 2, 3]) == Circulating(being_folded=frozenset({1, 2}))
-    debounce.leave([1])
-    assert debounce.look_up([1, 2, 3]) == Circulating(being_folded=frozenset({2}))
-
-
-def test_work__says_that_it_folds_before_it_does(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who sees a fold to come sends no message, so it must see what was committed then."""
-    settings.ROLLUPS_FOLD_REST_SECONDS = 0.025
+    """A trigger that finds a claim is dropped, and relies on the fold to come."""
     counter_id = add("hits")
-    debounce.take_turn([counter_id], 0.025)
-    original = fold_each
+    claim([counter_id])
 
-    def look_first(*args: Any, **options: Any) -> Any:
-        here = debounce.look_up([counter_id])
-        assert here == Circulating(being_folded=frozenset({counter_id}))
-        return original(*args, **options)
+    def trigger_late(*args: Any, **options: Any) -> Any:
+        assert claim([counter_id], 2) == [counter_id]
+        return fold_each(*args, **options)
 
-    assert coming_soon([counter_id]) == {counter_id}
-
-    # A trigger's message leaves the key: the other one is on its way still.
+    # A trigger's own message leaves the claim: the other message is still on its way.
     work([counter_id])
-    assert coming_soon([counter_id]) == {counter_id}
-    monkeypatch.setattr("rollups.worker.handle.fold_each", look_first)
-    work([counter_id], turn=1)
-    assert debounce.look_up([counter_id]) == Circulating()
+    assert claim([counter_id], 2) == []
+    add("hits")
+    monkeypatch.setattr("rollups.worker.handle.fold_each", trigger_late)
+    assert work([counter_id], claim=1) == []
+    assert Rollup.objects.get().total == 2
 
 
-def test_work__stays_in_circulation_where_it_was_written_meanwhile(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def hot(settings: Settings) -> int:
+    """A counter that is pending and rests, whatever happens."""
+    settings.ROLLUPS_FOLD_REST_SECONDS = 60
+    counter_id = add("hot")
+    fold([counter_id])
+    add("hot")
+    return counter_id
+
+
+def test_hot_counter__has_one_message_in_the_queue_after_a_race(
+    hot: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was not seen by the fold is seen by the next, and nobody sent a message."""
-    settings.ROLLUPS_FOLD_REST_SECONDS = 0
-    counter_id = add("hits")
-    debounce.take_turn([counter_id], 0.025)
+    """Two workers claim it at the same instant, or a claim has expired."""
+    with monkeypatch.context() as patch:
+        patch.setattr("rollups.worker.debounce.cache.get_many", lambda _: {})
+        queue = [again.claim for _ in range(5) for again in work([hot])]
+    assert len(queue) == 5
 
-    def write_late(*args: Any, **options: Any) -> Any:
-        folded = fold_each(*args, **options)
-        add("hits")
-        return [
-            replace(one, still_pending=one.still_pending | {counter_id})
-            for one in folded
-        ]
+    for _ in range(3):
+        queue = [again.claim for each in queue for again in work([hot], claim=each)]
+        queue += [again.claim for again in work([hot])]
 
-    monkeypatch.setattr("rollups.worker.handle.fold_each", write_late)
-    [again] = work([counter_id], turn=1)
-
-    assert again.counter_ids == [counter_id]
-    assert coming_soon([counter_id]) == {counter_id}
+        assert len(queue) == 1
 
 
 @pytest.mark.parametrize("call", ["get_many", "set_many", "delete_many"])
-def test_circulation__goes_on_where_the_cache_fails(
-    call: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+def test_hot_counter__is_reenqueued_once_by_each_trigger_where_the_cache_fails(
+    hot: int, call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.ROLLUPS_FOLD_REST_SECONDS = 0.025
+    """No storm, however many messages find the counter resting."""
 
     def fail(*_: Any, **__: Any) -> None:
         raise ConnectionError("no cache")
 
-    debounce.take_turn([1], 0.025)
     monkeypatch.setattr(f"rollups.worker.debounce.cache.{call}", fail)
+    reenqueued = [work([hot]) for _ in range(10)]
+    again = [work([hot], claim=one.claim) for each in reenqueued for one in each]
 
-    debounce.come_back([1])
-    debounce.leave([1])
-    assert (
-        debounce.look_up([1])
-        == {
-            "get_many": Circulating(),
-            "set_many": Circulating(),
-            "delete_many": Circulating(being_folded=frozenset({1})),
-        }[call]
-    )
+    assert sum(map(len, reenqueued)) == (1 if call == "delete_many" else 10)
+    assert not any(again)
 
 
-def test_take_turn__is_each_workers_own_where_the_cache_fails(
+def test_task__reenqueues_what_could_not_be_folded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def fail(*_: Any, **__: Any) -> None:
-        raise ConnectionError("no cache")
-
-    monkeypatch.setattr("rollups.worker.debounce.cache.get_many", fail)
-
-    assert debounce.take_turn([1, 2], 60) == [1, 2]
-    assert debounce.take_turn([2, 3], 60) == [3]
-
-
-def test_task__enqueues_what_is_pending_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent: list[dict[str, Any]] = []
-    monkeypatch.setattr(rollup, "apply_async", lambda **options: sent.append(options))
-    monkeypatch.setattr(handle, "work", lambda *_, **__: [Again([4, 5], 0.2, 3)])
+    sent: list[tuple[list[int], dict[str, Any]]] = []
+    monkeypatch.setattr(
+        Publisher, "publish", lambda _, ids, **options: sent.append((ids, options))
+    )
+    monkeypatch.setattr(handle, "work", lambda *_, **__: [Again([4, 5], 0.2, 7, 3)])
 
     rollup([4, 5])
 
-    assert sent == [
-        {
-            "args": [[4, 5]],
-            "kwargs": {"turn": 3, "sweep_id": None},
-            "countdown": 0.2,
-            "ignore_result": True,
-            "retry": False,
-        }
-    ]
+    [(counter_ids, options)] = sent
+    assert counter_ids == [4, 5]
+    assert options == {
+        "expires_seconds": None,
+        "countdown_seconds": 0.2,
+        "claim": 7,
+        "sweep_id": 3,
+    }
 
 
-def test_task__ends_well_where_it_cannot_enqueue(
-    monkeypatch: pytest.MonkeyPatch,
+def test_task__releases_the_claim_of_what_it_cannot_enqueue(
+    hot: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(**_: Any) -> None:
-        raise ConnectionError
-
-    monkeypatch.setattr(rollup, "apply_async", fail)
-    monkeypatch.setattr(handle, "work", lambda *_, **__: [Again([4], 0.2, 1)])
-
-    rollup([4])
-
-
-@pytest.mark.parametrize("cache_works", [True, False])
-def test_task__gives_turns_back_where_it_cannot_enqueue(
-    monkeypatch: pytest.MonkeyPatch, settings: Settings, cache_works: bool
-) -> None:
-    settings.ROLLUPS_FOLD_REST_SECONDS = 60
-    first, second = add("first"), add("second")
-    fold([first, second])
-    add("first")
-    add("second")
-
     def fail(*_: Any, **__: Any) -> None:
         raise ConnectionError
 
-    monkeypatch.setattr(rollup, "apply_async", fail)
-    if not cache_works:
-        monkeypatch.setattr("rollups.worker.debounce.cache.get_many", fail)
+    monkeypatch.setattr(Publisher, "publish", fail)
 
-    rollup([first, second])
+    rollup([hot])
 
-    assert debounce.look_up([first, second]) == Circulating()
-    assert debounce.take_turn([first, second], 60) == [first, second]
+    assert claim([hot]) == [hot]
 
 
 def test_failing_counter__does_not_hold_up_its_batch() -> None:
@@ -398,10 +320,10 @@ def test_lost_connection__is_no_counters_fault(monkeypatch: pytest.MonkeyPatch) 
     ("task", "missing"),
     [
         (rollup, "rollups_bucket"),
-        (periodic.sweep, "rollups_sweep"),
-        (periodic.make_partitions, "counters_claim"),
-        (periodic.close_partitions, "counters_namespace"),
-        (periodic.reindex_partitions, "counters_event"),
+        (tasks.sweep, "rollups_sweep"),
+        (tasks.make_partitions, "counters_claim"),
+        (tasks.close_partitions, "counters_namespace"),
+        (tasks.reindex_partitions, "counters_event"),
     ],
 )
 def test_task__says_in_one_line_that_migrations_are_missing(
@@ -542,10 +464,11 @@ def test_healed__counts_once_what_is_folded_in_parts(
     again = work([counter_id], sweep_id=sweep_id)
     rounds = 1
     while again:
-        assert again == [Again([counter_id], 0.0, 1, sweep_id)]
+        [one] = again
+        assert one == Again([counter_id], 0.0, one.claim, sweep_id)
         assert Sweep.objects.get().healed == 0
         cache.clear()
-        again = work([counter_id], turn=1, sweep_id=sweep_id)
+        again = work([counter_id], claim=one.claim, sweep_id=sweep_id)
         rounds += 1
 
     assert rounds > 1

@@ -17,7 +17,6 @@ from kombu import Connection, Producer
 from counters import events
 from counters.models import Namespace
 from rollups import counts as reading
-from rollups.worker import handle
 from tests import programs
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -109,8 +108,8 @@ SHAPES: dict[str, Any] = {
     "ids as a dictionary": [[{"a": 1}], {}, NO_CALLBACKS],
     "ids out of range": [[[2**70, -(2**70)]], {}, NO_CALLBACKS],
     "ids of nothing": [[[0, -1, 10**15]], {}, NO_CALLBACKS],
-    "turn of a wrong kind": [[[1], "x"], {}, NO_CALLBACKS],
-    "turn out of range": [[[1], 10**9], {}, NO_CALLBACKS],
+    "claim of a wrong kind": [[[1], "x"], {}, NO_CALLBACKS],
+    "claim out of range": [[[1], 10**30], {}, NO_CALLBACKS],
     "callbacks of nobody": [[[1]], {}, {"callbacks": [{"task": "os.system"}]}],
     "embedded list": [[[1]], {}, []],
 }
@@ -141,14 +140,6 @@ def test_worker__survives_every_shape(
         fold_one(broker_url)
 
         assert worker.poll() is None
-
-
-def test_work__of_a_counter_that_was_held_for_hours_ends(
-    committed_namespace: Namespace, triggers: list[list[int]]
-) -> None:
-    added = events.add(namespace="test", name="hits")
-
-    assert handle.work([added.counter_id], turn=100_000) == []
 
 
 def fold_one(broker_url: str) -> None:

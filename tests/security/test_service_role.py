@@ -28,7 +28,7 @@ from counters.errors import InvalidValue
 from counters.models import LONGEST, LastWrite, Namespace
 from rollups import counts as reading
 from rollups.folding import audit, fold, sweep
-from rollups.worker import periodic
+from rollups.worker import tasks
 from tests import programs
 from tests.api.conftest import Api, answer, counter
 
@@ -183,13 +183,13 @@ def test_background__works_as_the_role(
     committed_namespace.save()
     added = events.add(namespace="test", name="hits", delta=3)
 
-    periodic.sweep()
+    tasks.sweep()
     fold.fold([added.counter_id])
     audited = list(audit.audit())
     with caplog.at_level(logging.WARNING):
-        periodic.make_partitions()
-        periodic.close_partitions()
-        periodic.reindex_partitions()
+        tasks.make_partitions()
+        tasks.close_partitions()
+        tasks.reindex_partitions()
 
     assert reading.get(namespace="test", name="hits", accuracy="eventual").count == 3
     assert audited
@@ -208,7 +208,7 @@ def test_upkeep__without_the_right_says_once_who_has_it(
     settings.COUNTERS_PARTITION_DAYS_AHEAD = 60
 
     with caplog.at_level(logging.WARNING):
-        periodic.make_partitions()
+        tasks.make_partitions()
 
     [said] = caplog.messages
     assert "manage.py counters partitions --make --close" in said
