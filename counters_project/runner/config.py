@@ -52,6 +52,7 @@ class RunConfig:
 
 def read_config() -> RunConfig:
     """Read PORT (8000), HOST (127.0.0.1) and DATA_DIR (.local) from the environment."""
+    # PORT: the port of `make run`.
     # HOST: the address to listen on; 0.0.0.0 means all addresses.
     port = env.integer("PORT", 8000, at_least=1)
     if port > 65535:
