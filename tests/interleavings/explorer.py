@@ -347,6 +347,7 @@ def _names() -> dict[str, str]:
         load(app, name): name
         for app in ("counters", "rollups")
         for file in files(app).joinpath("sql").iterdir()
+        if file.is_file()
         for name in [file.name.removesuffix(".sql")]
     }
 
