@@ -1,8 +1,8 @@
-"""Counter names in URL paths, where a name may itself hold slashes and percent signs.
+"""Read counter names with slashes and percent signs from URL paths.
 
-WSGI hands Django a path that is decoded already: `counters/a%2Fadd` would be the add of
-counter `a`, not counter `a/add`. So the middleware takes the path as it was sent, where
-the server passes it on, and decodes all but `%2F` and `%25`; the converter does the rest.
+A WSGI server decodes the path before Django sees it: `counters/a%2Fadd` would be the add of
+counter `a`, not counter `a/add`. So the middleware reads the path as it was sent, if the server
+passes it on, and decodes all but `%2F` and `%25`. The converter decodes these two.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 from django.http import HttpRequest, HttpResponse
 from django.urls import register_converter
 
-# Only these paths have a counter's name in them.
+# Only these paths contain a counter's name.
 NAMED = re.compile(r"/namespaces/[^/]+/counters/")
 
 
 class CounterNameInPath:
-    """Middleware that keeps `%2F` and `%25` apart from `/` and `%` in counter paths."""
+    """Middleware that tells `%2F` and `%25` from `/` and `%` in counter paths."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -32,7 +32,7 @@ class CounterNameInPath:
     def _half_decoded(self, request: HttpRequest) -> str:
         raw = raw_path(request)
         if raw is None:
-            # The server does not say: a slash in the path is a slash of the path.
+            # The server does not pass it on, so every slash separates parts of the path.
             return request.path_info.replace("%", "%25")
         kept = re.sub(r"%(2[fF]|25)", lambda found: f"%25{found[1]}", raw)
         # Bytes that are not UTF-8 become surrogates, which no counter name may hold.
@@ -40,7 +40,7 @@ class CounterNameInPath:
 
 
 def raw_path(request: HttpRequest) -> str | None:
-    """Return the request's path as it was sent, or None where the server keeps it."""
+    """Return the path as it was sent, or None if the server does not pass it on."""
     # ASGI; gunicorn; uWSGI, mod_wsgi and others.
     scope = getattr(request, "scope", None)
     if scope is not None and scope.get("raw_path"):
@@ -56,21 +56,21 @@ def raw_path(request: HttpRequest) -> str | None:
 
 
 class CounterNameConverter:
-    """A counter's name in a URL pattern; any text, checked by the view."""
+    """Convert a counter's name in a URL pattern: any text. The view checks it."""
 
-    # (?s): a line feed in a name must reach the check that names it.
+    # (?s): a name with a line feed must reach the check, whose error names it.
     regex = "(?s:.*)"
 
     def to_python(self, value: str) -> str:
         return value.replace("%2F", "/").replace("%2f", "/").replace("%25", "%")
 
     def to_url(self, value: str) -> str:
-        # Django's reverse() quotes what is returned here once more.
+        # Django's reverse() quotes the result once more.
         return value.replace("%", "%25").replace("/", "%2F")
 
 
 register_converter(CounterNameConverter, "counter_name")
-# The path of a counter, for URL patterns; whoever uses it has the converter registered.
+# The path of a counter, for URL patterns. Importing it registers the converter.
 COUNTER = "namespaces/<str:namespace>/counters/<counter_name:name>"
 
 

@@ -175,7 +175,7 @@ NOT_MIGRATED = problem(
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer a path that no view serves; redirect a browser whose path is off by a slash."""
+    """Answer a path that no view serves; redirect a browser if only a slash is wrong."""
     path = request.path_info
     other = path.rstrip("/") if path.endswith("/") else f"{path}/"
     # If a view itself answered 404, as the admin's do, another slash does not help.

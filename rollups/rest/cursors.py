@@ -1,4 +1,4 @@
-"""Places in a list as opaque text, for `?cursor=`."""
+"""Write and read places in a list as opaque text, for `?cursor=`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def write(place: Place, ordering: str) -> str:
 
 
 def read(cursor: str, ordering: str) -> Place:
-    """Return the place that a cursor of this ordering stands for; raise InvalidValue."""
+    """Return the place of a cursor. Raise InvalidValue if it is not of this ordering."""
     try:
         written_for, value, counter_id, backwards = json.loads(
             base64.urlsafe_b64decode(cursor.encode())
@@ -45,14 +45,14 @@ def read(cursor: str, ordering: str) -> Place:
 
 
 def _in_utc(at: datetime) -> datetime:
-    """Return the instant in UTC: PostgreSQL takes no offset beyond 16 hours, Python does."""
+    """Return the instant in UTC: PostgreSQL accepts no offset beyond 16 hours."""
     if at.tzinfo is None:
         raise ValueError(at)
     return at.astimezone(UTC)
 
 
 def _check_storable(place: Place) -> None:
-    """Raise ValueError for what PostgreSQL could not even compare with."""
+    """Raise ValueError for a value that PostgreSQL cannot compare with."""
     if isinstance(place.value, str) and "\0" in place.value:
         raise ValueError(place.value)
     str(place.value).encode()

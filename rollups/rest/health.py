@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz` and `/metrics`, at the root; open to everyone, without counters' names."""
+"""Answer `/healthz`, `/readyz` and `/metrics`. They need no token and name no counter."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from rollups.monitor.prometheus import expose
 from rollups.monitor.status import measure_lag
 from rollups.trigger import publisher
 
-# Who asks has a time-out of its own, of ten seconds most often.
+# Probes usually have a time-out of ten seconds.
 _ANSWER_WITHIN_SECONDS = 3
 
 
 @csrf_exempt
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    """This process answers."""
+    """Answer 200: this process runs."""
     return JsonResponse({"status": "ok"})
 
 
 @csrf_exempt
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """The database answers and is migrated; how far folding lags behind."""
+    """Answer 200 with the lag of folding if the database answers and is migrated."""
     try:
         with timeouts.at_most(_ANSWER_WITHIN_SECONDS):
             lag = measure_lag()
@@ -52,7 +52,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The numbers of all processes on this machine, and of the database."""
+    """Return the metrics of all processes on this machine, and of the database."""
     publisher.get().count_up()
     return HttpResponse(expose(), content_type=CONTENT_TYPE_LATEST)
 

@@ -1,4 +1,4 @@
-"""Views of the read API, and the calls that need both sides: add with a read, clear, delete."""
+"""Views of the read API, and of the calls that write and read: add, clear, delete."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class AddView(AddCall):
         wanted = request.query_params.get("get")
         if wanted is None:
             return Response(self.add(request, namespace, name)[1])
-        # Before anything is written: an add that counted must not answer an error.
+        # Checked before anything is written: an add that counted must not answer an error.
         found = self.check_right(request, namespace, "read")
         accuracy = choose_accuracy(found, wanted, field="get")
         if accuracy == "accurate" and not cluster_identity.is_anchored():
@@ -78,7 +78,7 @@ class AddByNameView(AddView):
 
 
 class CounterView(CountersView):
-    """Read a counter, eventual or accurate; delete it for good."""
+    """Read a counter, eventual or accurate; delete it permanently."""
 
     @descriptions.read
     def get(self, request: Request, namespace: str, name: str) -> Response:
@@ -97,7 +97,7 @@ class CounterView(CountersView):
 
 
 class DeleteByNameView(CountersView):
-    """Delete a counter for good, with its name in the body."""
+    """Delete a counter permanently, with its name in the body."""
 
     @descriptions.delete_by_name
     def post(self, request: Request, namespace: str) -> Response:
