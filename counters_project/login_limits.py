@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import time
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.backends import ModelBackend
-from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
+
+from counters.rate_window import RateWindow
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +19,7 @@ WINDOW_SECONDS = 15 * 60
 # An account has a higher limit, so that one address cannot lock out its owner.
 ADDRESS_ATTEMPTS = 20
 ACCOUNT_ATTEMPTS = 60
+attempts = RateWindow("counters.login", seconds=WINDOW_SECONDS)
 
 
 class LimitedLogins(ModelBackend):
@@ -32,12 +33,12 @@ class LimitedLogins(ModelBackend):
         **others: Any,
     ) -> Any:
         limits = {
-            _key("address", address_of(request)): ADDRESS_ATTEMPTS,
-            _key("account", str(username)): ACCOUNT_ATTEMPTS,
+            _caller("address", address_of(request)): ADDRESS_ATTEMPTS,
+            _caller("account", str(username)): ACCOUNT_ATTEMPTS,
         }
         # Counted before the password is checked, so that parallel attempts count too.
         # A blocked address does not use up attempts of the account.
-        if any(_count(key) > most for key, most in limits.items()):
+        if any(_is_over(caller, most) for caller, most in limits.items()):
             logger.warning(
                 "Too many logins as %r or from %s; both are blocked for up to %d minutes.",
                 username,
@@ -47,7 +48,7 @@ class LimitedLogins(ModelBackend):
             raise PermissionDenied
         user = super().authenticate(request, username, password, **others)
         if user is not None:
-            _forget(*limits)
+            attempts.forget(*limits)
         return user
 
 
@@ -62,25 +63,12 @@ def address_of(request: HttpRequest | None) -> str:
     return str(request.META.get("REMOTE_ADDR", ""))
 
 
-def _key(kind: str, value: str) -> str:
+def _caller(kind: str, value: str) -> str:
     digest = hashlib.sha256(value.encode(errors="replace")).hexdigest()
-    return f"counters.login.{kind}.{digest}.{int(time.time() // WINDOW_SECONDS)}"
+    return f"{kind}.{digest}"
 
 
-def _count(key: str) -> int:
-    """Count an attempt and return the number of attempts; 0 if the cache fails."""
-    try:
-        if cache.add(key, 1, WINDOW_SECONDS):
-            return 1
-        return int(cache.incr(key))
-    except Exception as error:
-        # Without a cache only the slow password hash limits guesses.
-        logger.warning("Logins are not counted because the cache fails: %s", error)
-        return 0
-
-
-def _forget(*keys: str) -> None:
-    try:
-        cache.delete_many(keys)
-    except Exception as error:
-        logger.warning("Logins stay counted because the cache fails: %s", error)
+def _is_over(caller: str, most: int) -> bool:
+    """Count an attempt. Without a cache only the slow password hash limits guesses."""
+    used = attempts.count(caller)
+    return used is not None and used.calls > most

@@ -23,6 +23,8 @@ def _fresh(settings: Settings) -> Iterator[None]:
     # The real one takes half a second for each password.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     cache.clear()
+    # The clock stands still, so a pause after a failure of the cache would not end.
+    login_limits.attempts.resume()
     with time_machine.travel("2026-05-05T12:01:00Z", tick=False):
         yield
     cache.clear()
