@@ -32,8 +32,8 @@ MESSAGE_COUNTERS = 500
 # costs CPU for more messages, longer costs staleness: docs/decisions/0010.
 GATHER_SECONDS = 0.05
 # Where processes crowd the cores, a message takes many times as long. A process spends a
-# twentieth of its time on messages, unless its triggers would wait for more than this.
-_TIMES_SENDING = 20
+# tenth of its time on messages, unless its triggers would wait for more than this.
+_TIMES_SENDING = 10
 _LONGEST_GATHER_SECONDS = 0.2
 # The most that the metrics are behind: updating them costs a third of a message.
 _COUNT_UP_SECONDS = 1.0
