@@ -17,9 +17,9 @@ from django.test import RequestFactory
 from django.test.utils import isolate_apps
 from django.urls import resolve
 
-from counters.models import LastWrite, Namespace
+from counters.models import Namespace
 from rollups.fields import CounterField
-from rollups.folding.fold import fold
+from tests.factories import fold_all
 
 GUIDE = (Path(__file__).resolve().parent.parent / "docs/django.md").read_text()
 
@@ -58,10 +58,6 @@ def article(transactional_db: None) -> Any:
     Namespace.objects.create(name="articles")
     Namespace.objects.create(name="demo")
     return Article.objects.create(pk=42, name="news")
-
-
-def fold_all() -> None:
-    fold(list(LastWrite.objects.values_list("counter_id", flat=True).distinct()))
 
 
 def test_guide__counts(article: Any) -> None:

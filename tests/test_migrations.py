@@ -19,7 +19,7 @@ from counters import events, routers
 from counters.models import Event, Namespace
 from rollups.folding.fold import fold
 from rollups.models import Rollup
-from tests.beside import open_transaction
+from tests.factories import open_transaction
 
 # The first operation of a migration, and the last one for the way back.
 GIVE_UP_SOON = "SET LOCAL lock_timeout = '100ms'"

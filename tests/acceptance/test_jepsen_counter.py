@@ -29,8 +29,8 @@ from counters.recording import tokens
 from counters_project.runner.programs import Environment, web
 from tests import programs
 from tests.acceptance.conftest import free_port
-from tests.api.conftest import grant
 from tests.conftest import Threads
+from tests.factories import grant
 from tests.histories import Add, Read, bounds, violations
 from tests.servers import Servers
 

@@ -13,8 +13,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from knox.models import AuthToken
 
-from counters.models import Grant, LastWrite, Namespace
-from rollups.folding import fold
+from counters.models import Namespace
+from tests.factories import grant
 
 
 class Api:
@@ -79,23 +79,6 @@ def answer(response: Any) -> Any:
     """Return the body of an answer of 200."""
     assert response.status_code == 200, response.content
     return response.json()
-
-
-def fold_all() -> None:
-    ids = LastWrite.objects.values_list("counter_id", flat=True).distinct()
-    fold.fold(list(ids))
-
-
-def grant(namespace: Namespace, user: User, rights: str) -> None:
-    """Grant some of `read write manage` to a user."""
-    named = rights.split()
-    Grant.objects.create(
-        namespace=namespace,
-        user=user,
-        can_read="read" in named,
-        can_write="write" in named,
-        can_manage="manage" in named,
-    )
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from django.db import OperationalError
 
 from counters.models import Event, LastWrite
 from tests.api.conftest import Api, counter, problem
-from tests.token_kinds import every_kind
+from tests.factories import every_kind
 
 
 def test_add__answers_token_and_event_time(api: Api) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Api, answer, counter, fold_all
+from tests.api.conftest import Api, answer, counter
+from tests.factories import fold_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,7 +14,8 @@ from counters.models import Event, Namespace
 from counters.namespaces import lookup
 from rollups.models import Rollup
 from rollups.reading import series
-from tests.api.conftest import Api, answer, counter, fold_all, problem
+from tests.api.conftest import Api, answer, counter, problem
+from tests.factories import fold_all
 
 # Noon two days ago: every test's events are within a window of three days.
 NOON = datetime.now(UTC).replace(

@@ -20,7 +20,7 @@ from counters.recording import batch as batches
 from counters.recording.duplicates import Recorded
 from counters.recording.record import record as record_one
 from counters.recording.validation import CheckedEvent, check_event
-from tests.token_kinds import every_kind, timed_and_untimed
+from tests.factories import every_kind, timed_and_untimed
 
 pytestmark = pytest.mark.usefixtures("triggers")
 

@@ -16,7 +16,6 @@ from counters.db.statements import fetch
 from counters.models import Namespace
 from counters.partitions import reindex
 from counters.partitions.reindex import Rebuilt
-from tests.beside import open_transaction
 from tests.bloated import (
     COUNTERS,
     DAY,
@@ -25,6 +24,7 @@ from tests.bloated import (
     bloated_partition,
     counted,
 )
+from tests.factories import open_transaction
 from tests.programs import wait_until
 
 pytestmark = [

@@ -33,7 +33,7 @@ from rollups.folding.drain import drain
 from rollups.models import Rollup, Sweep
 from rollups.worker.beat import SteadyScheduler
 from tests import programs
-from tests.beside import open_transaction
+from tests.factories import open_transaction
 from tests.faults.brokers import OwnBroker, OwnValkey
 from tests.faults.conftest import (
     GROUPS,

@@ -17,11 +17,11 @@ from counters.db.statements import load
 from counters.models import LastWrite, Namespace
 from counters.recording import tokens
 from rollups import counts
-from rollups.folding.fold import fold
 from rollups.models import Rollup
 from rollups.reading import clear as clearing
 from rollups.reading.clear import Cleared
 from tests.conftest import Threads
+from tests.factories import fold_all
 from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
 
 pytestmark = [
@@ -41,10 +41,6 @@ def clear(token: str | None = None) -> Cleared:
 
 def count(accuracy: str = "accurate") -> int:
     return counts.get(namespace="test", name="hits", accuracy=accuracy).count
-
-
-def fold_all() -> None:
-    fold(list(LastWrite.objects.values_list("counter_id", flat=True).distinct()))
 
 
 def fold_the_rest() -> None:

@@ -22,9 +22,8 @@ from counters.recording import tokens
 from counters.recording.duplicates import Recorded
 from rollups.models import Rollup
 from tests.conftest import Threads
+from tests.factories import one_snapshot, timed_and_untimed
 from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
-from tests.snapshots import one_snapshot
-from tests.token_kinds import timed_and_untimed
 
 pytestmark = [
     pytest.mark.race,

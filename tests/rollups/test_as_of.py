@@ -24,7 +24,7 @@ from rollups.models import Rollup
 from rollups.reading import listing
 from rollups.reading.many import CounterName, get_many
 from tests.conftest import Threads
-from tests.snapshots import one_snapshot
+from tests.factories import one_snapshot
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

@@ -23,7 +23,7 @@ from counters.errors import InvalidValue
 from counters.models import Counter, Namespace
 from rollups import registry
 from rollups.fields import CounterField, NotSaved, with_counts, with_counts_for_page
-from rollups.folding.fold import fold
+from tests.factories import fold_all
 
 pytestmark = pytest.mark.usefixtures("triggers")
 
@@ -54,10 +54,6 @@ Team = team_model()
 def team(committed_namespace: Namespace) -> Any:
     Namespace.objects.create(name="other")
     return Team.objects.create(name="blue")
-
-
-def fold_all() -> None:
-    fold(list(Counter.objects.values_list("pk", flat=True)))
 
 
 def test_counter__is_named_by_model_key_and_attribute(team: Any) -> None:

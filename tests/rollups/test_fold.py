@@ -20,6 +20,7 @@ from rollups.models import Bucket, Rollup
 from rollups.reading import listing
 from rollups.reading.many import CounterName, get_many
 from tests.conftest import Threads
+from tests.factories import fold_all
 from tests.races.waiting import TIMEOUT_SECONDS
 
 pytestmark = [
@@ -45,11 +46,6 @@ def add_on(
     with monkeypatch.context() as patch:
         patch.setattr("counters.recording.record.connections", {"default": other})
         events.add(namespace="test", name="hits", delta=delta)
-
-
-def fold_all() -> fold.Folded:
-    ids = LastWrite.objects.values_list("counter_id", flat=True).distinct()
-    return fold.fold(list(ids))
 
 
 SECOND_ADDS: dict[str, Callable[[], object]] = {

@@ -14,15 +14,15 @@ from psycopg import sql
 
 from counters import events as record
 from counters.errors import InvalidValue, NotAnchored
-from counters.models import Counter, Event, LastWrite, Namespace
+from counters.models import Counter, Event, Namespace
 from counters.namespaces import settings
 from counters.partitions import create
 from counters.ttl_cache import REMEMBERED_SECONDS
 from rollups import counts
 from rollups.folding import audit, cluster_identity, retention
-from rollups.folding.fold import fold
 from rollups.models import Bucket, Closing, Rollup
 from tests.conftest import Threads
+from tests.factories import fold_all
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -51,10 +51,6 @@ def add(name: str, delta: int, at: datetime, *, namespace: str = "test") -> None
     token = f"{name}/{delta}/{at.isoformat()}"
     event = record.NewEvent(namespace, name, delta, token, at)
     record.add_many([event], any_age=True)
-
-
-def fold_all() -> None:
-    fold(set(LastWrite.objects.values_list("counter_id", flat=True)))
 
 
 def close(
