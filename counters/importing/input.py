@@ -144,6 +144,8 @@ class Lines:
     def __init__(self, stream: IO[bytes], encoding: str) -> None:
         self.offset = 0
         self.number = 0
+        # The last line that was read has no line end.
+        self.unfinished = False
         # What is wrong with a line read since `begin`.
         self.problem: str | None = None
         self.first_number = 1
@@ -210,6 +212,8 @@ class Lines:
         except DAMAGED as error:
             raise InputBroken(f"after line {self.number}: {error}") from error
         self.offset += len(raw)
+        if raw:
+            self.unfinished = not raw.endswith(b"\n")
         return raw
 
     def _skip_rest(self, raw: bytes) -> None:

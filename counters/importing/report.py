@@ -43,6 +43,8 @@ class Summary(TypedDict):
     duplicates: int
     # Duplicates after a row that was new; 0 where --key or --token identifies rows.
     late_duplicates: int
+    # The last line's number if it has no line end; None for NDJSON, where half an object is no row.
+    unfinished_line: int | None
     rejected_rows: int
     rejects_file: str | None
     older_than_retention: int
@@ -65,6 +67,7 @@ def summarise(plan: Plan, outcome: Outcome) -> Summary:
         "late_duplicates": (
             0 if plan.key or plan.token is not None else totals.late_duplicates
         ),
+        "unfinished_line": outcome.unfinished_line,
         "rejected_rows": totals.rejected,
         "rejects_file": str(plan.rejects_file) if totals.rejected else None,
         "older_than_retention": totals.older_than_retention,
@@ -110,6 +113,12 @@ def _advice(summary: Summary, namespace: Namespace) -> list[str]:
             f"{late:,} duplicates came after rows that were new. A file that grew at its end has"
             " its duplicates first. These may be different rows, of another file with the same"
             " name: then give --key, --token or --source."
+        )
+    if line := summary["unfinished_line"]:
+        advice.append(
+            f"Line {line:,}, the last one, has no line end and was read as it is. If the rest"
+            " of it is still to come, the whole line will be another row and count in addition:"
+            " import the file only when its last line is complete."
         )
     if old := summary["older_than_retention"]:
         advice.append(

@@ -45,6 +45,8 @@ class Outcome:
     # False where it stopped at the allowed number of rejects.
     complete: bool
     partitions_made: int
+    # The last line's number if it has no line end and may be half a row. NDJSON has no half rows.
+    unfinished_line: int | None
 
 
 class TooManyRejects(Exception):
@@ -103,7 +105,15 @@ class Import:
             self._rejects.close()
         if complete and self._digest is not None:
             resume.forget(self._namespace, self._digest)
-        return Outcome(self._totals, complete, self._coverage.made)
+        lines, is_csv = self._reader.lines, self._reader.table.header_text is not None
+        has_rows = complete and self._totals.rows > 0
+        unfinished = has_rows and is_csv and lines.unfinished
+        return Outcome(
+            self._totals,
+            complete,
+            self._coverage.made,
+            lines.number if unfinished else None,
+        )
 
     def _begin_or_resume(self) -> Progress:
         found = self._digest and resume.read(self._namespace, self._digest)

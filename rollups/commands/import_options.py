@@ -42,7 +42,8 @@ what makes a row the same row:
                      a row in which one of them is empty is rejected;
     neither          made from the whole row, its line number and the file's name (or
                      --source): equal rows on two lines are two events, and a file that
-                     grew at its end can be imported again. Lines must not move.
+                     grew at its end can be imported again. Lines must not move. The last
+                     line must be complete.
   The file's name is FILE without its directories, .gz and .zip, or "stdin". So a log that is
   renamed when it is rotated counts again. If two hosts have files with the same name, equal
   rows on the same line count once. Prefer --key or --token, or name each log:

@@ -6,10 +6,11 @@ import io
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from counters.importing import report
 from counters.models import Event, Namespace
 from counters.partitions import create
 from counters.recording import batch
@@ -81,6 +82,33 @@ def test_import__grown_file_counts_its_new_rows(
     ran = run(write("2025-03-01T10:00:00Z,a,1", "2025-03-01T10:00:00Z,a,1"))
 
     assert (ran.summary["added"], ran.summary["duplicates"]) == (1, 1)
+
+
+def test_import__tells_of_a_last_line_without_a_line_end(
+    run: Run, write: Write, namespace: Namespace
+) -> None:
+    """The whole line is another row, so the unfinished one must not pass in silence."""
+    file = write("2025-03-01T10:00:00Z,a,5", "2025-03-01T10:00:00Z,a,70")
+    assert run(file).summary["unfinished_line"] is None
+
+    file.write_text(file.read_text()[:-2])
+
+    summary = run(file).summary
+    assert summary["unfinished_line"] == 3
+    assert "Line 3, the last one, has no line end" in report.as_text(
+        cast("report.Summary", summary), namespace
+    )
+    # A key may be what is cut off.
+    assert run(file, "--key", "at,amount").summary["unfinished_line"] == 3
+
+
+def test_import__needs_no_line_end_in_ndjson(run: Run, write: Write) -> None:
+    file = write('{"a": 1}', name="events.ndjson", header="")
+    file.write_text(file.read_text().rstrip())
+
+    ran = run(file, mapping=("--at", "2025-03-01T10:00:00Z", "--counter", "{a}"))
+
+    assert (ran.summary["added"], ran.summary["unfinished_line"]) == (1, None)
 
 
 def test_import__other_file_with_same_rows_counts(
