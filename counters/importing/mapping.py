@@ -87,7 +87,10 @@ def _whole_number(column: str, value: object) -> int:
         return value
     if isinstance(value, str) and WHOLE_NUMBER.fullmatch(value.strip()):
         return int(value)
-    raise BadRow(f"delta: column {column!r} holds {shown(value)}, not a whole number")
+    raise BadRow(
+        f"delta: column {column!r} holds {shown(value)}. Write a whole number in digits"
+        " only, such as -5"
+    )
 
 
 def _time_reader(plan: Plan) -> Callable[[dict[str, Any]], datetime | None]:
@@ -141,6 +144,11 @@ def parse(text: str) -> Template:
 
 def _text(column: str, value: object) -> str:
     if isinstance(value, str) and value:
+        if value != value.strip():
+            # Stripped in silence, two different values would become one counter.
+            raise BadRow(
+                f"column {column!r} holds {shown(value)}; remove the blanks around it"
+            )
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -218,7 +226,7 @@ def again(token: str, times: int) -> str:
 
 def _given(row: Row, column: str) -> str:
     value = row.values[column]
-    if isinstance(value, str) and value:
+    if isinstance(value, str) and value.strip():
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -227,8 +235,10 @@ def _given(row: Row, column: str) -> str:
 
 def _key_part(row: Row, name: str) -> str:
     value = row.values[name]
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value.strip()):
         raise BadRow(f"key column {name!r} is empty, so the row cannot be identified")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise BadRow(f"key column {name!r} is neither text nor a number")
     return str(value)
 
 

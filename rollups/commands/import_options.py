@@ -39,7 +39,7 @@ what makes a row the same row:
   An event is identified by its counter, its token and its event time. The token is
     --token COLUMN   the text in the column;
     --key COLUMNS    made from these columns: rows may move, and other columns may change;
-                     a row in which one of them is empty is rejected;
+                     a row in which one of them is empty or blank is rejected;
     neither          made from the whole row, its line number and the file's name (or
                      --source): equal rows on two lines are two events, and a file that
                      grew at its end can be imported again. Lines must not move. The last

@@ -50,6 +50,9 @@ def test_import__rejects_each_bad_row_with_its_line(
         *(f"events.csv:{line}" for line in (3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15)),
     ]
     assert "line 3: 2 columns, but the header has 3" in ran.err
+    assert (
+        "line 5: delta: column 'amount' holds '3.0'. Write a whole number in" in ran.err
+    )
     assert "line 9: time '2025-03-01T10:00:00' has no UTC offset" in ran.err
     assert "More rejected rows: see" in ran.err
 
@@ -166,6 +169,47 @@ def test_import__empty_key_is_rejected(run: Run, write: Write, counts: Counts) -
     assert ran.summary["rejected_rows"] == 2
     assert "line 2: key column 'name' is empty" in ran.err
     assert counts() == {"c": 1}
+
+
+@pytest.mark.parametrize("option", ["--key", "--token"])
+def test_import__blank_key_or_token_is_rejected(
+    run: Run, write: Write, counts: Counts, option: str
+) -> None:
+    file = write(" ,1", " ,2", "\u00a0,3", "x,4", header="id,n\n")
+    mapping = ("--at", "2025-03-01T10:00:00Z", "--counter", "c", option, "id")
+
+    ran = run(file, mapping=mapping)
+
+    assert (ran.code, ran.summary["rejected_rows"]) == (1, 3)
+    assert counts() == {"c": 1}
+
+
+@pytest.mark.parametrize("option", ["--key", "--token"])
+@pytest.mark.parametrize("value", ['"  "', "true", '{"a": 1}', "[1]"])
+def test_import__json_that_is_no_key_or_token_is_rejected(
+    run: Run, write: Write, value: str, option: str
+) -> None:
+    file = write(f'{{"id": {value}}}', name="events.ndjson", header="")
+    mapping = ("--at", "2025-03-01T10:00:00Z", "--counter", "c", option, "id")
+
+    ran = run(file, mapping=mapping)
+
+    assert (ran.summary["added"], ran.summary["rejected_rows"]) == (0, 1)
+
+
+def test_import__blanks_around_a_part_of_a_name_are_rejected(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    file = write(
+        " Oslo,tea", "Oslo,tea", "Oslo ,tea", "Oslo, tea", header="shop,item\n"
+    )
+    mapping = ("--at", "2025-03-01T10:00:00Z", "--counter", "sp/{shop}/{item}/sold")
+
+    ran = run(file, mapping=mapping)
+
+    assert ran.summary["rejected_rows"] == 3
+    assert "line 2: column 'shop' holds ' Oslo'; remove the blanks around it" in ran.err
+    assert counts() == {"sp/Oslo/tea/sold": 1}
 
 
 def test_import__null_key_is_rejected(run: Run, write: Write, counts: Counts) -> None:
@@ -290,17 +334,18 @@ def test_import__corrected_rejects_count_once(
 def test_import__rejects_of_rejects_keep_their_place(
     run: Run, write: Write, name: str
 ) -> None:
+    options: tuple[str, ...] = ()
     if name == "events.csv":
         file = write(
             "2025-03-01T10:00:00Z,a,one", "2025-03-01T10:00:00Z,a", 'bad,"a\nb",1'
         )
-
+        options = ("--multiline",)
     else:
         file = write('{"name": "\\"}a", "amount": 1}', "{}", name=name, header="")
-    run(file, "--multiline")
+    run(file, *options)
     rejects = Path(f"{file}.rejects")
 
-    ran = run(rejects, "--multiline")
+    ran = run(rejects, *options)
 
     assert ran.code == 1
     assert Path(f"{rejects}.rejects").read_text() == rejects.read_text()
