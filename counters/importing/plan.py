@@ -49,6 +49,11 @@ class Plan:
     def __post_init__(self) -> None:
         if self.time is not None and self.at is not None:
             raise CannotImport("--time and --at exclude each other; give one of them.")
+        if self.time is None:
+            if self.time_zone is not None:
+                raise CannotImport("--time-zone needs --time.")
+            if self.time_format != Plan.time_format:
+                raise CannotImport("--time-format needs --time.")
         if self.key and self.token is not None:
             raise CannotImport(
                 "--key and --token exclude each other; give one of them."

@@ -131,7 +131,7 @@ def read_ndjson(lines: Lines, wanted: Sequence[str]) -> Rows:
             yield Unreadable(
                 lines.first_number,
                 place,
-                f"no {missing[0]!r}; it has {', '.join(found)}",
+                f"no {missing[0]!r}; it has {_quoted(found)}",
             )
             continue
         yield Row(
@@ -170,7 +170,11 @@ def _missing_column(name: str, header: list[str]) -> str:
             if other in header[0]:
                 hint = f" Perhaps the delimiter is another one: --delimiter {said}"
                 break
-    return f"There is no column {name!r}. The columns are: {', '.join(header)}.{hint}"
+    return f"There is no column {name!r}. The columns are: {_quoted(header)}.{hint}"
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def _explain(error: csv.Error, lines: Lines) -> str:
@@ -224,6 +228,13 @@ def table(plan: Plan, source: Input, lines: Lines, wanted: Sequence[str]) -> Tab
     dialect = Dialect(separator, plan.quotes, plan.multiline)
     name = _named_format(plan, source) or _guessed_format(source)
     if name == "ndjson":
+        for option, given in (
+            ("--delimiter", plan.delimiter is not None),
+            ("--no-quotes", not plan.quotes),
+            ("--multiline", plan.multiline),
+        ):
+            if given:
+                raise CannotImport(f"{option} is for CSV, and the file is NDJSON.")
         return Table(lambda: read_ndjson(lines, wanted), None, dialect)
     header = read_header(lines, dialect, wanted)
     text = lines.text

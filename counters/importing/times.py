@@ -30,6 +30,8 @@ def reader(time_format: str, time_zone: str | None) -> ReadTime:
     """Return a reader of times in that format: iso, one of UNITS_A_SECOND, or strptime's."""
     zone = _zone(time_zone)
     if time_format in UNITS_A_SECOND:
+        if zone is not None:
+            raise CannotImport("--time-zone is not for Unix times: they are in UTC.")
         return lambda value: _unix(value, time_format)
     if time_format == "iso":
         return lambda value: _zoned(value, _iso, zone)

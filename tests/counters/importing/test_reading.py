@@ -139,7 +139,7 @@ def test_import__gz_that_ends_before_its_first_line_is_refused(
     [
         (
             ("--counter", "{nme}"),
-            r"no column 'nme'. The columns are: at, name, amount\.",
+            r"no column 'nme'. The columns are: 'at', 'name', 'amount'\.",
         ),
         (("--counter", "{name"), r"single '\{'"),
         (("--counter", "{}"), r"single '\{'"),
@@ -151,6 +151,10 @@ def test_import__gz_that_ends_before_its_first_line_is_refused(
         (("--counter", "a", "--encoding", "nope"), "not known"),
         (("--counter", "a", "--delimiter", ";;"), "not one character"),
         (("--counter", "a", "--delimiter", ";"), "--delimiter ','"),
+        (
+            ("--counter", "a", "--time-format", "unix", "--time-zone", "UTC"),
+            "--time-zone is not for Unix times",
+        ),
         (("--counter", "a", "--at", "2025-03-01T00:00:00Z"), "exclude each other"),
         (("--counter", "a", "--batch-rows", "0"), "1 or more"),
         (("--counter", "a", "--no-quotes", "--multiline"), "cannot be used together"),
@@ -163,6 +167,32 @@ def test_import__wrong_options_are_named(
 
     with pytest.raises(CommandError, match=said) as refused:
         run(file, mapping=(*options, "--time", "at"))
+
+    assert refused.value.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--time-zone", "Mars/X"), ("--time-format", "bogus")]
+)
+def test_import__options_of_a_time_need_one(
+    run: Run, write: Write, option: str, value: str
+) -> None:
+    with pytest.raises(CommandError, match=f"{option} needs --time") as refused:
+        run(write(), option, value, mapping=("--counter", "a"))
+
+    assert refused.value.returncode == 2
+
+
+@pytest.mark.parametrize(
+    "option", [("--delimiter", ";"), ("--no-quotes",), ("--multiline",)], ids=" ".join
+)
+def test_import__options_of_csv_are_refused_for_ndjson(
+    run: Run, write: Write, option: tuple[str, ...]
+) -> None:
+    file = write('{"a": 1}', name="events.ndjson", header="")
+
+    with pytest.raises(CommandError, match=f"{option[0]} is for CSV") as refused:
+        run(file, *option, mapping=("--counter", "{a}"))
 
     assert refused.value.returncode == 2
 
