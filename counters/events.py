@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from counters.db import clock
-from counters.errors import BatchRefused, CountersError
+from counters.errors import BatchRefused, CountersError, InvalidValue
 from counters.recording import batch
 from counters.recording.duplicates import Recorded
 from counters.recording.record import record
@@ -69,6 +69,7 @@ def add_many(events: Iterable[NewEvent], *, any_age: bool = False) -> list[Recor
     checked = []
     for index, event in enumerate(events):
         try:
+            _check_type(event)
             checked.append(
                 check_event(
                     namespace=event.namespace,
@@ -83,3 +84,8 @@ def add_many(events: Iterable[NewEvent], *, any_age: bool = False) -> list[Recor
         except CountersError as error:
             raise BatchRefused(index, error) from error
     return batch.add_all(checked)
+
+
+def _check_type(event: object) -> None:
+    if not isinstance(event, NewEvent):
+        raise InvalidValue("event", event, "a counters.events.NewEvent")

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal, Self, TypeVar, overload
 from uuid import UUID
@@ -22,7 +22,14 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db import Error as DatabaseFault
-from django.db.models import CompositePrimaryKey, Field, Model
+from django.db.models import (
+    CompositePrimaryKey,
+    DecimalField,
+    Field,
+    GenericIPAddressField,
+    Model,
+)
+from django.utils import timezone
 from django.utils.formats import localize
 
 from counters import events
@@ -252,7 +259,30 @@ def _converted(field: Field[Any, Any], key: object) -> object:
     if isinstance(key, float | Decimal) and converted != key:
         raise ValueError(key)
     # The plain text, because a subclass such as an Enum may format itself differently.
-    return str.__str__(converted) if isinstance(converted, str) else converted
+    if isinstance(converted, str):
+        if isinstance(field, GenericIPAddressField):
+            field.run_validators(converted)
+        return str.__str__(converted)
+    return _as_read_back(field, converted)
+
+
+def _as_read_back(field: Field[Any, Any], key: object) -> object:
+    """Return a key in the form in which the database returns it.
+
+    An object that was just created has the key as it was given: 12 for 12.00, or an instant in
+    another time zone. Its counter is the same after the object is read back.
+    """
+    if isinstance(key, Decimal) and isinstance(field, DecimalField):
+        fixed = key.quantize(Decimal(1).scaleb(-field.decimal_places))
+        if fixed != key:
+            raise ValueError(key)
+        return abs(fixed) if fixed == 0 else fixed
+    if isinstance(key, datetime):
+        if timezone.is_naive(key):
+            key = timezone.make_aware(key, timezone.get_default_timezone())
+        return key.astimezone(UTC)
+    # Adding 0.0 makes 0.0 of -0.0.
+    return key + 0.0 if isinstance(key, float) else key
 
 
 def if_told(read: Callable[[], T]) -> T | None:

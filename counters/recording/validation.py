@@ -79,10 +79,12 @@ def check_delta(delta: object) -> int:
     return delta
 
 
-def check_generation_time(at: datetime | None) -> None:
-    if at is not None and (at.tzinfo is None or at < tokens.EPOCH):
-        raise InvalidValue(
-            "generation_time",
-            at.isoformat(),
-            "an instant since 1970 with its UTC offset",
-        )
+def check_generation_time(at: object) -> None:
+    """Raise InvalidValue unless it is None or an aware datetime since 1970."""
+    if at is None:
+        return
+    wanted = "an instant since 1970 with its UTC offset"
+    if not isinstance(at, datetime):
+        raise InvalidValue("generation_time", at, f"a datetime: {wanted}")
+    if at.tzinfo is None or at < tokens.EPOCH:
+        raise InvalidValue("generation_time", at.isoformat(), wanted)

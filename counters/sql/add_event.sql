@@ -11,7 +11,8 @@ WITH counter AS (
 ),
 event AS (
   INSERT INTO counters_event (counter_id, token, event_time, delta)
-  SELECT id, %(token)s::uuid, %(event_time)s::timestamptz, %(delta)s::bigint
+  -- In parentheses: where the driver writes the delta into the text, -2^63::bigint is -(2^63::bigint).
+  SELECT id, %(token)s::uuid, %(event_time)s::timestamptz, (%(delta)s)::bigint
   FROM counter
   -- The same token twice at once: the second waits here for the first one's commit.
   ON CONFLICT (counter_id, token, event_time) DO NOTHING

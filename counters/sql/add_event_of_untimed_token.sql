@@ -11,7 +11,7 @@ WITH counter AS (
 ),
 claim AS (
   INSERT INTO counters_claim (counter_id, token, event_time, delta, expires_at)
-  SELECT counter.id, %(token)s::uuid, %(event_time)s::timestamptz, %(delta)s::bigint,
+  SELECT counter.id, %(token)s::uuid, %(event_time)s::timestamptz, (%(delta)s)::bigint,
          %(event_time)s::timestamptz + %(accept_past)s::interval
   FROM counter
   -- The first use may have come with a generation time, so without a claim.

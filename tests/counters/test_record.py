@@ -3,15 +3,18 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 import time_machine
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
+from psycopg import ClientCursor
 
 from counters import events
 from counters.errors import (
+    BatchRefused,
     InvalidValue,
     MissingValue,
     NamespaceNotFound,
@@ -611,3 +614,45 @@ def test_add__answers_a_repeat_whatever_became_of_the_window(
 
     assert all(answer.duplicate for answer in answers)
     assert answers[0].event_time == ahead
+
+
+@pytest.mark.parametrize("binding", ["client", "server"])
+@pytest.mark.parametrize(
+    "token", [None, "order", "019b76da-a800-7000-8000-0123456789ab"]
+)
+def test_add__takes_the_least_delta(
+    namespace: Namespace,
+    monkeypatch: pytest.MonkeyPatch,
+    binding: str,
+    token: str | None,
+) -> None:
+    """Whichever way the project's connections send parameters."""
+    if binding == "client":
+        wire = connection.connection
+        monkeypatch.setattr(wire, "cursor_factory", ClientCursor)
+        monkeypatch.setattr(wire, "counters_cursor", None, raising=False)
+    events.add(
+        namespace="test",
+        name="hits",
+        delta=-(2**63),
+        token=token,
+        generation_time=datetime.now(UTC),
+    )
+
+    assert Event.objects.get().delta == -(2**63)
+
+
+@pytest.mark.parametrize("given", ["2026-11-28T05:00:00Z", datetime.now(UTC).date(), 5])
+def test_add__names_a_generation_time_of_a_wrong_type(
+    namespace: Namespace, given: Any
+) -> None:
+    with pytest.raises(InvalidValue, match=r"generation_time: .* is not a datetime"):
+        events.add(namespace="test", name="hits", generation_time=given)
+
+
+@pytest.mark.parametrize("given", [{"namespace": "test"}, ("test", "hits")])
+def test_add_many__names_an_event_of_a_wrong_type(
+    namespace: Namespace, given: Any
+) -> None:
+    with pytest.raises(BatchRefused, match=r"events\[1\]: event: .* is not a counters"):
+        events.add_many([events.NewEvent("test", "hits"), given])

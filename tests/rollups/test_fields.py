@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -167,6 +167,51 @@ def test_of__converts_a_key_as_its_field_does(
 
     assert model.hits.of(key).name == f"thing:{kept}:hits"
     assert model.hits.of(saved) == saved.hits == model.hits.of(key)
+
+
+PRICE = models.DecimalField(max_digits=10, decimal_places=2, primary_key=True)
+INSTANT = models.DateTimeField(primary_key=True)
+RATIO = models.FloatField(primary_key=True)
+ADDRESS = models.GenericIPAddressField(primary_key=True)
+
+
+@pytest.mark.parametrize(
+    ("field", "keys", "kept"),
+    [
+        (PRICE, ["12", "12.0", "12.000", Decimal(12), 12], "12.00"),
+        (PRICE, ["0", "-0", Decimal("-0.00")], "0.00"),
+        (
+            INSTANT,
+            [
+                "2026-03-01 12:00:00+02:00",
+                datetime(2026, 3, 1, 10, tzinfo=UTC),
+                # In TIME_ZONE, which is UTC.
+                datetime(2026, 3, 1, 10),  # noqa: DTZ001
+            ],
+            "2026-03-01 10:00:00+00:00",
+        ),
+        (RATIO, [0.0, -0.0, "0"], "0.0"),
+    ],
+)
+def test_of__names_a_key_as_the_database_returns_it(
+    field: models.Field[Any, Any], keys: list[object], kept: str
+) -> None:
+    model = keyed_by(field.clone())
+
+    for key in keys:
+        created = model(key=key)
+        created._state.adding = False
+        assert model.hits.of(key).name == created.hits.name == f"thing:{kept}:hits"
+
+
+@pytest.mark.parametrize(
+    ("field", "key"), [(PRICE, "1.005"), (PRICE, "NaN"), (ADDRESS, "127.0.0.01")]
+)
+def test_of__refuses_a_key_that_the_column_cannot_hold(
+    field: models.Field[Any, Any], key: str
+) -> None:
+    with pytest.raises(InvalidValue, match="is not a primary key"):
+        keyed_by(field.clone()).hits.of(key)
 
 
 @pytest.mark.parametrize("field", [models.BigAutoField, models.CharField])
