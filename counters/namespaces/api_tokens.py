@@ -13,12 +13,14 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
-from counters.errors import ApiTokenNotFound
+from counters.errors import ApiTokenNotFound, InvalidValue
 from counters.namespaces.access import user_named
 from counters.ttl_cache import Memory
 
 # As many of a token's first characters as knox stores unhashed: TOKEN_KEY_LENGTH.
 PREFIX_LENGTH = 15
+# A slip of the keyboard revokes nothing.
+LEAST_PREFIX = 8
 NEEDS_KNOX = (
     "API tokens are stored by knox. Install django-fold-counters[rest], and add"
     " 'rest_framework' and 'knox' to INSTALLED_APPS."
@@ -54,9 +56,13 @@ def list_all(*, user: str | None = None) -> list[ApiToken]:
 def revoke(prefix: str) -> ApiToken:
     """Delete the token that begins with `prefix`, which may be the whole token.
 
-    Other processes accept it for two seconds more at most. Raises ApiTokenNotFound if not
-    exactly one token begins with the prefix.
+    Other processes accept it for two seconds more at most. Raises InvalidValue for a
+    prefix that is too short, and ApiTokenNotFound unless exactly one token begins with it.
     """
+    if len(prefix) < LEAST_PREFIX:
+        raise InvalidValue(
+            "prefix", prefix, f"the first {LEAST_PREFIX} characters of a token, or more"
+        )
     with transaction.atomic():
         found = list(
             _model()
@@ -64,7 +70,7 @@ def revoke(prefix: str) -> ApiToken:
             .select_related("user")
             .filter(token_key__startswith=prefix[:PREFIX_LENGTH])[:10]
         )
-        if not prefix or len(found) != 1:
+        if len(found) != 1:
             raise ApiTokenNotFound(prefix, len(found))
         described = _described(found[0])
         found[0].delete()

@@ -139,7 +139,8 @@ def _named(namespace: Namespace, error: ValidationError) -> Exception:
         return InvalidValue(
             "retention_seconds",
             seconds,
-            "at least accept_past_seconds: an event must be kept as long as it may be"
-            " repeated",
+            "at least accept_past_seconds, which is"
+            f" {round(namespace.accept_past.total_seconds())}: an event must be kept as long"
+            " as it may be repeated",
         )
     return InvalidValue(field, getattr(namespace, field), " ".join(problems))

@@ -22,7 +22,7 @@ from uuid import UUID
 from counters.errors import InvalidValue
 
 TOKEN_LENGTH = 255
-WANTED = f"a token: text of 1 to {TOKEN_LENGTH} characters without control characters"
+WANTED = f"a token: text of 1 to {TOKEN_LENGTH} characters, none of them invisible"
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What Python code may give, such as the key of an order. The API takes text only.

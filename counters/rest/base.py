@@ -26,6 +26,7 @@ from counters.errors import InvalidValue
 from counters.models import Namespace
 from counters.namespaces import access, api_tokens
 from counters.rate_window import RateWindow
+from counters.recording import tokens
 from counters.rest.parsers import (
     StrictJSONParser,
     check_encoding,
@@ -164,7 +165,8 @@ def token_of(request: Request, in_body: object) -> object:
     in_header = read_idempotency_key(request.headers.get("Idempotency-Key"))
     if in_header is None or in_header == in_body:
         return in_body
-    if in_body is None:
+    # A UUID is the same token in lower and upper case.
+    if in_body is None or tokens.parse(in_header).uuid == tokens.parse(in_body).uuid:
         return in_header
     raise InvalidValue("token", in_body, f"the Idempotency-Key header's {in_header!r}")
 

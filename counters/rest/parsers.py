@@ -109,7 +109,10 @@ class StrictJSONParser(JSONParser):
         except RecursionError as error:
             raise ParseError("JSON parse error - nested too deeply") from error
         except ValueError as error:
-            raise ParseError(f"JSON parse error - {error}") from error
+            reason = str(error)
+            if "int_max_str_digits" in reason:
+                reason = "a number has more than 4,300 digits"
+            raise ParseError(f"JSON parse error - {reason}") from error
 
 
 def _read_number(text: str) -> int | Decimal:
