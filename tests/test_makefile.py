@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -20,6 +21,8 @@ def dry_run(target: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["make", "--dry-run", target],
         cwd=ROOT,
+        # Without the options of the `make` that runs the tests, such as its job server.
+        env={name: value for name, value in os.environ.items() if "MAKE" not in name},
         capture_output=True,
         text=True,
         check=False,

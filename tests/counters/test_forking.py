@@ -13,7 +13,7 @@ from tests.programs import ROOT, TIMEOUT_SECONDS, environment
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PARENT = """
-import django, gc, os, sys, threading, weakref
+import django, gc, os, sys, threading, time, weakref
 django.setup()
 from django.core.cache import cache, caches
 from django.core.handlers.wsgi import WSGIHandler
@@ -159,6 +159,11 @@ def child():
 
 events.add(namespace="test", name="parent")
 assert publisher.get().counts.requested == 1
+# The thread that publishes has failed and rests. A fork without Python's hooks would else copy
+# locks that it holds, of logging or of an import, and no one could release them in the child.
+while not publisher.get().counts.failed:
+    time.sleep(0.01)
+time.sleep(0.1)
 metrics.count_sweep()
 cache.set("parent", 1)
 of_parent = caches["default"]
