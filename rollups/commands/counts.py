@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from typing import Any
@@ -33,11 +34,18 @@ _GENERATION_TIME = arg(
 )
 
 
+def _delta(text: str) -> int:
+    """Parse digits only: `int` would also take `1_000`, ` 7` and digits of other scripts."""
+    if not re.fullmatch(r"[+-]?[0-9]+", text):
+        raise ArgumentTypeError(f"{text!r} is not a whole number in digits, such as -5")
+    return int(text)
+
+
 @subcommand(
     "add",
     "Add to a counter. The first add creates the counter.",
     *COUNTER,
-    arg("delta", type=int, nargs="?", default=1, help="a whole number (default: 1)"),
+    arg("delta", type=_delta, nargs="?", default=1, help="a whole number (default: 1)"),
     arg(
         "--token",
         help="idempotency token: the same token counts once for each counter",

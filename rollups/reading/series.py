@@ -183,7 +183,9 @@ def _span(
             else _round_down(since, length)
         )
     except OverflowError as error:
-        raise InvalidValue("to", stamp(until), "within the years 1 to 9999") from error
+        raise InvalidValue(
+            "to", stamp(until), "an end whose bucket lies in the years 1 to 9999"
+        ) from error
     if (last - first) // length > MOST_BUCKETS:
         raise InvalidValue(
             "from", stamp(first), f"at most {MOST_BUCKETS:,} buckets before the end"

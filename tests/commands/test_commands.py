@@ -139,6 +139,15 @@ def test_add__gets_the_count_where_it_is_asked_for(run: Run, run_json: Any) -> N
 
 
 @pytest.mark.usefixtures("namespace")
+@pytest.mark.parametrize("delta", ["1e3", "1.0", "1_000", " 7", "\u0661"])
+def test_add__takes_a_delta_in_digits_only(run: Run, delta: str) -> None:
+    with pytest.raises(CommandError, match="is not a whole number in digits, such as"):
+        run("add", "test", "a", delta)
+
+    assert not Counter.objects.exists()
+
+
+@pytest.mark.usefixtures("namespace")
 def test_add__that_cannot_get_adds_nothing(run: Run) -> None:
     with pytest.raises(CommandError, match="best-effort"):
         run("add", "test", "a", "--get", "best-effort")
