@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Any, Literal, Self, TypeVar, overload
 from uuid import UUID
 
@@ -233,7 +233,7 @@ def _key_of(model: type[Any], key: object) -> object:
         if isinstance(field, CompositePrimaryKey):
             return _parts_of(model, key)
         return _converted(field, key)
-    except (ValidationError, TypeError, ValueError, OverflowError) as error:
+    except (ValidationError, TypeError, ValueError, ArithmeticError) as error:
         raise InvalidValue(
             "key",
             key,
@@ -273,9 +273,9 @@ def _as_read_back(field: Field[Any, Any], key: object) -> object:
     another time zone. Its counter is the same after the object is read back.
     """
     if isinstance(key, Decimal) and isinstance(field, DecimalField):
-        fixed = key.quantize(Decimal(1).scaleb(-field.decimal_places))
-        if fixed != key:
-            raise ValueError(key)
+        # Raises where digits would be lost, or are more than the column holds.
+        exact = Context(prec=field.max_digits, traps=[Inexact, InvalidOperation])
+        fixed = key.quantize(Decimal(1).scaleb(-field.decimal_places), context=exact)
         return abs(fixed) if fixed == 0 else fixed
     if isinstance(key, datetime):
         if timezone.is_naive(key):
