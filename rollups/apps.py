@@ -18,13 +18,13 @@ class RollupsConfig(AppConfig):
 
     def __init__(self, app_name: str, app_module: Any) -> None:
         super().__init__(app_name, app_module)
+        refuse_bad_settings(conf.SETTINGS)
         # Before any model is loaded: prometheus_client reads it when it is imported.
         if directory := conf.metrics_dir():
             directory.mkdir(parents=True, exist_ok=True)
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
 
     def ready(self) -> None:
-        refuse_bad_settings(conf.SETTINGS)
         import_module("rollups.receivers")
         import_module("rollups.checks")
         import_module("rollups.worker.tasks")

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 import counters.conf
+import rollups
 from counters.conf import Seconds, Setting, Whole, refuse_bad_settings
 from counters_project import env
 from rollups import conf
+from rollups.apps import RollupsConfig
 from tests.programs import ROOT, TIMEOUT_SECONDS
 
 ROWS = {row.name: row for row in (*counters.conf.SETTINGS, *conf.SETTINGS)}
@@ -92,6 +95,23 @@ def test_setting__that_makes_no_sense_is_refused(
         refuse()
 
     assert str(refused.value) == f"{name}={value!r} is not {ROWS[name].wanted}."
+
+
+@pytest.mark.parametrize("value", BAD["ROLLUPS_METRICS_DIR"])
+def test_metrics_directory__is_not_made_of_a_bad_setting(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    value: object,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
+    settings.ROLLUPS_METRICS_DIR = value
+
+    with pytest.raises(ImproperlyConfigured, match=r"^ROLLUPS_METRICS_DIR="):
+        RollupsConfig("rollups", rollups)
+
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("name", "wanted"), TEXTS)
