@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from counters.admin.accounts import USER_NAME_BEGINS, SearchedChoicesMixin
 from counters.admin.confirmation import ConfirmingMixin
-from counters.admin.pagination import BoundedPaginator
+from counters.admin.pagination import BoundedListMixin
 from counters.models import Grant, Namespace
 
 # Django's admin classes take their types only in the stubs.
@@ -30,7 +30,7 @@ class GrantInline(SearchedChoicesMixin, InlineBase):
 
 
 @admin.register(Grant)
-class GrantAdmin(SearchedChoicesMixin, ConfirmingMixin, AdminBase):
+class GrantAdmin(SearchedChoicesMixin, ConfirmingMixin, BoundedListMixin, AdminBase):
     list_display = [
         "__str__",
         "namespace",
@@ -42,12 +42,6 @@ class GrantAdmin(SearchedChoicesMixin, ConfirmingMixin, AdminBase):
     ]
     search_fields = ["namespace__name__startswith", USER_NAME_BEGINS]
     search_help_text = "The beginning of a namespace's or a user's name."
-    paginator = BoundedPaginator
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    list_per_page = 50
-    sortable_by = ()
-    actions = None
     searched_fields = ("namespace", "user", "group")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Grant]:

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from counters.admin.confirmation import ConfirmingMixin
 from counters.admin.durations import SpanField
 from counters.admin.grants import GrantInline
-from counters.admin.pagination import BoundedPaginator
+from counters.admin.pagination import BoundedListMixin
 from counters.db.statements import fetch
 from counters.durations import format_duration
 from counters.models import CounterType, Namespace
@@ -53,7 +53,7 @@ class NamespaceList(ChangeList):
 
 
 @admin.register(Namespace)
-class NamespaceAdmin(ConfirmingMixin, AdminBase):
+class NamespaceAdmin(ConfirmingMixin, BoundedListMixin, AdminBase):
     list_display = [
         "name",
         "counter_type",
@@ -65,12 +65,6 @@ class NamespaceAdmin(ConfirmingMixin, AdminBase):
     list_filter = ["counter_type"]
     search_fields = ["name__startswith"]
     search_help_text = "The beginning of a name."
-    paginator = BoundedPaginator
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    list_per_page = 50
-    sortable_by = ()
-    actions = None
     inlines = [GrantInline]
     fieldsets = [
         (None, {"fields": ["name", "description", "counter_type"]}),

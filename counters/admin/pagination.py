@@ -17,9 +17,11 @@ MOST_ROWS = 1_000
 if TYPE_CHECKING:
     PaginatorBase = Paginator[Model]
     AdminBase = admin.ModelAdmin[Model]
+    MixinBase = admin.ModelAdmin[Any]
 else:
     PaginatorBase = Paginator
     AdminBase = admin.ModelAdmin
+    MixinBase = object
 
 
 class BoundedPaginator(PaginatorBase):
@@ -32,15 +34,19 @@ class BoundedPaginator(PaginatorBase):
         return int(rows[:MOST_ROWS].count())
 
 
-class ReadOnlyAdmin(AdminBase):
-    """A read-only list, newest first. Its rows are never counted."""
+class BoundedListMixin(MixinBase):
+    """Options of a list that may be large. Put it before `admin.ModelAdmin`."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     sortable_by = ()
-    actions = None
+    actions: Any = None
+
+
+class ReadOnlyAdmin(BoundedListMixin, AdminBase):
+    """A read-only list, newest first. Its rows are never counted."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

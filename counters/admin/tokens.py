@@ -21,7 +21,7 @@ from django.utils.safestring import SafeString
 from knox.models import AuthToken
 
 from counters.admin.accounts import USER_NAME_BEGINS
-from counters.admin.pagination import BoundedPaginator
+from counters.admin.pagination import BoundedListMixin
 from counters.errors import AccountNotFound
 from counters.namespaces import access, api_tokens
 from counters.namespaces.access import user_named
@@ -79,7 +79,7 @@ class TokenForm(forms.Form):
         return timedelta(days=int(days)) if days else None
 
 
-class TokenAdmin(AdminBase):
+class TokenAdmin(BoundedListMixin, AdminBase):
     change_list_template = "counters/tokens.html"
     list_display = ["begins_with", "user", "created", "expires", "revoke_link"]
     list_display_links = None
@@ -87,12 +87,6 @@ class TokenAdmin(AdminBase):
     search_help_text = "The beginning of a token, or of a user's name."
     list_select_related = ["user"]
     ordering = ["-created"]
-    paginator = BoundedPaginator
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    list_per_page = 50
-    sortable_by = ()
-    actions = None
 
     def get_urls(self) -> list[Any]:
         revoke = self.admin_site.admin_view(self.revoke_view)

@@ -15,7 +15,7 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from counters.admin.pagination import BoundedPaginator
+from counters.admin.pagination import BoundedListMixin
 from counters.durations import format_roughly
 from counters.models import Counter
 from rollups.admin import actions as acting
@@ -46,18 +46,13 @@ class CountedList(CounterList):
 
 
 @admin.register(Counter)
-class CounterAdmin(AdminBase):
+class CounterAdmin(BoundedListMixin, AdminBase):
     list_display = ["name", "namespace_name", "count", "state", "as_of", "last_day"]
     list_filter = [NamespaceFilter, StateFilter, OrderFilter]
     search_fields = ["name__startswith"]
     search_help_text = (
         "Finds names that begin with this text; upper and lower case differ."
     )
-    paginator = BoundedPaginator
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    list_per_page = 50
-    sortable_by = ()
     actions = ["roll_up", "verify"]
 
     def response_action(
