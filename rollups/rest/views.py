@@ -26,9 +26,6 @@ from counters.rest.views import AddCall
 from rollups import counts
 from rollups.folding import cluster_identity
 from rollups.reading import listing
-from rollups.reading.clear import clear
-from rollups.reading.listing import Place
-from rollups.reading.many import CounterName, get_many, get_or_zero
 from rollups.reading.read import choose_accuracy
 from rollups.rest import cursors, descriptions
 from rollups.rest.schemas import (
@@ -63,7 +60,7 @@ class AddView(AddCall):
         counted, added = self.add(request, namespace, name)
         # If the counter has been deleted since, the count is 0: a 404 would say that nothing was
         # added. If the namespace has been deleted, the answer is a 404, as for all later calls.
-        read = get_or_zero(namespace=namespace, name=counted, accuracy=accuracy)
+        read = counts.get_or_zero(namespace=namespace, name=counted, accuracy=accuracy)
         return Response({**added, **count_body(read)})
 
 
@@ -119,7 +116,7 @@ class CountersListView(CountersView):
         query = request.query_params
         ordering = query.get("ordering", "name")
         cursor = query.get("cursor")
-        page = listing.list_counters(
+        page = counts.list_counters(
             namespace=found.name,
             ordering=ordering,
             search=read_text("search", query.get("search", "")),
@@ -144,7 +141,7 @@ class CountersListView(CountersView):
         return Response({"name": name})
 
 
-def _link(request: Request, place: Place | None, ordering: str) -> str | None:
+def _link(request: Request, place: counts.Place | None, ordering: str) -> str | None:
     """Return the URL of the page at a place, with the rest of this request's query."""
     if place is None:
         return None
@@ -165,7 +162,7 @@ class ClearView(CountersView):
         if token is not None and not isinstance(token, str):
             raise InvalidValue("token", token, "text")
         checked = names.check(fields["name"])
-        cleared = clear(
+        cleared = counts.clear(
             namespace=namespace,
             name=checked,
             token=token,
@@ -197,8 +194,11 @@ class ReadView(CountersView):
         found = self.check_right(request, namespace, "read")
         fields = read_object(request.data, allowed=fields_of(ReadManyBody))
         accuracy = choose_accuracy(found, fields.get("accuracy"))
-        readings = get_many(
-            [CounterName(found.name, name) for name in _names(fields.get("names"))],
+        readings = counts.get_many(
+            [
+                counts.CounterName(found.name, name)
+                for name in _names(fields.get("names"))
+            ],
             accuracy="accurate" if accuracy == "accurate" else "eventual",
         )
         return Response({"results": [found_body(one) for one in readings]})
