@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from typing import Any
 
 from counters import events
 from counters.errors import counted, stamp
+from counters.importing.mapping import WHOLE_NUMBER
 from counters.namespaces import deletion, lookup
 from counters.rest.schemas import recorded_body
 from rollups import counts
@@ -36,7 +36,7 @@ _GENERATION_TIME = arg(
 
 def _delta(text: str) -> int:
     """Parse digits only: `int` would also take `1_000`, ` 7` and digits of other scripts."""
-    if not re.fullmatch(r"[+-]?[0-9]+", text):
+    if not WHOLE_NUMBER.fullmatch(text):
         raise ArgumentTypeError(f"{text!r} is not a whole number in digits, such as -5")
     return int(text)
 
