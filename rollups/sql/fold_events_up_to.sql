@@ -21,7 +21,6 @@ WITH folding AS MATERIALIZED (
            max(written_at) AS last_write_at,
            bool_or(
              NOT pg_visible_in_snapshot(xid, (SELECT pg_current_snapshot()))
-             AND xid <> (SELECT pg_current_xact_id())
            ) AS is_foreign
     FROM counters_lastwrite
     WHERE counter_id = ANY ((SELECT %(counter_ids)s::bigint[])::bigint[])
