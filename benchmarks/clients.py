@@ -59,9 +59,9 @@ class Orders:
     """One turn: the peer, the load, the clients and the time.
 
     `processes` share the clients as threads; by default each client is a process.
-    `steps_per_second` is the rate of all clients together; None means full speed. At a
-    rate, a late step is timed from when it was due, so a stall counts for every step that
-    it delays.
+    `steps_per_second` is the rate of all clients together; None means full speed. At a fixed
+    rate, the duration of a step is measured from the time at which it was due. So a stall
+    makes every step longer that it delays.
     """
 
     peer: str

@@ -3,7 +3,7 @@
 Some servers load the application before they fork (gunicorn `--preload`, uWSGI); Celery's
 prefork pool and multiprocessing fork as well. A child gets a copy of its parent's memory:
 connections that share the parent's sockets, threads that do not run, and locks that
-nobody will release. So these apps open no connection and start no thread at load time. What
+no thread will release. So these apps open no connection and start no thread at load time. What
 the parent has opened already stays with the parent: see `in_child` and `lock`.
 """
 

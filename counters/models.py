@@ -74,8 +74,8 @@ class Namespace(models.Model):
         "keeps events for",
         validators=[MaxValueValidator(LONGEST)],
         default=timedelta(days=30),
-        help_text="How long single events are kept once they are folded. Totals and series"
-        " stay for ever. What is dropped does not come back when this is raised.",
+        help_text="How long single events are kept after they are folded. Totals and series"
+        " are kept forever. Raising this value does not bring back dropped events.",
     )
     bucket_size = models.CharField(
         "keeps series",

@@ -130,7 +130,7 @@ def running_service(data_dir: Path) -> dict[str, Any]:
     """
     try:
         described = json.loads((data_dir / "run.json").read_text())
-    # A file that somebody else made there is as good as none.
+    # A file that another program wrote there is ignored.
     except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return {}
     except OSError as error:

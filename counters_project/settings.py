@@ -202,7 +202,7 @@ for _name, _value in {
     "tcp_user_timeout": 30_000,
 }.items():
     _options.setdefault(_name, _value)
-# PostgreSQL's JIT compiles a batch's insert anew each time: half of its time, for nothing.
+# PostgreSQL's JIT compiles a batch's insert again each time, which takes half of its time without any gain.
 _ours = "-c jit=off"
 if ROLE != "command":
     # Commands may run for hours (an import, a recount); services may not.
@@ -224,7 +224,7 @@ if ROLE == "web":
         "max_size": WEB_THREADS + 1,
         "timeout": 5,
         # Psycopg's own try for five minutes, at growing distances, would leave a database
-        # that is back unused for two of them; the next request tries anew.
+        # that is back unused for two of them; the next request tries again.
         "reconnect_timeout": 2,
         "connection_class": timeouts.connection_class(
             answer_within_seconds=SILENT_AFTER_SECONDS
@@ -298,7 +298,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # A Redis that becomes a replica, or is full, answers with errors that would end a worker.
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True
-# These are for worker and beat, who may wait for the broker, but not for ever on one that
+# These are for worker and beat, who may wait for the broker, but not without end on one that
 # went silent. Triggers have a connection of their own: see rollups/trigger/broker.py.
 CELERY_BROKER_CONNECTION_TIMEOUT = 4
 CELERY_BROKER_HEARTBEAT = 10

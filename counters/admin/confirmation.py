@@ -37,7 +37,7 @@ class ConfirmingMixin(AdminBase):
     """Show a confirmation page before a form is saved. Put it before `admin.ModelAdmin`.
 
     The first post saves everything in the form's transaction, says what that changed, and
-    rolls it back; so whatever would fail has failed before anybody is asked.
+    rolls it back; so an error appears before the question.
     """
 
     def consequences(self, form: Any) -> list[str]:

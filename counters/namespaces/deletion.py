@@ -107,7 +107,7 @@ def remove_orphans() -> int:
 def remove_orphans_among(counter_ids: Collection[int]) -> int:
     """Remove what is left of those of these counters that are gone; return how many.
 
-    For whoever found them waiting for a fold: nobody can fold them. An id is never used
+    For callers that found them waiting for a fold, although they cannot be folded. An id is never used
     again, and a counter is committed no later than what is written of it.
     """
     # Never by a replica, which may not have it yet.
@@ -121,7 +121,7 @@ def remove_orphans_among(counter_ids: Collection[int]) -> int:
 def _delete(counter_ids: list[int]) -> int:
     """Delete counters in one transaction; return how many events went with them.
 
-    Statement by statement, because each waits for somebody and must then see what that
+    Statement by statement, because each waits for another session and must then see what that
     one has committed.
     """
     with own_transaction(), timeouts.at_most(_DELETED_WITHIN_SECONDS):

@@ -58,7 +58,7 @@ def make(
 ) -> list[Partition]:
     """Make the partitions that are missing for event times from `since` to `until`.
 
-    Each is made in a transaction of its own. It holds nobody up where no event of its span
+    Each is made in a transaction of its own. It blocks no other session where no event of its span
     waits in the default partition. What waits there is copied under no lock; then the whole
     event table is locked for as long as it takes to delete it there, some microseconds an
     event. One whose locks cannot be had, because another transaction stays open, is left for

@@ -110,7 +110,7 @@ def _where_to_look(event: CheckedEvent) -> tuple[datetime, datetime]:
     """Return the span of event times in which the first event lies.
 
     For a token without a time, what add_event_of_untimed_token.sql takes for a first use:
-    were it longer, a use that is spent would answer for one that is not.
+    if it were longer, an expired use would answer for a valid one.
     """
     if not event.untimed:
         return event.event_time, event.event_time

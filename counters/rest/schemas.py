@@ -323,7 +323,7 @@ def schema(hint: Any) -> Json:
     if NoneType in arguments:
         [known] = [one for one in arguments if one is not NoneType]
         found = schema(known)
-        # OpenAPI 3.0 wants a type, or a schema around it, beside `nullable`.
+        # OpenAPI 3.0 requires a type, or a schema around it, with `nullable`.
         if "oneOf" in found:
             found = {"allOf": [found]}
         if "enum" in found:

@@ -1,4 +1,4 @@
--- Counters that were deleted while somebody added to them: only the add's rows are left.
+-- Counters that were deleted during an add: only the add's rows are left.
 -- Parameters: most bigint.
 -- Returns: counter_id. Reads the last writes, of which there are few.
 SELECT DISTINCT last_write.counter_id

@@ -57,7 +57,7 @@ def fold(counter_ids: Collection[int], *, rest: timedelta = NO_REST) -> Folded:
     """Fold the pending events of the given counters, each exactly once.
 
     One transaction for all of them; it never waits for another fold, and no writer ever
-    waits for it. Safe to run at any time, any number of times, by anybody at once. A
+    waits for it. Safe to run at any time, any number of times, in several processes at once. A
     counter folded within `rest` is left out; so is one that was quarantined. Where folding
     lags behind, the oldest events come first and no more than ROLLUPS_FOLD_EVENTS, so
     time and memory are bounded. Must not be called inside a transaction block (raises

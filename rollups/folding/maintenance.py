@@ -46,7 +46,7 @@ def make_partitions() -> None:
 
 
 def close_partitions() -> None:
-    """Close and drop what retention lets go; log what is kept past it, and why."""
+    """Close and drop the partitions that retention allows; log those kept for longer, and why."""
 
     def close() -> None:
         for outcome in retention.close_due():

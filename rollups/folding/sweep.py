@@ -89,7 +89,7 @@ def sweep() -> Swept | None:
     enqueued = request.send(
         overdue, expires_seconds=conf.sweep_period_seconds(), sweep_id=sweep_id
     )
-    # A counter that was deleted while somebody added to it cannot be folded, only cleared
+    # A counter that was deleted during an add cannot be folded, only cleared
     # away. Few are overdue as a rule, so this is where looking costs least.
     if overdue:
         deletion.remove_orphans_among(overdue)

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from rollups.pages import overview, plots
 
-# A page that nobody looks at asks for nothing: see ops.js.
+# A page in the background sends no requests: see ops.js.
 REFRESH_SECONDS = 5
 
 

@@ -130,7 +130,7 @@ class Broker:
     def _check_queue(self, producer: Producer) -> None:
         """Declare the queue, on a new connection and once a second; raise QueueFull.
 
-        RabbitMQ drops the oldest messages of a queue that nobody reads; Redis has no such bound.
+        RabbitMQ drops the oldest messages of a queue that no worker reads; Redis has no such bound.
         The answer also shows that RabbitMQ still reads what it is sent.
         """
         now = time.monotonic()

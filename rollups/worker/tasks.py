@@ -84,7 +84,7 @@ def sweep() -> None:
 @shared_task(name="rollups.make_partitions", ignore_result=True)
 @errors.log_missing_migrations()
 def make_partitions() -> None:
-    """Create the partitions of the coming days, and remove what nobody needs."""
+    """Create the partitions of the coming days, and remove expired rows."""
     maintenance.clear_away()
     maintenance.make_partitions()
 
@@ -92,7 +92,7 @@ def make_partitions() -> None:
 @shared_task(name="rollups.close_partitions", ignore_result=True, time_limit=3600)
 @errors.log_missing_migrations()
 def close_partitions() -> None:
-    """Close the partitions that retention lets go, and drop those closed earlier."""
+    """Close the partitions that retention allows, and drop those closed earlier."""
     maintenance.close_partitions()
 
 
@@ -104,7 +104,7 @@ def reindex_partitions() -> None:
 
 
 def check(counter_ids: object, claim: object, sweep_id: object) -> None:
-    """Raise BadMessage unless these are what `rollup` takes: anybody may send a message."""
+    """Raise BadMessage unless these are what `rollup` takes: any program may send a message."""
     if not isinstance(counter_ids, list) or len(counter_ids) > MOST_COUNTERS:
         raise BadMessage(f"counter_ids: {shown(counter_ids)} is not a list of ids")
     for counter_id in counter_ids:
