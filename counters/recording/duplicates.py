@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +24,10 @@ from counters.recording.validation import CheckedEvent
 
 Rows = TypeVar("Rows")
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+# Errors that another try of the same statement may not meet again.
+_PASSING = (CheckViolation, DeadlockDetected, SerializationFailure, UniqueViolation)
+_MOST_DEADLOCKS = 5
+_DEADLOCK_PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Recorded:
 def retry_if_duplicate(
     connection: BaseDatabaseWrapper, record: Callable[[], Rows]
 ) -> Rows:
-    """Return what `record` returns; run it once more if an unseen duplicate made it fail.
+    """Return what `record` returns; run it again if another add at the same time made it fail.
 
     ON CONFLICT asks the key's own index only. There is a second index while it is
     rebuilt (REINDEX CONCURRENTLY of a past day). Of
@@ -55,16 +60,23 @@ def retry_if_duplicate(
     PostgreSQL ends one of them. Within a transaction block there is no next try: the error has
     ended the block.
     """
-    try:
-        return record()
-    except (IntegrityError, OperationalError) as error:
-        in_block = connection.in_atomic_block or not connection.get_autocommit()
-        if in_block or not isinstance(
-            error.__cause__,
-            (UniqueViolation, CheckViolation, SerializationFailure, DeadlockDetected),
-        ):
-            raise
-    return record()
+    tries = 1
+    while True:
+        try:
+            return record()
+        except (IntegrityError, OperationalError) as error:
+            cause = error.__cause__
+            in_block = connection.in_atomic_block or not connection.get_autocommit()
+            if in_block or not isinstance(cause, _PASSING):
+                raise
+            deadlocked = isinstance(cause, DeadlockDetected)
+            if tries == (_MOST_DEADLOCKS if deadlocked else 2):
+                raise
+        tries += 1
+        if deadlocked:
+            # The victim's locks go to the add that waits for them. An immediate next try may
+            # take the first of them again before that add wakes up, and the two deadlock again.
+            time.sleep(_DEADLOCK_PAUSE_SECONDS)
 
 
 def answer_duplicate(event: CheckedEvent, counter_id: int) -> Recorded | None:

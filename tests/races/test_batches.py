@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from psycopg.errors import DeadlockDetected
 
 from counters import events as record
 from counters.db.statements import affect
@@ -199,6 +200,33 @@ def test_batches__that_repeat_tokens_in_opposite_orders_end_their_deadlock(
     answers = sorted([one.result(TIMEOUT_SECONDS), another.result(TIMEOUT_SECONDS)])
     assert answers == [[False, False, True, False], [True, False, True, True]]
     assert Event.objects.exclude(delta=0).count() == 4
+
+
+@pytest.mark.parametrize(("deadlocks", "fails"), [(4, False), (5, True)])
+def test_add__tries_again_after_each_of_a_few_deadlocks(
+    deadlocks: int, fails: bool
+) -> None:
+    """After a deadlock, the next try can meet the next one."""
+    met: list[None] = []
+
+    def deadlock(execute: Callable[..., Any], statement: Any, *rest: Any) -> Any:
+        if "INSERT INTO counters_event" not in str(statement):
+            return execute(statement, *rest)
+        if len(met) < deadlocks:
+            met.append(None)
+            raise OperationalError("deadlock detected") from DeadlockDetected()
+        return execute(statement, *rest)
+
+    record.add(namespace="test", name="hits", delta=0)
+    with connection.execute_wrapper(deadlock):
+        if fails:
+            with pytest.raises(OperationalError, match="deadlock"):
+                record.add(namespace="test", name="hits", token="order 17")
+        else:
+            record.add(namespace="test", name="hits", token="order 17")
+
+    assert len(met) == deadlocks
+    assert Event.objects.exclude(delta=0).count() == (0 if fails else 1)
 
 
 @pytest.mark.parametrize("kind", ["uuidv7", "text"])
