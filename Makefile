@@ -22,7 +22,7 @@ RUN_READY := $(VENV)/.installed-run
 DEV_READY := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-embedded test-real test-quick faults interleavings guarantees check lint types migrations-check docs screenshots audit fuzz bench bench-quick bench-memory wheel clean
+.PHONY: help run demo test test-embedded test-real test-quick faults interleavings guarantees check lint types migrations-check sync-client docs screenshots audit fuzz bench bench-quick bench-memory wheel clean
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 help: ## List the targets.
@@ -80,6 +80,9 @@ types: $(DEV_READY) ## Check types.
 
 migrations-check: $(DEV_READY) ## Check that no migration is missing.
 	@SECRET_KEY=unused $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+
+sync-client: $(DEV_READY) ## Write the client's code for threads from its code for tasks.
+	@$(BIN)/python -m tools.sync_client
 
 docs: $(DEV_READY) ## Build the documentation's site in docs/_build; a broken link fails.
 	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build

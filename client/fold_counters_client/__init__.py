@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from fold_counters_client.aio import AsyncClient
-from fold_counters_client.batching import AsyncBatcher, Batcher, Refused
-from fold_counters_client.client import Client
+from fold_counters_client._async.batcher import AsyncBatcher
+from fold_counters_client._async.client import AsyncClient
+from fold_counters_client._sync.batcher import Batcher
+from fold_counters_client._sync.client import Client
+from fold_counters_client.batching import Refused
 from fold_counters_client.errors import (
     AccessDenied,
     BatcherFull,

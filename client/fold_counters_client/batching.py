@@ -1,25 +1,18 @@
-"""Gather events in memory and send many of them in one call.
+"""Decide which waiting events a batcher sends next, and what a refusal means.
 
-`Gathered` decides what is sent next, and what a refusal means. Batcher and AsyncBatcher
-only wait and send.
+Batcher and AsyncBatcher only wait and send.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
-from threading import Condition, Lock, Thread
-from types import TracebackType
-from typing import Self
+from threading import Lock
 
-from fold_counters_client.arguments import GivenToken
 from fold_counters_client.calls import BATCH_EVENTS
 from fold_counters_client.errors import (
     BatcherFull,
@@ -27,8 +20,7 @@ from fold_counters_client.errors import (
     InvalidArgument,
     Problem,
 )
-from fold_counters_client.results import NewEvent, Recorded
-from fold_counters_client.tokens import new_token
+from fold_counters_client.results import NewEvent
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +63,6 @@ class Gathered:
         most_seconds: float,
         most_waiting: int,
         on_refused: OnRefused | None,
-        lock: AbstractContextManager[object] | None = None,
     ) -> None:
         if not 1 <= batch_events <= BATCH_EVENTS:
             raise InvalidArgument(
@@ -97,7 +88,8 @@ class Gathered:
         self._waiting: deque[tuple[NewEvent, float]] = deque()
         self._best_effort: set[str] = set()
         self._on_refused = on_refused
-        self._lock = lock or nullcontext()
+        # Held for moments, never while something is sent.
+        self._lock = Lock()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -241,7 +233,7 @@ def _is_for_good(error: CountersError) -> bool:
     )
 
 
-class _Reports:
+class Reports:
     """What both batchers report about their events."""
 
     _gathered: Gathered
@@ -270,277 +262,3 @@ class _Reports:
     def error(self) -> Exception | None:
         """Return why the last attempt to send failed; None if it did not."""
         return self._gathered.error
-
-
-class Batcher(_Reports):
-    """Gathers events; a thread sends them in batches.
-
-    It sends when `batch_events` events wait, or when the oldest has waited for
-    `most_seconds`. Each event gets its token, and with it its time, when `add` is called,
-    so sending it again is safe. An event is durable after it was sent: after `flush`, or
-    after the `with` block. Threads may share a batcher.
-
-    An event that the service refuses for good is set aside in `refused`. The batcher calls
-    `on_refused` with it, or logs a warning without one; `on_refused` must not flush or
-    close. While the service cannot be reached, up to `most_waiting` events wait.
-    """
-
-    def __init__(
-        self,
-        send: Callable[[list[NewEvent]], list[Recorded]],
-        send_best_effort: Callable[[NewEvent], object],
-        *,
-        batch_events: int = 1_000,
-        most_seconds: float = 1.0,
-        most_waiting: int = 10_000,
-        on_refused: OnRefused | None = None,
-    ) -> None:
-        self._send, self._send_best_effort = send, send_best_effort
-        # Held for moments, never while something is sent.
-        self._changed = Condition()
-        self._gathered = Gathered(
-            batch_events=batch_events,
-            most_seconds=most_seconds,
-            most_waiting=most_waiting,
-            on_refused=on_refused,
-            lock=self._changed,
-        )
-        # One thread sends at a time, so that events keep their order.
-        self._sending = Lock()
-        self._sender: Thread | None = None
-        self._closed = False
-
-    def add(
-        self,
-        namespace: str,
-        name: str,
-        delta: int = 1,
-        *,
-        token: GivenToken | None = None,
-        generation_time: datetime | None = None,
-    ) -> None:
-        """Gather one event. Waits for room while the service takes events.
-
-        Raises InvalidArgument, and BatcherFull if there is no room and sending failed.
-        """
-        given = new_token() if token is None else token
-        event = NewEvent(namespace, name, delta, given, generation_time)
-        with self._changed:
-            self._check_open()
-            while not self._gathered.put(event):
-                self._start_sender()
-                self._changed.wait()
-                self._check_open()
-            self._start_sender()
-            if len(self._gathered) in {1, self._gathered.batch_events}:
-                self._changed.notify_all()
-
-    def flush(self) -> None:
-        """Send what waits now, in this thread; raise the error if it cannot be sent."""
-        with self._sending:
-            steps = self._gathered.steps()
-            try:
-                step = next(steps, None)
-                while step is not None:
-                    try:
-                        step = steps.send(self._try(step))
-                    except StopIteration:
-                        step = None
-                    with self._changed:
-                        self._changed.notify_all()
-            except Exception as error:
-                self._gathered.failed(error)
-                with self._changed:
-                    self._changed.notify_all()
-                raise
-
-    def close(self) -> None:
-        """Send what waits, and take no more. After an error you may call `flush` again."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        try:
-            self.flush()
-        finally:
-            if self._sender is not None:
-                self._sender.join()
-
-    def _try(self, step: Step) -> CountersError | None:
-        try:
-            if step.best_effort:
-                self._send_best_effort(step.events[0])
-            else:
-                self._send(step.events)
-        except CountersError as error:
-            return error
-        return None
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise InvalidArgument(
-                "add", "this batcher is closed; the event was not added"
-            )
-
-    def _start_sender(self) -> None:
-        """Start the thread at the first event, and in the child after a fork."""
-        if self._sender is None or not self._sender.is_alive():
-            self._sender = Thread(
-                target=self._send_when_due, name="counters-batcher", daemon=True
-            )
-            self._sender.start()
-
-    def _send_when_due(self) -> None:
-        while True:
-            with self._changed:
-                if self._closed:
-                    return
-                seconds = self._gathered.due_in_seconds()
-                if seconds is None or seconds > 0:
-                    self._changed.wait(seconds)
-                    continue
-            # `error` keeps it; `flush`, and `add` without room, raise it.
-            with suppress(Exception):
-                self.flush()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        # After an error too: the events that were added did happen.
-        self.close()
-
-
-class AsyncBatcher(_Reports):
-    """Batcher for async programs: a task sends, and tasks may share a batcher."""
-
-    def __init__(
-        self,
-        send: Callable[[list[NewEvent]], Awaitable[list[Recorded]]],
-        send_best_effort: Callable[[NewEvent], Awaitable[object]],
-        *,
-        batch_events: int = 1_000,
-        most_seconds: float = 1.0,
-        most_waiting: int = 10_000,
-        on_refused: OnRefused | None = None,
-    ) -> None:
-        self._send, self._send_best_effort = send, send_best_effort
-        self._gathered = Gathered(
-            batch_events=batch_events,
-            most_seconds=most_seconds,
-            most_waiting=most_waiting,
-            on_refused=on_refused,
-        )
-        self._changed = asyncio.Condition()
-        self._sending = asyncio.Lock()
-        self._sender: asyncio.Task[None] | None = None
-        self._closed = False
-
-    async def add(
-        self,
-        namespace: str,
-        name: str,
-        delta: int = 1,
-        *,
-        token: GivenToken | None = None,
-        generation_time: datetime | None = None,
-    ) -> None:
-        """Gather one event. Waits for room while the service takes events.
-
-        Raises InvalidArgument, and BatcherFull if there is no room and sending failed.
-        """
-        given = new_token() if token is None else token
-        event = NewEvent(namespace, name, delta, given, generation_time)
-        async with self._changed:
-            self._check_open()
-            while not self._gathered.put(event):
-                self._start_sender()
-                await self._changed.wait()
-                self._check_open()
-            self._start_sender()
-            if len(self._gathered) in {1, self._gathered.batch_events}:
-                self._changed.notify_all()
-
-    async def flush(self) -> None:
-        """Send what waits now, in this task; raise the error if it cannot be sent."""
-        async with self._sending:
-            steps = self._gathered.steps()
-            try:
-                step = next(steps, None)
-                while step is not None:
-                    try:
-                        step = steps.send(await self._try(step))
-                    except StopIteration:
-                        step = None
-                    await self._notify()
-            except Exception as error:
-                self._gathered.failed(error)
-                await self._notify()
-                raise
-
-    async def close(self) -> None:
-        """Send what waits, and take no more. After an error you may call `flush` again."""
-        async with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        try:
-            await self.flush()
-        finally:
-            if self._sender is not None:
-                await self._sender
-
-    async def _try(self, step: Step) -> CountersError | None:
-        try:
-            if step.best_effort:
-                await self._send_best_effort(step.events[0])
-            else:
-                await self._send(step.events)
-        except CountersError as error:
-            return error
-        return None
-
-    async def _notify(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise InvalidArgument(
-                "add", "this batcher is closed; the event was not added"
-            )
-
-    def _start_sender(self) -> None:
-        """Start the task at the first event."""
-        if self._sender is None or self._sender.done():
-            self._sender = asyncio.create_task(self._send_when_due())
-
-    async def _send_when_due(self) -> None:
-        while True:
-            async with self._changed:
-                if self._closed:
-                    return
-                seconds = self._gathered.due_in_seconds()
-                if seconds is None or seconds > 0:
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(seconds):
-                            await self._changed.wait()
-                    continue
-            # `error` keeps it; `flush`, and `add` without room, raise it.
-            with suppress(Exception):
-                await self.flush()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        # After an error too: the events that were added did happen.
-        await self.close()

@@ -58,7 +58,7 @@ class ApplicationTransport(httpx.WSGITransport):
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Collects the seconds that the client would have slept."""
     waited: list[float] = []
-    monkeypatch.setattr("fold_counters_client.client.time.sleep", waited.append)
+    monkeypatch.setattr("fold_counters_client.concurrency.time.sleep", waited.append)
     return waited
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import traceback
 from collections.abc import Callable
@@ -24,6 +23,8 @@ from fold_counters_client import (
     Retries,
     UnexpectedAnswer,
 )
+
+from tools import sync_client
 
 SECRET = "0123456789abcdef" * 4
 RECORDED = {
@@ -283,15 +284,9 @@ def test_retries__that_make_no_sense_are_refused(field: str, value: float) -> No
         Retries(**{field: value})  # type: ignore[arg-type]
 
 
-def test_clients__have_the_same_calls() -> None:
-    """So that neither is forgotten when the other changes."""
-    names = {name for name in vars(Client) if not name.startswith("_")}
-    assert names == {name for name in vars(AsyncClient) if not name.startswith("_")}
-    for name in names:
-        ours, theirs = getattr(Client, name), getattr(AsyncClient, name)
-        parameters = inspect.signature(ours).parameters
-        assert parameters == inspect.signature(theirs).parameters, name
-        assert inspect.getdoc(ours) == inspect.getdoc(theirs), name
+def test_sync_client__is_made_from_the_async_client() -> None:
+    for path, code in sync_client.generate().items():
+        assert path.read_text() == code, "run `make sync-client`"
 
 
 def shown(error: CountersError) -> str:

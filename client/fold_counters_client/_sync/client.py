@@ -1,8 +1,8 @@
-"""The client for ordinary (not async) programs."""
+# Made from _async/client.py by `make sync-client`. Change that file, not this one.
+"""The client: a method for each call of the service."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from types import TracebackType
@@ -11,9 +11,11 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from fold_counters_client import arguments, calls
+from fold_counters_client._sync.batcher import Batcher
 from fold_counters_client.arguments import GivenToken
-from fold_counters_client.batching import Batcher, OnRefused
+from fold_counters_client.batching import OnRefused
 from fold_counters_client.calls import BATCH_EVENTS, Call
+from fold_counters_client.concurrency import sleep
 from fold_counters_client.errors import ClientClosed, CountersError
 from fold_counters_client.exchange import Exchange
 from fold_counters_client.results import (
@@ -33,10 +35,11 @@ T = TypeVar("T")
 
 
 class Client:
-    """Calls the service at `url` with an API token. Threads may share one.
+    """Calls the service at `url` with an API token.
 
     A call that gets no answer is sent again with the same idempotency token, so it counts
-    once. Raises Problem (the service refused) and NoAnswer (it never answered).
+    once. Raises Problem (the service refused) and NoAnswer (it never answered). Threads may
+    share a Client, and tasks an AsyncClient.
     """
 
     def __init__(
@@ -132,8 +135,7 @@ class Client:
     ) -> Batcher:
         """Return a context manager that gathers events and sends them in batches."""
         return Batcher(
-            self.add_many,
-            lambda one: self.add(one.namespace, one.name, one.delta, best_effort=True),
+            self,
             batch_events=batch_events,
             most_seconds=most_seconds,
             most_waiting=most_waiting,
@@ -279,4 +281,4 @@ class Client:
             wait_seconds = exchange.wait_after(outcome)
             if wait_seconds is None:
                 return exchange.result()
-            time.sleep(wait_seconds)
+            sleep(wait_seconds)

@@ -1,8 +1,7 @@
-"""The client for async programs: Client with `await` (a test compares the two)."""
+"""The client: a method for each call of the service."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from types import TracebackType
@@ -11,9 +10,11 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from fold_counters_client import arguments, calls
+from fold_counters_client._async.batcher import AsyncBatcher
 from fold_counters_client.arguments import GivenToken
-from fold_counters_client.batching import AsyncBatcher, OnRefused
+from fold_counters_client.batching import OnRefused
 from fold_counters_client.calls import BATCH_EVENTS, Call
+from fold_counters_client.concurrency import async_sleep
 from fold_counters_client.errors import ClientClosed, CountersError
 from fold_counters_client.exchange import Exchange
 from fold_counters_client.results import (
@@ -33,10 +34,11 @@ T = TypeVar("T")
 
 
 class AsyncClient:
-    """Calls the service at `url` with an API token. Tasks may share one.
+    """Calls the service at `url` with an API token.
 
     A call that gets no answer is sent again with the same idempotency token, so it counts
-    once. Raises Problem (the service refused) and NoAnswer (it never answered).
+    once. Raises Problem (the service refused) and NoAnswer (it never answered). Threads may
+    share a Client, and tasks an AsyncClient.
     """
 
     def __init__(
@@ -132,8 +134,7 @@ class AsyncClient:
     ) -> AsyncBatcher:
         """Return a context manager that gathers events and sends them in batches."""
         return AsyncBatcher(
-            self.add_many,
-            lambda one: self.add(one.namespace, one.name, one.delta, best_effort=True),
+            self,
             batch_events=batch_events,
             most_seconds=most_seconds,
             most_waiting=most_waiting,
@@ -282,4 +283,4 @@ class AsyncClient:
             wait_seconds = exchange.wait_after(outcome)
             if wait_seconds is None:
                 return exchange.result()
-            await asyncio.sleep(wait_seconds)
+            await async_sleep(wait_seconds)
