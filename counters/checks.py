@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from difflib import get_close_matches
 from typing import Any
 
 from django.apps import apps
@@ -15,7 +16,8 @@ from django.db import router as db_router
 from django.db.backends.postgresql.psycopg_any import IsolationLevel
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from counters import routers
+from counters import conf, routers
+from counters.conf import Setting
 from counters.rest.paths import CounterNameInPath
 from counters.routers import CountersRouter
 
@@ -37,8 +39,9 @@ _ASYNCHRONOUS = Caution(
 
 @register(Tags.compatibility)
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """Check the settings: engine, isolation, time zones, cache, other databases, tenants."""
+    """Check Django's settings and the names of ours."""
     return [
+        *warn_of_unknown("COUNTERS_", conf.SETTINGS, check_id="counters.W012"),
         *_check_engine(),
         *_check_isolation(),
         *_check_time_zones(),
@@ -108,6 +111,26 @@ def check_api(**_: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+def warn_of_unknown(
+    prefix: str, rows: Iterable[Setting[Any]], *, check_id: str
+) -> Iterator[CheckMessage]:
+    """Warn of each setting that no row describes but that has the prefix, or nearly a name."""
+    known = sorted(row.name for row in rows)
+    for name in dir(settings):
+        if name in known:
+            continue
+        # A name without the prefix is another app's, unless it differs by a letter or two.
+        cutoff = 0.6 if name.startswith(prefix) else 0.9
+        nearest = get_close_matches(name, known, n=1, cutoff=cutoff)
+        if nearest or name.startswith(prefix):
+            meant = f" Is {nearest[0]} meant?" if nearest else ""
+            yield Caution(
+                f"The setting {name} is unknown and has no effect.{meant}",
+                hint=f"Correct or remove it. Known are: {', '.join(known)}.",
+                id=check_id,
+            )
 
 
 def _check_engine() -> Iterator[CheckMessage]:

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 
+from counters.checks import warn_of_unknown
 from counters.models import CounterType
 from counters.namespaces.lookup import NAMESPACE
 from counters.namespaces.settings import NAME_WANTED
@@ -24,6 +25,12 @@ from rollups.registry import declared
 from rollups.trigger.broker import broker_urls
 
 _BROKERS = {"redis", "rediss", "amqp", "amqps", "pyamqp"}
+
+
+@register(Tags.compatibility)
+def check_names(**_: Any) -> list[CheckMessage]:
+    """Check that each ROLLUPS_ setting is known."""
+    return [*warn_of_unknown("ROLLUPS_", conf.SETTINGS, check_id="rollups.W011")]
 
 
 @register()

@@ -31,6 +31,7 @@ def test_checks__find_nothing_in_the_settings_as_they_are() -> None:
     [
         ("USE_TZ", False, "counters.E003"),
         ("CACHES", {"default": {"BACKEND": LOCAL}}, "counters.W006"),
+        ("COUNTERS_COLOUR", "red", "counters.W012"),
     ],
 )
 def test_check__names_what_is_wrong(
@@ -39,6 +40,27 @@ def test_check__names_what_is_wrong(
     setattr(settings, name, value)
 
     assert ids(check_settings()) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("COUNTERS_PARTITIONS_DAYS_AHEAD", "COUNTERS_PARTITION_DAYS_AHEAD"),
+        # The prefix itself is misspelt.
+        ("COUNTER_API_RATE_PER_MINUTE", "COUNTERS_API_RATE_PER_MINUTE"),
+    ],
+)
+def test_check__names_the_setting_that_a_misspelt_one_is_near_to(
+    settings: Settings, written: str, meant: str
+) -> None:
+    setattr(settings, written, 5)
+
+    [found] = check_settings()
+
+    assert found.id == "counters.W012"
+    assert found.msg.startswith(f"The setting {written} is unknown")
+    assert found.msg.endswith(f" Is {meant} meant?")
+    assert meant in str(found.hint)
 
 
 @pytest.mark.parametrize(

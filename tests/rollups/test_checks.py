@@ -9,7 +9,7 @@ import pytest
 from pytest_django import Settings
 
 from rollups import checks
-from rollups.checks import check_trigger
+from rollups.checks import check_names, check_trigger
 
 BAD: list[tuple[str, Any, str]] = [
     ("CELERY_TASK_ALWAYS_EAGER", True, "rollups.W002"),
@@ -27,6 +27,21 @@ def ids() -> list[str | None]:
 
 def test_checks__find_nothing_in_the_settings_as_they_are() -> None:
     assert ids() == []
+    assert check_names() == []
+
+
+def test_checks__name_the_setting_that_a_misspelt_one_is_near_to(
+    settings: Settings,
+) -> None:
+    settings.ROLLUPS_TRIGER = "inline"
+
+    [found] = check_names()
+
+    assert found.id == "rollups.W011"
+    assert found.msg == (
+        "The setting ROLLUPS_TRIGER is unknown and has no effect. Is ROLLUPS_TRIGGER meant?"
+    )
+    assert "ROLLUPS_QUEUE" in str(found.hint)
 
 
 @pytest.mark.parametrize(
