@@ -123,7 +123,7 @@ class Closing(models.Model):
     dropped_at = models.DateTimeField("dropped", null=True)
 
     class Meta:
-        verbose_name = "closed partition"
+        verbose_name = "archived partition"
         ordering = ["-closed_at"]
         constraints = [
             models.CheckConstraint(

@@ -95,7 +95,7 @@ class Migration(migrations.Migration):
                 ('dropped_at', models.DateTimeField(null=True, verbose_name='dropped')),
             ],
             options={
-                'verbose_name': 'closed partition',
+                'verbose_name': 'archived partition',
                 'ordering': ['-closed_at'],
                 'constraints': [models.CheckConstraint(condition=models.Q(('since__lt', models.F('until'))), name='rollups_closing_since_before_until')],
             },
