@@ -3,40 +3,81 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, fields
 from datetime import datetime
-from typing import Any
+from functools import cache
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_type_hints
 from urllib.parse import parse_qs, urlsplit
 
-from fold_counters_client import results
 from fold_counters_client.errors import NotFound, UnexpectedAnswer
-from fold_counters_client.results import Json
+from fold_counters_client.results import Bucket, Json, Reading
+
+T = TypeVar("T")
+
+# `from` is a keyword of Python.
+_SENT_AS = {"since": "from", "until": "to"}
 
 
-def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def recorded(answer: Json) -> results.Recorded:
-    return results.Recorded(
-        answer["token"],
-        _instant(answer["event_time"]),
-        answer["duplicate"],
-        answer.get("promise"),
+def read(kind: type[T], answer: Json) -> T:
+    """Return an answer as a class of results.py, its numbers and instants converted."""
+    return kind(
+        **{
+            name: convert(answer[sent_as] if is_sent else answer.get(sent_as))
+            for name, sent_as, is_sent, convert in _fields_of(kind)  # type: ignore[arg-type]
+        }
     )
 
 
-def added(answer: Json) -> results.Added:
-    return results.Added(
-        token=answer["token"],
-        event_time=_instant(answer["event_time"]),
-        duplicate=answer["duplicate"],
-        count=int(answer["count"]),
-        as_of=_instant(answer["as_of"]),
-        pending=answer["pending"],
-        accuracy=answer["accuracy"],
-        promise=answer.get("promise"),
-    )
+@cache
+def _fields_of(kind: Any) -> list[tuple[str, str, bool, Callable[[Any], Any]]]:
+    """Return each field's name, the name in an answer, whether it must be there, and a converter."""
+    hints = get_type_hints(kind)
+    return [
+        (
+            one.name,
+            _SENT_AS.get(one.name, one.name),
+            one.default is MISSING,
+            _converter(hints[one.name]),
+        )
+        for one in fields(kind)
+    ]
+
+
+def _converter(hint: Any) -> Callable[[Any], Any]:
+    if NoneType in get_args(hint):
+        [known] = [one for one in get_args(hint) if one is not NoneType]
+        convert = _converter(known)
+        return lambda value: None if value is None else convert(value)
+    if hint is int:
+        # Large numbers are sent as text.
+        return int
+    if hint is datetime:
+        return datetime.fromisoformat
+    if hint == list[Bucket]:
+        return lambda value: [read(Bucket, one) for one in value]
+    return lambda value: value
+
+
+def reader(kind: type[T]) -> Callable[[Json], T]:
+    """Return a function that reads an answer as this class."""
+    return lambda answer: read(kind, answer)
+
+
+def results(kind: type[T]) -> Callable[[Json], list[T]]:
+    """Return a function that reads an answer with a list of `results`."""
+    return lambda answer: [read(kind, one) for one in answer["results"]]
+
+
+def about(name: str, kind: type[T]) -> Callable[[Json], T]:
+    """Return a reader of answers that raises if one is about another counter."""
+
+    def read_checked(answer: Json) -> T:
+        check_name(name, answer)
+        return read(kind, answer)
+
+    return read_checked
 
 
 def check_name(sent: str, answer: Json) -> None:
@@ -51,15 +92,19 @@ def check_name(sent: str, answer: Json) -> None:
 
 
 def readings(
-    answer: Json, namespace: str, names: Sequence[str]
-) -> list[results.Reading | None]:
-    """Return the readings in the order of the names; None where there is no counter."""
-    found = []
-    for name, one in zip(names, answer["results"], strict=True):
-        check_name(name, one)
-        there = one["found"]
-        found.append(reading({"namespace": namespace, **one}) if there else None)
-    return found
+    namespace: str, names: Sequence[str]
+) -> Callable[[Json], list[Reading | None]]:
+    """Return a reader of the readings, in the order of the names; None: no counter."""
+
+    def read_all(answer: Json) -> list[Reading | None]:
+        found = []
+        for name, one in zip(names, answer["results"], strict=True):
+            check_name(name, one)
+            reading = {"namespace": namespace, **one}
+            found.append(read(Reading, reading) if one["found"] else None)
+        return found
+
+    return read_all
 
 
 def no_counter(namespace: str, name: str) -> NotFound:
@@ -73,63 +118,10 @@ def no_counter(namespace: str, name: str) -> NotFound:
     )
 
 
-def reading(answer: Json) -> results.Reading:
-    last = answer["last_write_at"]
-    return results.Reading(
-        namespace=answer["namespace"],
-        name=answer["name"],
-        count=int(answer["count"]),
-        as_of=_instant(answer["as_of"]),
-        pending=answer["pending"],
-        accuracy=answer["accuracy"],
-        last_write_at=None if last is None else _instant(last),
-        promise=answer.get("promise"),
-    )
-
-
-def cleared(answer: Json) -> results.Cleared:
-    before = answer["count_before"]
-    return results.Cleared(
-        token=answer["token"],
-        event_time=_instant(answer["event_time"]),
-        duplicate=answer["duplicate"],
-        count_before=None if before is None else int(before),
-        promise=answer.get("promise"),
-    )
-
-
-def page(answer: Json) -> results.Page:
+def page(answer: Json) -> tuple[list[Reading], str | None]:
+    """Return the readings of a page, and the cursor of the next page."""
     cursor = None
     if answer["next"] is not None:
         # Only the cursor: behind a proxy the service may not know its own address.
         cursor = parse_qs(urlsplit(answer["next"]).query)["cursor"][0]
-    return results.Page([reading(one) for one in answer["results"]], cursor)
-
-
-def series(answer: Json) -> results.Series:
-    return results.Series(
-        bucket=answer["bucket"],
-        since=_instant(answer["from"]),
-        until=_instant(answer["to"]),
-        buckets=[
-            results.Bucket(_instant(one["at"]), int(one["delta"]), one["events"])
-            for one in answer["buckets"]
-        ],
-    )
-
-
-def total(answer: Json) -> results.Total:
-    since, until = answer["from"], answer["to"]
-    return results.Total(
-        since=None if since is None else _instant(since),
-        until=None if until is None else _instant(until),
-        delta=int(answer["delta"]),
-        events=answer["events"],
-        as_of=_instant(answer["as_of"]),
-        pending=answer["pending"],
-    )
-
-
-def namespace(answer: Json) -> results.Namespace:
-    known: dict[str, Any] = {name: answer[name] for name in results.Namespace.__slots__}
-    return results.Namespace(**{**known, "created_at": _instant(answer["created_at"])})
+    return [read(Reading, one) for one in answer["results"]], cursor

@@ -133,11 +133,3 @@ class Namespace:
     retention_seconds: int
     bucket_size: Literal["minute", "hour", "day"]
     created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of a list, and the cursor of the next one."""
-
-    readings: list[Reading]
-    next_cursor: str | None

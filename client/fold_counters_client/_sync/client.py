@@ -10,11 +10,11 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from fold_counters_client import arguments, calls
+from fold_counters_client import answers, arguments, calls
 from fold_counters_client._sync.batcher import Batcher
 from fold_counters_client.arguments import GivenToken
 from fold_counters_client.batching import OnRefused
-from fold_counters_client.calls import BATCH_EVENTS, Call
+from fold_counters_client.calls import BATCH_EVENTS, Call, in_namespace
 from fold_counters_client.concurrency import sleep
 from fold_counters_client.errors import ClientClosed, CountersError
 from fold_counters_client.exchange import Exchange
@@ -32,6 +32,7 @@ from fold_counters_client.results import (
 from fold_counters_client.retrying import Retries
 
 T = TypeVar("T")
+_as_namespace = answers.reader(Namespace)
 
 
 class Client:
@@ -74,15 +75,13 @@ class Client:
         `best_effort` is for best-effort namespaces: no token, and sent again only where
         it cannot have counted.
         """
-        return self._send(
-            calls.add(
-                namespace,
-                name,
-                delta,
-                token=token,
-                generation_time=generation_time,
-                best_effort=best_effort,
-            )
+        return self._write(
+            Recorded,
+            namespace,
+            name,
+            "add",
+            calls.token_and_time(token, generation_time, best_effort=best_effort),
+            delta=arguments.delta(delta),
         )
 
     def add_and_get(
@@ -96,15 +95,15 @@ class Client:
         generation_time: datetime | None = None,
     ) -> Added:
         """Add to a counter and return its count, which has this add if it is accurate."""
-        return self._send(
-            calls.add_and_get(
-                namespace,
-                name,
-                delta,
-                accuracy=accuracy,
-                token=token,
-                generation_time=generation_time,
-            )
+        best_effort = accuracy == "best-effort"
+        return self._write(
+            Added,
+            namespace,
+            name,
+            "add",
+            calls.token_and_time(token, generation_time, best_effort=best_effort),
+            params={"get": accuracy},
+            delta=arguments.delta(delta),
         )
 
     def add_many(
@@ -118,11 +117,13 @@ class Client:
         recorded: list[Recorded] = []
         for batch in calls.in_batches(events, batch_events):
             try:
-                answers = self._send(calls.add_batch(batch))
+                body = {"events": [calls.batch_event(event) for event in batch]}
+                call = Call("POST", "events", answers.results(Recorded), body=body)
+                answered = self._send(call)
             except CountersError as error:
                 error.recorded = tuple(recorded)
                 raise
-            recorded.extend(answers)
+            recorded.extend(answered)
         return recorded
 
     def batcher(
@@ -146,7 +147,10 @@ class Client:
         self, namespace: str, name: str, *, accuracy: Accuracy | None = None
     ) -> Reading:
         """Read a counter, by the namespace's counter type if no accuracy is given."""
-        return self._send(calls.get(namespace, name, accuracy=accuracy))
+        [reading] = self.get_many(namespace, [name], accuracy=accuracy)
+        if reading is None:
+            raise answers.no_counter(namespace, name)
+        return reading
 
     def get_many(
         self,
@@ -161,7 +165,13 @@ class Client:
         """
         found: list[Reading | None] = []
         for some in calls.in_reads(names):
-            readings = self._send(calls.get_many(namespace, some, accuracy=accuracy))
+            call = Call(
+                "POST",
+                f"{in_namespace(namespace)}/read",
+                answers.readings(namespace, some),
+                body={"names": some} | ({"accuracy": accuracy} if accuracy else {}),
+            )
+            readings = self._send(call)
             found.extend(readings)
         return found
 
@@ -174,9 +184,8 @@ class Client:
         best_effort: bool = False,
     ) -> Cleared:
         """Set a counter to 0; adds at the same time survive."""
-        return self._send(
-            calls.clear(namespace, name, token=token, best_effort=best_effort)
-        )
+        fields = calls.token_and_time(token, None, best_effort=best_effort)
+        return self._write(Cleared, namespace, name, "clear", fields)
 
     def list(
         self,
@@ -187,21 +196,17 @@ class Client:
         page_counters: int = 500,
     ) -> Iterator[Reading]:
         """Yield a namespace's counters, page after page: `-count` is the greatest first."""
-        cursor = None
+        path = f"{in_namespace(namespace)}/counters"
+        params = {"ordering": ordering, "limit": str(page_counters)}
+        if search:
+            params["search"] = arguments.text("search", search)
         while True:
-            page = self._send(
-                calls.list_page(
-                    namespace,
-                    ordering=ordering,
-                    search=search,
-                    limit=page_counters,
-                    cursor=cursor,
-                )
-            )
-            yield from page.readings
-            cursor = page.next_cursor
+            call = Call("GET", path, answers.page, params=params)
+            readings, cursor = self._send(call)
+            yield from readings
             if cursor is None:
                 return
+            params = {**params, "cursor": cursor}
 
     def series(
         self,
@@ -214,11 +219,10 @@ class Client:
         gaps: bool = False,
     ) -> Series:
         """Read sums per minute, hour or day; `until` is not in it. See docs/api.md."""
-        return self._send(
-            calls.series(
-                namespace, name, bucket=bucket, since=since, until=until, gaps=gaps
-            )
-        )
+        params = {"gaps": "true" if gaps else "false", **calls.span(since, until)}
+        if bucket:
+            params["bucket"] = bucket
+        return self._read(Series, namespace, name, "series", params)
 
     def total(
         self,
@@ -229,30 +233,53 @@ class Client:
         until: datetime | None = None,
     ) -> Total:
         """Sum a counter's series from `since` until `until`; None is an open end."""
-        return self._send(calls.total(namespace, name, since=since, until=until))
+        params = calls.span(since, until)
+        return self._read(Total, namespace, name, "total", params)
 
     def namespaces(self) -> tuple[Namespace, ...]:
         """Return the namespaces in which you have any right."""
-        found = self._send(calls.list_namespaces())
+        call = Call("GET", "namespaces", answers.results(Namespace))
+        found = self._send(call)
         return tuple(found)
 
     def namespace(self, name: str) -> Namespace:
-        return self._send(calls.get_namespace(name))
+        return self._send(Call("GET", in_namespace(name), _as_namespace))
 
     def create_namespace(self, name: str, **settings: Any) -> Namespace:
         """Create a namespace; the settings are the fields of Namespace."""
-        return self._send(calls.create_namespace(name, settings))
+        body = {"name": name, **settings}
+        return self._send(
+            Call("POST", "namespaces", _as_namespace, body=body, repeatable=False)
+        )
 
     def change_namespace(self, name: str, **settings: Any) -> Namespace:
-        return self._send(calls.change_namespace(name, settings))
+        return self._send(
+            Call("PATCH", in_namespace(name), _as_namespace, body=settings)
+        )
 
     def delete_counter(self, namespace: str, name: str) -> None:
         """Delete a counter with all its events, for good."""
-        self._send(calls.delete_counter(namespace, name))
+        self._send(
+            Call(
+                "POST",
+                f"{in_namespace(namespace)}/delete",
+                lambda answer: answers.check_name(name, answer) if answer else None,
+                body={**calls.named(name), "confirm": name},
+                done_if_gone=True,
+            )
+        )
 
     def delete_namespace(self, name: str) -> None:
         """Delete a namespace with everything in it, for good."""
-        self._send(calls.delete_namespace(name))
+        self._send(
+            Call(
+                "DELETE",
+                in_namespace(name),
+                lambda _: None,
+                params={"confirm": name},
+                done_if_gone=True,
+            )
+        )
 
     def close(self) -> None:
         self._http.close()
@@ -267,6 +294,47 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _write(
+        self,
+        kind: type[T],
+        namespace: str,
+        name: str,
+        action: str,
+        token_and_time: dict[str, str],
+        *,
+        params: dict[str, str] | None = None,
+        **fields: Any,
+    ) -> T:
+        token = token_and_time.get("token")
+        return self._send(
+            Call(
+                "POST",
+                f"{in_namespace(namespace)}/{action}",
+                answers.about(name, kind),
+                params=params or {},
+                body={**calls.named(name), **fields, **token_and_time},
+                repeatable=token is not None,
+                token=token,
+            )
+        )
+
+    def _read(
+        self,
+        kind: type[T],
+        namespace: str,
+        name: str,
+        action: str,
+        params: dict[str, str],
+    ) -> T:
+        return self._send(
+            Call(
+                "GET",
+                f"{in_namespace(namespace)}/{action}",
+                answers.about(name, kind),
+                params={**calls.named(name), **params},
+            )
+        )
 
     def _send(self, call: Call[T]) -> T:
         if self._http.is_closed:
