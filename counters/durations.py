@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+# A hundred years; with more a window would reach beyond the years that there are.
+LONGEST = timedelta(days=36_600)
 _UNITS = {
     "d": timedelta(days=1),
     "h": timedelta(hours=1),
@@ -13,24 +15,38 @@ _UNITS = {
     "": timedelta(seconds=1),
 }
 _DURATION = re.compile(
-    r"([0-9]{1,10})(?:\s*(d|days?|h|hours?|m|min|minutes?|s|seconds?))?", re.IGNORECASE
+    r"([0-9]+)(?:\s*(d|days?|h|hours?|m|min|minutes?|s|seconds?))?", re.IGNORECASE
 )
+
+
+class DurationTooLong(ValueError):
+    """A duration beyond LONGEST."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"`{text}` is too long. A duration is at most {format_duration(LONGEST)}."
+        )
 
 
 def parse_duration(text: str) -> timedelta:
     """Return the duration that is written as `90`, `90s`, `15m`, `24 h` or `30 days`.
 
-    A number without a unit is seconds. Raises ValueError for other text.
+    A number without a unit is seconds. Raises ValueError for other text, and
+    DurationTooLong.
     """
     found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(
+            f"`{text}` is not a duration. Use seconds or a form like `15m`, `24h` or `90d`."
+        )
     try:
-        if found is not None:
-            return int(found[1]) * _UNITS[(found[2] or "")[:1].lower()]
-    except OverflowError:
-        pass
-    raise ValueError(
-        f"`{text}` is not a duration. Use seconds or a form like `15m`, `24h` or `90d`."
-    )
+        length = int(found[1]) * _UNITS[(found[2] or "")[:1].lower()]
+    # int refuses more than 4,300 digits.
+    except (OverflowError, ValueError) as error:
+        raise DurationTooLong(text) from error
+    if length > LONGEST:
+        raise DurationTooLong(text)
+    return length
 
 
 def format_duration(length: timedelta) -> str:

@@ -11,13 +11,12 @@ from django.db import models, transaction
 from django.db.models.functions import Now
 
 from counters.db.fields import CurrentTransactionId, Xid8Field
+from counters.durations import LONGEST
 from counters.errors import InvalidValue
 from counters.signals import window_widening
 
 NAMESPACE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 COUNTER_NAME_LENGTH = 200
-# A hundred years; with more a window would reach beyond the years that there are.
-LONGEST = timedelta(days=36_600)
 
 
 class CounterType(models.TextChoices):

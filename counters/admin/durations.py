@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from django import forms
 
-from counters.durations import format_duration, parse_duration
+from counters.durations import DurationTooLong, format_duration, parse_duration
 
 
 class SpanWidget(forms.TextInput):
@@ -34,6 +33,10 @@ class SpanField(forms.DurationField):
 
     def to_python(self, value: Any) -> timedelta | None:
         if isinstance(value, str):
-            with suppress(ValueError):
+            try:
                 return parse_duration(value)
+            except DurationTooLong as error:
+                raise forms.ValidationError(str(error)) from error
+            except ValueError:
+                pass
         return super().to_python(value)

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from counters.db.transactions import own_transaction
+from counters.durations import LONGEST
 from counters.errors import AlreadyExists, InvalidValue, MissingValue
 from counters.models import BucketSize, CounterType, Grant, Namespace
 from counters.namespaces import lookup
@@ -30,7 +31,7 @@ NAME_WANTED = (
     "a namespace name: 1 to 64 letters, digits, dots, dashes and underscores, of which the"
     " first is a letter or a digit"
 )
-TEN_YEARS_SECONDS = 10 * 366 * 86_400
+MOST_SECONDS = round(LONGEST.total_seconds())
 
 
 def create(settings: Mapping[str, Any], *, manager: Any = None) -> Namespace:
@@ -95,10 +96,10 @@ def _apply(namespace: Namespace, settings: Mapping[str, Any]) -> None:
 
 def _checked(field: str, value: object) -> Any:
     if field in DURATIONS:
-        wanted = f"a whole number of seconds from 0 to {TEN_YEARS_SECONDS * 10}"
+        wanted = f"a whole number of seconds from 0 to {MOST_SECONDS}"
         if not isinstance(value, int) or isinstance(value, bool):
             raise InvalidValue(field, value, wanted)
-        if not 0 <= value <= TEN_YEARS_SECONDS * 10:
+        if not 0 <= value <= MOST_SECONDS:
             raise InvalidValue(field, value, wanted)
         return timedelta(seconds=value)
     if field in CHOICES and value not in CHOICES[field]:

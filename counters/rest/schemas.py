@@ -30,7 +30,7 @@ from counters.models import (
     CounterType,
     Namespace,
 )
-from counters.namespaces.settings import TEN_YEARS_SECONDS
+from counters.namespaces.settings import MOST_SECONDS
 from counters.recording.batch import BATCH_EVENTS
 from counters.recording.duplicates import Recorded
 from counters.recording.tokens import TOKEN_LENGTH
@@ -121,7 +121,6 @@ NamespaceName = Annotated[
         pattern=f"^{NAMESPACE_PATTERN}$",
     ),
 ]
-MAX_SECONDS = TEN_YEARS_SECONDS * 10
 
 
 class NewEventBody(TypedDict):
@@ -188,19 +187,19 @@ class NamespaceBody(TypedDict):
         Doc(
             "Maximum age of a new event, and so the time in which retries are safe.",
             minimum=1,
-            maximum=MAX_SECONDS,
+            maximum=MOST_SECONDS,
         ),
     ]
     accept_future_seconds: Annotated[
         int,
-        Doc("How far a client's clock may be ahead.", minimum=0, maximum=MAX_SECONDS),
+        Doc("How far a client's clock may be ahead.", minimum=0, maximum=MOST_SECONDS),
     ]
     retention_seconds: Annotated[
         int,
         Doc(
             "How long single events are kept; at least accept_past_seconds.",
             minimum=1,
-            maximum=MAX_SECONDS,
+            maximum=MOST_SECONDS,
         ),
     ]
     bucket_size: Annotated[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -10,7 +9,14 @@ from typing import Any
 from counters.db import roles
 from counters.errors import stamp
 from counters.namespaces import access, api_tokens
-from rollups.commands.base import NAMESPACE, Output, arg, flag, subcommand
+from rollups.commands.base import (
+    NAMESPACE,
+    Output,
+    arg,
+    flag,
+    subcommand,
+    whole_number,
+)
 
 _HOLDER = (
     NAMESPACE,
@@ -77,19 +83,13 @@ def revoke(out: Output, options: Any) -> None:
     _answer_rights(out, options, [] if left is None else access.rights_of(left))
 
 
-def _days(text: str) -> timedelta:
-    if not text.isdigit() or not 1 <= int(text) <= 36_500:
-        raise ArgumentTypeError(f"{text!r} is not a number of days from 1 to 36500")
-    return timedelta(days=int(text))
-
-
 @subcommand(
     "create-token",
     "Create an API token for a user.",
     arg("user", help="the user's name"),
     arg(
         "--expires-in",
-        type=_days,
+        type=whole_number(1, 36_500, of="days"),
         metavar="DAYS",
         help="days after which the token stops working (default: never)",
     ),
@@ -102,7 +102,9 @@ The token is printed once. The database keeps only its hash. Send the token as
 """,
 )
 def create_token(out: Output, options: Any) -> None:
-    kept, token = api_tokens.create(user=options.user, expires_in=options.expires_in)
+    days = options.expires_in
+    expires_in = timedelta(days=days) if days else None
+    kept, token = api_tokens.create(user=options.user, expires_in=expires_in)
     expires = stamp(kept.expires_at) if kept.expires_at else None
     # Standard output has only the token, for files and variables.
     out.answer(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -157,10 +159,27 @@ def instant(text: str) -> datetime | None:
 
 def seconds(text: str) -> float:
     """Read a number of seconds above 0, at most an hour."""
-    value = float(text)
-    if not 0 < value <= 3600:
-        raise ArgumentTypeError(f"{text} is not above 0 and at most 3600 seconds")
-    return value
+    with suppress(ValueError):
+        if 0 < (value := float(text)) <= 3600:
+            return value
+    raise ArgumentTypeError(
+        f"{text!r} is not a number of seconds above 0 and at most 3600"
+    )
+
+
+def whole_number(
+    least: int, most: int = 1_000_000_000, *, of: str = ""
+) -> Callable[[str], int]:
+    """Return a reader of whole numbers in this range; `of` says what they count."""
+    wanted = f"a whole number{of and f' of {of}'} from {least:,} to {most:,}"
+
+    def read(text: str) -> int:
+        is_number = re.fullmatch("[0-9]{1,18}", text)
+        if is_number and least <= (value := int(text)) <= most:
+            return value
+        raise ArgumentTypeError(f"{text!r} is not {wanted}")
+
+    return read
 
 
 NAMESPACE = arg("namespace", help="the namespace's name")

@@ -21,6 +21,7 @@ from rollups.commands.base import (
     confirm,
     instant,
     subcommand,
+    whole_number,
 )
 from rollups.reading import listing
 from rollups.reading.read import choose_accuracy
@@ -120,12 +121,6 @@ def get(out: Output, options: Any) -> None:
         )
 
 
-def _above_zero(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
 @subcommand(
     "list",
     "List the counters of a namespace with their eventual counts.",
@@ -144,7 +139,7 @@ def _above_zero(text: str) -> int:
     ),
     arg(
         "--limit",
-        type=_above_zero,
+        type=whole_number(1),
         default=100,
         metavar="COUNTERS",
         help="list at most this many counters (default: %(default)s)",

@@ -28,6 +28,7 @@ from rollups.commands.base import (
     only_namespace,
     seconds,
     subcommand,
+    whole_number,
 )
 from rollups.folding import audit, cluster_identity, sweep
 from rollups.folding.audit import Audited
@@ -127,7 +128,7 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     ),
     arg(
         "--warn-healed",
-        type=int,
+        type=whole_number(0),
         metavar="COUNTERS",
         help="WARNING if sweeps healed this many counters in ten minutes (default: 100)",
     ),

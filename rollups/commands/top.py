@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC
@@ -24,6 +23,7 @@ from rollups.commands.base import (
     only_namespace,
     seconds,
     subcommand,
+    whole_number,
 )
 from rollups.monitor import status
 from rollups.monitor.status import Level
@@ -37,20 +37,13 @@ _STYLES = {
 }
 
 
-def _rows(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= busiest.LOOKED_AT:
-        raise ArgumentTypeError(f"{text} is not from 1 to {busiest.LOOKED_AT}")
-    return value
-
-
 @subcommand(
     "top",
     "Show the counters with the most writes, and the lag, live.",
     ONLY_NAMESPACE,
     arg(
         "--limit",
-        type=_rows,
+        type=whole_number(1, busiest.LOOKED_AT),
         default=20,
         metavar="COUNTERS",
         help="counters to show (default: %(default)s)",

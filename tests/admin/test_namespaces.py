@@ -91,6 +91,12 @@ def test_admin__takes_spans_as_people_write_them(
     assert Namespace.objects.get().accept_past.total_seconds() == seconds
 
 
+def test_admin__names_a_duration_that_is_too_long(admin: Client) -> None:
+    page = admin.post(ADD, filled_in(retention="99999999d")).content.decode()
+
+    assert "`99999999d` is too long. A duration is at most 36600 days." in page
+
+
 def test_admin__counts_the_counters_of_a_namespace(
     admin: Client, namespace: Namespace
 ) -> None:

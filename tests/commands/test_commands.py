@@ -300,6 +300,41 @@ def test_namespaces__refuse_with_the_reason(run: Run) -> None:
     assert nothing.value.returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (
+            ("change-namespace", "test", "--retention", "9999999999d"),
+            "--retention: `9999999999d` is too long. A duration is at most 36600 days.",
+        ),
+        (
+            ("rollup", "--every", "soon"),
+            "--every: 'soon' is not a number of seconds above 0 and at most 3600",
+        ),
+        (("rollup", "--every", "nan"), "'nan' is not a number of seconds"),
+        (("rollup", "--every", "0"), "'0' is not a number of seconds"),
+        (
+            ("top", "--limit", "many"),
+            "--limit: 'many' is not a whole number from 1 to 1,000",
+        ),
+        (("list", "test", "--limit", "0"), "'0' is not a whole number from 1 to 1,000"),
+        (("status", "--warn-healed", "-1"), "'-1' is not a whole number from 0 to"),
+        (
+            ("create-token", "alice", "--expires-in", "²"),
+            "--expires-in: '²' is not a whole number of days from 1 to 36,500",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_option__out_of_its_range_is_named_with_the_range(
+    words: tuple[str, ...], wanted: str
+) -> None:
+    with pytest.raises(CommandError) as refused:
+        call_command("counters", *words)
+
+    assert wanted in str(refused.value)
+
+
 @pytest.mark.usefixtures("namespace")
 def test_delete_counter__asks_on_a_terminal(
     run: Run, monkeypatch: pytest.MonkeyPatch

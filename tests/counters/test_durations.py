@@ -6,7 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from counters.durations import format_duration, format_roughly, parse_duration
+from counters.durations import (
+    DurationTooLong,
+    format_duration,
+    format_roughly,
+    parse_duration,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,12 +32,26 @@ def test_parse__takes_numbers_with_units(text: str, seconds: int) -> None:
     assert parse_duration(text) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "soon", "-5", "1.5h", "5x", "5 dd", "٣", "d", "9999999999d"]
-)
+@pytest.mark.parametrize("text", ["", "soon", "-5", "1.5h", "5x", "5 dd", "٣", "d"])
 def test_parse__refuses_other_text(text: str) -> None:
     with pytest.raises(ValueError, match=f"^`{text}` is not a duration"):
         parse_duration(text)
+
+
+def test_parse__takes_the_longest_duration() -> None:
+    assert parse_duration("36600d") == timedelta(days=36_600)
+
+
+@pytest.mark.parametrize(
+    "text", ["3162240001", "36601d", "99999999d", "9999999999999d", "9" * 5_000]
+)
+def test_parse__refuses_what_is_longer_and_says_the_limit(text: str) -> None:
+    with pytest.raises(DurationTooLong) as refused:
+        parse_duration(text)
+
+    assert str(refused.value) == (
+        f"`{text}` is too long. A duration is at most 36600 days."
+    )
 
 
 @pytest.mark.parametrize(
