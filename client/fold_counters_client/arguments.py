@@ -122,6 +122,8 @@ def idempotency_token(value: object) -> str:
         raise InvalidArgument(
             "token", f"{_quoted(value)} is not text, a whole number or a UUID"
         )
+    if value.isspace():
+        raise InvalidArgument("token", f"{_quoted(value)} consists only of spaces")
     return text("token", value, longest=TOKEN_LENGTH)
 
 

@@ -49,6 +49,11 @@ def normalized(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
+def is_blank(text: str) -> bool:
+    """Tell whether a printable text shows nothing: spaces and what looks like them."""
+    return text.isspace() or (not text.isascii() and not _BLANK.sub("", text).strip())
+
+
 def is_text(value: str) -> bool:
     """Return whether PostgreSQL can keep it and people can see where it ends."""
     # ASCII text, by far the most, needs no look at each character's category.

@@ -20,9 +20,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from counters.errors import InvalidValue
+from counters.recording import names
 
 TOKEN_LENGTH = 255
-WANTED = f"a token: text of 1 to {TOKEN_LENGTH} characters, none of them invisible"
+WANTED = f"a token: text of 1 to {TOKEN_LENGTH} characters, none of them invisible, not only spaces"
 UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What Python code may give, such as the key of an order. The API takes text only.
@@ -67,7 +68,7 @@ def parse(text: object, generation_time: datetime | None = None) -> Token:
         if uuid.version == 7:
             return Token(text, uuid, _event_time(uuid, generation_time))
         return Token(text, uuid, generation_time)
-    if not text.isprintable():
+    if not text.isprintable() or names.is_blank(text):
         raise InvalidValue("token", text, WANTED)
     return Token(text, digest(text), generation_time)
 

@@ -95,7 +95,7 @@ CounterName = Annotated[
 NewToken = Annotated[
     str | None,
     Doc(
-        "Idempotency token, best a UUIDv7. Each counter counts it once.",
+        "Idempotency token, best a UUIDv7. Each counter counts it once. Not only spaces.",
         minLength=1,
         maxLength=TOKEN_LENGTH,
     ),

@@ -107,6 +107,8 @@ def test_add__takes_a_uuid_in_another_case_in_the_header(api: Api) -> None:
         '"ü"',
         "",
         '""',
+        " ",
+        '"  "',
         "a\tb",
     ],
 )
@@ -209,6 +211,7 @@ BAD_BODIES = {
     "unknown field": ({"delta": 1, "tokn": "x"}, "'tokn'"),
     "token number": ({"delta": 1, "token": 7}, "token: 7"),
     "token empty": ({"delta": 1, "token": ""}, "token: ''"),
+    "token of spaces": ({"delta": 1, "token": "  "}, "token: '  ' is not a token"),
     "token NUL": ({"delta": 1, "token": "\0"}, "token: '\\x00'"),
     "token surrogate": (b'{"delta": 1, "token": "\\ud800"}', "token: '\\ud800'"),
     "time without offset": (

@@ -149,6 +149,7 @@ BAD_CALLS: dict[str, Callable[[Client], object]] = {
     "delta large": lambda client: client.add("ns", "a", 2**63),
     "delta huge": lambda client: client.add("ns", "a", 10**5000),
     "token empty": lambda client: client.add("ns", "a", token=""),
+    "token of spaces": lambda client: client.add("ns", "a", token="  "),
     "token to get": lambda client: client.add_and_get("ns", "a", token=""),
     "token to clear": lambda client: client.clear("ns", "a", token=""),
     "token bool": lambda client: client.add("ns", "a", token=True),

@@ -501,11 +501,37 @@ def test_add__names_an_unknown_namespace(db: None, name: str) -> None:
 
 @pytest.mark.parametrize(
     "token",
-    ["", "x" * 256, "a\0b", "\ud800", True, False, 7.0, b"7", 10**255, ["7"]],
+    [
+        "",
+        " ",
+        "  ",
+        "\u2800",
+        "\u3164 \ufe0f",
+        "x" * 256,
+        "a\0b",
+        "\ud800",
+        True,
+        False,
+        7.0,
+        b"7",
+        10**255,
+        ["7"],
+    ],
 )
 def test_add__refuses_what_is_no_token(namespace: Namespace, token: object) -> None:
     with pytest.raises(InvalidValue, match=r"^token: "):
         events.add(namespace="test", name="hits", token=token)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("token", [" a", "a ", "❤\ufe0f", "\u2800a"])
+def test_add__takes_a_token_with_spaces_around_what_can_be_seen(
+    namespace: Namespace, token: str
+) -> None:
+    first = events.add(namespace="test", name="hits", token=token)
+    again = events.add(namespace="test", name="hits", token=token)
+
+    assert first.token == token
+    assert again.duplicate
 
 
 @pytest.mark.parametrize(
