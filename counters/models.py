@@ -23,7 +23,7 @@ class CounterType(models.TextChoices):
     """The default accuracy of reads in a namespace."""
 
     EVENTUAL = "eventual", "eventual: reads answer from the rollup"
-    ACCURATE = "accurate", "accurate: reads add what is pending"
+    ACCURATE = "accurate", "accurate: reads include pending events"
     BEST_EFFORT = "best-effort", "best-effort: in the cache only; may be lost"
 
 
@@ -42,32 +42,31 @@ class Namespace(models.Model):
         max_length=64,
         unique=True,
         validators=[RegexValidator(rf"^{NAMESPACE_PATTERN}\Z")],
-        help_text="Letters, digits, dot, dash and underscore; at most 64. Clients say it"
-        " in every call, so it cannot be changed later.",
+        help_text="At most 64 letters, digits, dots, dashes and underscores. Clients send"
+        " it in every call, so it cannot be changed later.",
     )
     description = models.TextField(
-        blank=True, default="", help_text="What is counted here, and for whom."
+        blank=True, default="", help_text="The purpose of the namespace, for people."
     )
     counter_type = models.CharField(
         max_length=16,
         choices=CounterType.choices,
         default=CounterType.EVENTUAL,
-        help_text="What a read answers when it does not ask for an accuracy itself."
-        " Best-effort counters live in the cache, and a namespace is so from the start or"
-        " never.",
+        help_text="The accuracy of a read that does not name one. Best-effort counters are"
+        " kept in the cache only; a namespace cannot change to this type or from it.",
     )
     accept_past = models.DurationField(
         "accepts events back to",
         validators=[MaxValueValidator(LONGEST)],
         default=timedelta(hours=24),
-        help_text="How old an event may be when it arrives. For so long a retry with the"
-        " same token counts once.",
+        help_text="How old an event may be when it arrives, and how long a retry with the"
+        " same token is safe.",
     )
     accept_future = models.DurationField(
         "accepts events ahead by",
         validators=[MaxValueValidator(LONGEST)],
         default=timedelta(minutes=5),
-        help_text="How far ahead of the server a client's clock may run.",
+        help_text="How far a client's clock may be ahead of the server's.",
     )
     retention = models.DurationField(
         "keeps events for",
@@ -81,8 +80,8 @@ class Namespace(models.Model):
         max_length=8,
         choices=BucketSize.choices,
         default=BucketSize.MINUTE,
-        help_text="How finely the history is kept: a finer one costs more rows, one for"
-        " each counter and minute, hour or day in which it changed.",
+        help_text="The length of the buckets of series. Shorter buckets need more rows: one"
+        " for each counter and minute, hour or day in which it changed.",
     )
     created_at = models.DateTimeField("created", auto_now_add=True)
 
@@ -101,7 +100,7 @@ class Namespace(models.Model):
                 name="counters_namespace_retention_covers_accept_past",
                 condition=models.Q(retention__gte=models.F("accept_past")),
                 violation_error_message="Events must be kept for at least the accept"
-                " window, or a retry could not be recognised.",
+                " window, so that retries are recognised.",
             ),
         ]
 
@@ -162,8 +161,8 @@ class Namespace(models.Model):
 class Grant(models.Model):
     """The rights of a user or a group in a namespace.
 
-    Who has no grant in a namespace does not learn that it exists. Superusers may do
-    everything everywhere.
+    For users without a grant the namespace does not seem to exist. Superusers may do
+    everything.
     """
 
     namespace = models.ForeignKey(
@@ -181,7 +180,7 @@ class Grant(models.Model):
         on_delete=models.CASCADE,
         null=True,
         blank=True,
-        help_text="All its users may do it.",
+        help_text="All users of the group get these rights.",
     )
     can_read = models.BooleanField(
         default=False, help_text="Read counters, lists and series."

@@ -28,8 +28,8 @@ class CounterAdminMixin(AdminBase):
         class ArticleAdmin(CounterAdminMixin, admin.ModelAdmin):
             counter_fields = ["views"]
 
-    The list reads all counts of a page in one query. It cannot be ordered by them: they
-    are in another table, under names that no index joins to this model's rows.
+    The list reads all counts of a page in one query. It cannot be ordered by counts: they
+    are in another table, and no index joins their names to this model's rows.
     """
 
     counter_fields: Sequence[str] = ()
@@ -41,7 +41,7 @@ class CounterAdminMixin(AdminBase):
         return [*super().get_readonly_fields(request, obj), *self._columns]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Show the counts where the fields are listed by hand, too."""
+        """Show the counts also if the fieldsets are listed by hand."""
         given = super().get_fieldsets(request, obj)
         shown = flatten_fieldsets(given)
         left = [column for column in self._columns if column not in shown]
@@ -76,7 +76,7 @@ def _column(model: type[Model], attribute: str) -> Callable[[Model], str]:
 
     @admin.display(description=attribute.replace("_", " "))
     def column(instance: Model) -> str:
-        # The page to add an object has one that is not saved.
+        # The page for a new object has an unsaved one.
         if instance._state.adding:
             return "-"
         count = getattr(instance, attribute).count_for_page()

@@ -22,11 +22,11 @@ class Rollup(models.Model):
     # numeric: the sum of bigints never overflows.
     total = models.DecimalField(max_digits=40, decimal_places=0, db_default=0)
     events = models.BigIntegerField(db_default=0)
-    # Which transactions' events are in the total: exact, and never moves back.
+    # The transactions whose events are in the total. It never moves back.
     watermark = SnapshotField(db_default=NOTHING_FOLDED)
     # The system_identifier of the watermark's cluster; null: nothing is folded.
     cluster = models.BigIntegerField(null=True)
-    # When that snapshot was taken; for people, lag and alerts.
+    # The time of the watermark, for display and alerts.
     watermark_at = models.DateTimeField(null=True)
     last_write_at = models.DateTimeField(null=True)
 
@@ -55,8 +55,8 @@ class Bucket(models.Model):
     bucket_at = models.DateTimeField()
     delta = models.DecimalField(max_digits=40, decimal_places=0)
     events = models.BigIntegerField()
-    # The share of events that retention has dropped; null where all are kept. With the kept
-    # events it recounts the bucket again and again.
+    # The share of events that retention has dropped; null if all are kept. An audit adds
+    # it to the kept events to recount the bucket.
     closed_delta = models.DecimalField(max_digits=40, decimal_places=0, null=True)
     closed_events = models.BigIntegerField(null=True)
 
@@ -71,12 +71,12 @@ class Sweep(models.Model):
     pending = models.IntegerField(help_text="Counters with events that no fold covers.")
     overdue = models.IntegerField(
         db_default=0,
-        help_text="Those that had waited for longer than the grace, and were enqueued.",
+        help_text="Counters that had waited longer than the grace; the sweep enqueued them.",
     )
     # Counted by the workers, after the sweep.
     healed = models.IntegerField(
         db_default=0,
-        help_text="Those that its messages had to fold: their trigger did not do its job.",
+        help_text="Counters that only this sweep's messages folded: their trigger was lost.",
     )
     oldest_lag = models.DurationField("longest lag", null=True)
 
@@ -115,11 +115,11 @@ class Closing(models.Model):
     # Half-open, as the partition's bounds: since <= event time < until.
     since = models.DateTimeField("events from")
     until = models.DateTimeField()
-    closed_at = models.DateTimeField("closed", db_default=Now())
+    closed_at = models.DateTimeField("archived", db_default=Now())
     counters = models.BigIntegerField()
     events = models.BigIntegerField()
     total = models.DecimalField(max_digits=60, decimal_places=0)
-    # The table apart that holds the events until it is dropped.
+    # When the table with the archived events was dropped.
     dropped_at = models.DateTimeField("dropped", null=True)
 
     class Meta:
@@ -143,8 +143,8 @@ class Closing(models.Model):
 class Anchor(models.Model):
     """The identity of the database cluster that the watermarks and events belong to.
 
-    One row. It goes with a dump, the cluster does not: see rollups.folding.cluster_identity. Unmanaged, so
-    that no flush of the tables takes it away.
+    One row. A dump carries it into another cluster, where it no longer matches: see
+    rollups.folding.cluster_identity. Unmanaged, so that no flush of the tables removes it.
     """
 
     id = models.SmallIntegerField(primary_key=True)
@@ -168,7 +168,7 @@ class Sample(models.Model):
     lag_max_seconds = models.FloatField()
     # Rows inserted into the event table since PostgreSQL's statistics began.
     inserted = models.BigIntegerField()
-    # The sums over all processes that ever reported: see rollups.monitor.heartbeat.
+    # The sums of all processes, past and present: see rollups.monitor.heartbeat.
     numbers = models.JSONField()
 
     def __str__(self) -> str:
@@ -179,7 +179,7 @@ class Process(models.Model):
     """A process of the service and its totals, updated by its heartbeat."""
 
     id = models.UUIDField(primary_key=True)
-    # web, worker, beat, or a role of rollups.monitor.heartbeat; "ended" is the one row that sums up all
+    # web, worker, beat, or a role of rollups.monitor.heartbeat; "ended" is the one row with the sums of all
     # removed rows.
     role = models.CharField(max_length=16)
     host = models.CharField(max_length=255)
@@ -187,9 +187,9 @@ class Process(models.Model):
     started_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(db_default=Now())
     breaker_is_open = models.BooleanField(db_default=False)
-    # Counters whose trigger waits in it.
+    # Counters whose trigger waits in this process.
     waiting = models.BigIntegerField(db_default=0)
-    # Name -> number since it began.
+    # Name -> number since the process began.
     numbers = models.JSONField()
 
     class Meta:

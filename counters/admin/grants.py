@@ -26,7 +26,7 @@ class GrantInline(SearchedChoicesMixin, InlineBase):
     model = Grant
     extra = 0
     searched_fields = ("user", "group")
-    verbose_name_plural = "who may do what in it"
+    verbose_name_plural = "grants"
 
 
 @admin.register(Grant)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 else:
     AdminBase = admin.ModelAdmin
 
-# Up to here the counters of a namespace are counted.
+# The list counts the counters of a namespace up to this number.
 MOST_COUNTED = 1_000
 
 
@@ -69,14 +69,14 @@ class NamespaceAdmin(ConfirmingMixin, BoundedListMixin, AdminBase):
     fieldsets = [
         (None, {"fields": ["name", "description", "counter_type"]}),
         (
-            "What it takes",
+            "Accept window",
             {
                 "fields": ["accept_past", "accept_future"],
-                "description": "An event from outside this window is refused, and the"
-                " answer says the window.",
+                "description": "An event outside this window is refused; the error states"
+                " the window.",
             },
         ),
-        ("What it keeps", {"fields": ["retention", "bucket_size"]}),
+        ("History", {"fields": ["retention", "bucket_size"]}),
     ]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -89,8 +89,8 @@ class NamespaceAdmin(ConfirmingMixin, BoundedListMixin, AdminBase):
         if before is None or after >= before:
             return []
         return [
-            f"Events older than {format_duration(after)} are dropped at the next upkeep, and do not"
-            " come back. Counts and series stay."
+            f"Events older than {format_duration(after)} will be dropped within hours and cannot"
+            " be restored. Counts and series stay."
         ]
 
     @admin.display(description="accepts back to")
@@ -138,7 +138,7 @@ class NamespaceAdmin(ConfirmingMixin, BoundedListMixin, AdminBase):
         self, db_field: Any, request: HttpRequest, **kwargs: Any
     ) -> Any:
         field = super().formfield_for_choice_field(db_field, request, **kwargs)
-        # A namespace that is there cannot become best-effort.
+        # An existing namespace cannot become best-effort.
         resolved = getattr(request, "resolver_match", None)
         changing = resolved is not None and "object_id" in resolved.kwargs
         if db_field.name == "counter_type" and changing and field is not None:
@@ -152,5 +152,5 @@ class NamespaceAdmin(ConfirmingMixin, BoundedListMixin, AdminBase):
     def has_delete_permission(
         self, request: HttpRequest, obj: Namespace | None = None
     ) -> bool:
-        # A namespace goes with all its counts: `manage.py counters delete-namespace` asks first.
+        # A deletion deletes all counts: `manage.py counters delete-namespace` asks first.
         return False

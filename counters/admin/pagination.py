@@ -29,7 +29,7 @@ class BoundedPaginator(PaginatorBase):
 
     @cached_property
     def count(self) -> int:
-        # In the list's own order: the index that serves its pages serves this, too.
+        # In the list's order, so that the count uses the same index as the pages.
         rows: Any = self.object_list
         return int(rows[:MOST_ROWS].count())
 

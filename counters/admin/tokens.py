@@ -46,14 +46,14 @@ class TokenForm(forms.Form):
 
     user = forms.CharField(
         max_length=254,  # as long as an e-mail address, which may be the name
-        help_text="The name of the user whose grants the token carries.",
+        help_text="The name of the user whose grants the token has.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     expires = forms.ChoiceField(
         choices=list(LIFETIMES.items()),
         required=False,
         initial="90",
-        help_text="A token that never expires is to be revoked by hand.",
+        help_text="Revoke a token that never expires when nobody uses it.",
     )
 
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
@@ -66,8 +66,8 @@ class TokenForm(forms.Form):
             user = user_named(name)
         except AccountNotFound as error:
             raise forms.ValidationError(error.message) from error
-        # A token has all rights of its user. Who may create tokens may act by them for all
-        # users but superusers: docs/security.md says so where it names the permission.
+        # A token has all rights of its user. So with the permission to create tokens, a user
+        # can act for every user but superusers: see docs/security.md.
         if access.is_superuser(user) and not access.is_superuser(self._request.user):
             raise forms.ValidationError(
                 "Only a superuser may hand out the token of a superuser."
@@ -172,7 +172,7 @@ class TokenAdmin(BoundedListMixin, AdminBase):
             question=f"Revoke the token {token.token_key}… of {token.user}?",
             facts=[
                 "Requests with it are refused within two seconds.",
-                "It cannot be brought back; a new one can be handed out.",
+                "It cannot be restored; you can hand out a new one.",
             ],
             confirm="Revoke it",
             is_danger=True,

@@ -47,7 +47,7 @@ def roll_up_one(
 def roll_up_many(
     model_admin: Any, request: HttpRequest, queryset: QuerySet[Counter]
 ) -> HttpResponseBase | None:
-    """Fold what was ticked in the list; the first call asks."""
+    """Fold the selected counters; the first call asks."""
     counters = list(queryset.select_related("namespace"))
     if "confirmed" in request.POST:
         _roll_up(model_admin, request, counters)
@@ -67,7 +67,7 @@ def roll_up_many(
 def clear_one(
     model_admin: Any, request: HttpRequest, counter_id: int
 ) -> HttpResponseBase:
-    """Set a count to 0, once its name was typed. A form sent twice clears once."""
+    """Set a count to 0 after its name was typed. A form that is sent twice clears once."""
     counter = _get(request, counter_id)
     back = reverse("admin:counters_counter_change", args=[counter_id])
     typed_error = ""
@@ -76,7 +76,7 @@ def clear_one(
         if names.normalized(request.POST.get("typed", "")) == counter.name:
             _clear(model_admin, request, counter, token)
             return redirect(back)
-        typed_error = "That is not its name. Nothing was cleared."
+        typed_error = "This is not the counter's name. Nothing was cleared."
     return _ask(
         model_admin,
         request,
@@ -84,9 +84,9 @@ def clear_one(
         question=f"Clear {counter.name} in {counter.namespace.name}?",
         facts=[
             "Its count becomes 0, for all readers.",
-            "An event of the opposite sign is added; no event is removed, and the series"
-            " shows it.",
-            "What is added while this runs is kept.",
+            "An event that subtracts the count is added. No event is removed, and the series"
+            " shows the clear.",
+            "Adds at the same time are kept.",
         ],
         confirm="Clear it",
         is_danger=True,
@@ -143,8 +143,8 @@ def _ask_to_roll_up(
         title="Roll up now?",
         question=f"Roll up {what} now?",
         facts=[
-            "Pending events are folded into the count, here and now, without a worker.",
-            "No count is changed by it: it becomes up to date.",
+            "Pending events are folded into the count at once, without a worker.",
+            "Accurate counts do not change; eventual counts become up to date.",
         ],
         confirm="Roll up",
         is_danger=False,
@@ -166,7 +166,7 @@ def _ask(model_admin: Any, request: HttpRequest, **context: Any) -> TemplateResp
 def _roll_up(model_admin: Any, request: HttpRequest, counters: list[Counter]) -> None:
     ids = [one.pk for one in counters]
     try:
-        # A request by hand does not wait for the next try of a quarantined counter.
+        # Fold a quarantined counter now, before its next try is due.
         bisect.try_now(ids)
         with anchored_only():
             folds = fold_each(ids, until=math.inf)
@@ -190,8 +190,8 @@ def _roll_up(model_admin: Any, request: HttpRequest, counters: list[Counter]) ->
     if missed:
         model_admin.message_user(
             request,
-            f"Not folded: {', '.join(missed)}. Another fold holds it, or it failed: its"
-            " page says why.",
+            f"Not folded: {', '.join(missed)}. Another fold is running, or the fold failed:"
+            " see the counter's page.",
             messages.WARNING,
         )
 
@@ -203,14 +203,14 @@ def _clear(
         cleared = clear.clear(
             namespace=counter.namespace.name, name=counter.name, token=token or None
         )
-        # At once, so that the page does not show the old count.
+        # Fold at once, so that the page does not show the old count.
         fold_each([counter.pk], until=math.inf)
     except CountersError as error:
         model_admin.message_user(request, error.message, messages.ERROR)
         return
     if cleared.duplicate:
         model_admin.message_user(
-            request, f"The counter {counter.name} was cleared already.", messages.INFO
+            request, f"The counter {counter.name} was already cleared.", messages.INFO
         )
         return
     _log(request, counter, f"Cleared: the count was {cleared.count_before:,}.")

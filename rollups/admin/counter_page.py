@@ -21,7 +21,7 @@ _FORMATS = {"minute": "%H:%M", "hour": "%m-%d %H:%M", "day": "%Y-%m-%d"}
 
 
 def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
-    """Answer the page; with `?audit` in its address the counter is recounted for it."""
+    """Answer the page; with `?audit` also recount the counter."""
     counter = (
         Counter.objects.select_related("namespace").filter(pk=object_id).first()
         if object_id.isdecimal()
@@ -73,7 +73,7 @@ def _series(counter: Counter, per: str) -> dict[str, Any]:
         "offered": offered,
         "plot": charts.bars(
             [float(one.delta) for one in found.buckets],
-            label=f"What was added in each {bucket}, {len(found.buckets)} of them; the table"
+            label=f"Sums of the last {len(found.buckets)} buckets, one per {bucket}; the table"
             " below has the same numbers.",
             first=f"{found.since:{form}}",
             last=f"{found.buckets[-1].at:{form}} UTC",

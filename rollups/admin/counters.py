@@ -51,7 +51,7 @@ class CounterAdmin(BoundedListMixin, AdminBase):
     list_filter = [NamespaceFilter, StateFilter, OrderFilter]
     search_fields = ["name__startswith"]
     search_help_text = (
-        "Finds names that begin with this text; upper and lower case differ."
+        "Finds names that begin with this text. Upper and lower case matter."
     )
     actions = ["roll_up", "verify"]
 
@@ -61,7 +61,7 @@ class CounterAdmin(BoundedListMixin, AdminBase):
         queryset: QuerySet[Counter],
         action_location: Any = None,
     ) -> Any:
-        """Take the counters that are ticked: "select all" may mean a million."""
+        """Act on the selected rows only: "select all" may mean a million."""
         ticked = request.POST.getlist(ACTION_CHECKBOX_NAME)[: self.list_per_page]
         ids = [int(one) for one in ticked if one.isdecimal()]
         return super().response_action(request, Counter.objects.filter(pk__in=ids))

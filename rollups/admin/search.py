@@ -18,8 +18,8 @@ from rollups.models import Failure
 
 # The sidebar offers no more; the others are reached from the list of namespaces.
 MOST_NAMESPACES = 30
-# The last character there is: with as many as a name may have, no name that begins so is
-# later.
+# The last code point. A prefix filled up with it to a name's length is the upper bound
+# of all names with this prefix.
 LAST = "\U0010ffff"
 ORDERS = {
     "count": ["-rollup__total", "-rollup__counter"],
@@ -28,7 +28,7 @@ ORDERS = {
 
 
 def _id(text: str | None) -> int | None:
-    """Return an id of a query string; None for what no bigint can be."""
+    """Return an id from a query string; None if it is not a bigint."""
     if not text or not text.isascii() or not text.isdigit() or len(text) > 18:
         return None
     return int(text)
@@ -121,7 +121,7 @@ def find(
     state: str | None = None,
     order: str | None = None,
 ) -> QuerySet[Counter]:
-    """Return counters in the order asked for; each way reads an index, and a bounded part.
+    """Return counters in the requested order. Each query reads a bounded part of an index.
 
     By name within a namespace; across namespaces the first of each that begin so. Pending
     ones by lag. By count or last write within a namespace, those that were ever folded.

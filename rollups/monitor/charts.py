@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 WIDTH, HEIGHT = 600, 160
 _LEFT, _BOTTOM, _TOP, _RIGHT = 56, 20, 8, 4
-# None: nothing is known of that step.
+# None: the value of that step is unknown.
 Values = Sequence[float | None]
 
 
@@ -76,7 +76,7 @@ def bars(values: Sequence[float], *, label: str, first: str, last: str) -> SafeS
 
 
 def lines(drawn: Sequence[Line], *, label: str, first: str, last: str) -> SafeString:
-    """Draw lines over a span of time; a gap where nothing is known."""
+    """Draw lines over a span of time, with a gap where values are unknown."""
     known = [value for line in drawn for value in line.values if value is not None]
     steps = max([len(line.values) for line in drawn], default=0)
     scale = _Scale(0.0, _rounded(max([0.0, *known])) or 1.0, steps)

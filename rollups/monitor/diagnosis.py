@@ -40,9 +40,9 @@ class CounterState:
     count: int
     as_of: datetime
     pending: bool
-    # None where nothing is pending.
+    # None if nothing is pending.
     lag: timedelta | None
-    # What came in each of the last 24 hours, the oldest first.
+    # The sums of the last 24 hours, the oldest first.
     day: list[Decimal]
 
     @property
@@ -53,7 +53,7 @@ class CounterState:
 
 
 def read_states(counter_ids: Collection[int]) -> dict[int, CounterState]:
-    """Return what counters count and how they lag; those that are gone are left out."""
+    """Return counts and lags of counters; omit deleted counters."""
     lags = measure_lags(counter_ids)
     day = read_last_day(counter_ids)
     rows = fetch(connection, "rollups", "read_counters", counter_ids=list(counter_ids))
@@ -85,7 +85,7 @@ def read_last_writes(counter_id: int, *, most: int = LATEST) -> list[LastWrite]:
 
 
 def measure_lags(counter_ids: Collection[int]) -> dict[int, timedelta]:
-    """Return the lag of those that are pending."""
+    """Return the lags of pending counters."""
     rows = fetch(
         connection, "rollups", "measure_counter_lags", counter_ids=list(counter_ids)
     )
@@ -95,7 +95,7 @@ def measure_lags(counter_ids: Collection[int]) -> dict[int, timedelta]:
 def read_last_day(
     counter_ids: Collection[int], *, now: datetime | None = None
 ) -> dict[int, list[Decimal]]:
-    """Return what came to each counter in each of the last 24 hours, the oldest first."""
+    """Return each counter's sums of the last 24 hours, the oldest first."""
     this_hour = (now or datetime.now(UTC)).replace(minute=0, second=0, microsecond=0)
     since = this_hour - (HOURS - 1) * HOUR
     day = {one: [Decimal(0)] * HOURS for one in counter_ids}
@@ -113,7 +113,7 @@ def read_last_day(
 
 
 def explain_lag(counter_id: int, lag: timedelta) -> list[str]:
-    """Say why a pending counter is not folded yet, the most telling reason first."""
+    """Say why a pending counter is not folded yet, the most likely reason first."""
     now = status.measure()
     reasons = []
     if not now.is_anchored:
@@ -124,7 +124,7 @@ def explain_lag(counter_id: int, lag: timedelta) -> list[str]:
     failure = Failure.objects.filter(pk=counter_id).first()
     if failure is not None:
         reasons.append(
-            f"Its fold failed {failure.attempts} time(s), and is tried again at"
+            f"Its fold failed {failure.attempts} time(s). The next try is at"
             f" {failure.next_try_at:%H:%M:%S} UTC. The last error: {failure.error}"
         )
     if not Process.objects.filter(
@@ -139,10 +139,10 @@ def explain_lag(counter_id: int, lag: timedelta) -> list[str]:
         reasons.append(f"No sweep {since}: is beat running?")
     grace = conf.sweep_grace_seconds()
     if lag.total_seconds() < grace:
-        reasons.append("It was written a moment ago; its own trigger is on the way.")
+        reasons.append("It was written a moment ago; its trigger is on its way.")
     elif not reasons:
         reasons.append(
-            "Its trigger was lost, or a worker is busy with it: the next sweep, due within"
-            f" {period:g} s, sends another."
+            "Its trigger was lost, or a worker is busy with it. The next sweep, within"
+            f" {period:g} s, enqueues it again."
         )
     return reasons

@@ -1,7 +1,7 @@
 """Send heartbeats: each process stores its totals every ten seconds.
 
-A thread of its own does it, on a connection of its own, so that nothing else ever waits for
-it; where it fails, a page knows less. See docs/decisions/0013-metrics.md.
+A separate thread does it on a separate connection, so that nothing else waits for it. If a
+heartbeat fails, pages show less. See docs/decisions/0013-metrics.md.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ logger = logging.getLogger(__name__)
 OTHER_WORKER = "other worker"
 WATCH = "watch"
 EVERY_SECONDS = 10.0
-# Three reports missed: it is taken for dead, though it may come back.
+# After three missed reports a process counts as dead, though it may come back.
 ALIVE_WITHIN = timedelta(seconds=3 * EVERY_SECONDS)
-# Then its row goes, and its numbers with it into the one row of all that ended.
+# Then its row is deleted, and its numbers are added to the row of all ended processes.
 FORGOTTEN_AFTER = timedelta(minutes=10)
 ENDED = UUID(int=0)
 
@@ -48,7 +48,7 @@ class Reporter:
         self.role = role
         self._id = uuid4()
         self._reported: Counter[str] = Counter()
-        # What was reported under a row that has been forgotten since.
+        # The numbers reported under a row that was deleted since.
         self._base: Counter[str] = Counter()
         self._ending = threading.Event()
         self._has_failed = False
@@ -68,7 +68,7 @@ class Reporter:
         if not affect(
             connection, "rollups", "update_process", id=self._id, numbers=sent, **state
         ):
-            # The first report, or it was forgotten: what it had reported is in the sum.
+            # The first report, or the row was deleted: its numbers are in the sum.
             self._base = self._reported
             Process.objects.create(
                 id=self._id,
@@ -100,14 +100,14 @@ class Reporter:
                 # Also where no worker runs: writes continue, and some process must notice.
                 with suppress(NotAnchored):
                     cluster_identity.check()
-            # Whatever happens to the database, this process has better things to do.
+            # A failure of the database must not end this thread.
             except Exception as error:
                 level = logging.DEBUG if self._has_failed else logging.WARNING
                 said = errors.explain(error) or repr(error)
-                logger.log(level, "This process cannot report its heartbeat: %s", said)
+                logger.log(level, "This process cannot store its heartbeat: %s", said)
                 self._has_failed = True
             finally:
-                # Not kept for the next time: it would double the service's connections.
+                # Close the connection: an open one would double the service's connections.
                 with suppress(Exception):
                     connection.close()
             if self._ending.wait(EVERY_SECONDS):

@@ -17,25 +17,25 @@ from counters import forking
 ADDS = Counter("counters_adds", "Events that were recorded and committed.")
 REQUESTED = Counter(
     "rollups_trigger_requested",
-    "Counters that triggers were asked for: = coalesced + published + failed + dropped"
-    " + those that wait.",
+    "Counters for which a trigger was requested: coalesced + published + failed + dropped"
+    " + waiting.",
 )
 COALESCED = Counter(
     "rollups_trigger_coalesced",
-    "Counters whose trigger joined one that was waiting in its process already.",
+    "Counters whose trigger was merged with one that was already waiting in the process.",
 )
 PUBLISHED = Counter(
     "rollups_trigger_published", "Counters whose trigger was handed to the broker."
 )
 FAILED = Counter(
     "rollups_trigger_failed",
-    "Counters whose trigger the broker did not take, by the class of the error.",
+    "Counters whose trigger the broker refused, by class of error.",
     ["error"],
 )
 DROPPED = Counter(
     "rollups_trigger_dropped",
     "Counters whose trigger was dropped before it reached a broker: overflow (too many"
-    " wait), breaker (the broker had just failed), busy, exit (of the process).",
+    " wait), breaker (the broker failed a moment ago), busy, exit (the process ended).",
     ["reason"],
 )
 MESSAGES_SENT = Counter(
@@ -53,30 +53,29 @@ BREAKER_OPEN = Gauge(
 )
 MESSAGES_RECEIVED = Counter(
     "rollups_messages_received",
-    "Messages that workers began on, by who sent them.",
+    "Messages that workers started to handle, by sender.",
     ["source"],
 )
 FOLD_SECONDS = Histogram(
     "rollups_fold_seconds",
-    "How long a fold took, its tidying up included.",
+    "Duration of a fold, including its clean-up.",
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 QUARANTINED = Counter(
     "rollups_counters_quarantined",
-    "Times that a counter was quarantined because its fold failed, by the class of the"
-    " error.",
+    "Times that a counter was quarantined because its fold failed, by class of error.",
     ["error"],
 )
 # What processes report to the database (rollups.monitor.heartbeat), which sums it over all machines.
 DATABASE_COUNTERS = {
-    "folds": "Folds: transactions that brought rollups forward.",
+    "folds": "Folds: transactions that updated rollups.",
     "events_folded": "Events that were folded.",
-    "healed": "Counters that the sweep had to fold, because no trigger did.",
-    "sweeps": "Sweeps that looked for pending counters.",
+    "healed": "Counters that were folded only because a sweep found them.",
+    "sweeps": "Sweeps, which look for pending counters.",
 }
 
-# Prometheus' client guards its files by a lock that a fork may copy while it is held; no
-# process could count any more. So every change is made under ours, which no fork copies.
+# prometheus_client guards its files by a lock. A fork may copy this lock while it is held;
+# the child could never count again. So every change also takes our lock, which no fork copies.
 _changing = forking.lock()
 # This process's own share of what workers count, for rollups.monitor.heartbeat; a child has its own.
 _own: TallyOf[str] = TallyOf()

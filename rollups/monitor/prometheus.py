@@ -39,15 +39,15 @@ logger = logging.getLogger(__name__)
 
 # Prometheus itself waits for ten seconds.
 _DATABASE_WITHIN_SECONDS = 3
-# What ended processes counted, added up; no process has the id 0.
+# The sums of all ended processes; no process has the id 0.
 _ENDED = "0"
 _SUMMED_KINDS = ("counter", "histogram")
 DATABASE_GAUGES = {
-    "rollups_pending_counters": "Counters that are written and not folded yet.",
-    "rollups_lag_seconds": "How long the counter that waits longest has waited.",
+    "rollups_pending_counters": "Counters that have events which are not folded.",
+    "rollups_lag_seconds": "Longest time that a counter has been pending.",
     "rollups_last_sweep_age_seconds": "Time since the last sweep began.",
-    "rollups_quarantined_counters": "Counters whose fold failed, until it succeeds.",
-    "rollups_anchored": "0 after a restore into another cluster, until it is reanchored.",
+    "rollups_quarantined_counters": "Counters whose last fold failed.",
+    "rollups_anchored": "0 after a restore into another cluster, until `reanchor` has run.",
 }
 
 
@@ -57,7 +57,7 @@ _OF_THE_DATABASE = {f"rollups_{name}" for name in metrics.DATABASE_COUNTERS}
 def expose() -> bytes:
     """Return everything in the text format of Prometheus."""
     registry = CollectorRegistry()
-    # Before the lock: a slow database must not keep the others from their numbers.
+    # Before the lock, so that a slow database does not block the other readers.
     registry.register(_Database(list(_database_metrics())))
     directory = conf.metrics_dir()
     if directory is None:
@@ -108,7 +108,7 @@ class _Database(Collector):
 
 
 def _database_metrics() -> Iterator[Metric]:
-    """Yield what the database knows; only that it is down where it does not answer."""
+    """Yield the database's numbers; if it does not answer, only that it is down."""
     try:
         with timeouts.at_most(_DATABASE_WITHIN_SECONDS):
             now = status.measure()
@@ -116,7 +116,7 @@ def _database_metrics() -> Iterator[Metric]:
     except (DatabaseError, PoolTimeout) as error:
         errors.drop_broken_connections(error)
         yield GaugeMetricFamily(
-            "rollups_database_up", "Whether the database answers.", value=0
+            "rollups_database_up", "1 if the database answers, otherwise 0.", value=0
         )
         return
     values = (
@@ -127,7 +127,7 @@ def _database_metrics() -> Iterator[Metric]:
         int(now.is_anchored),
     )
     yield GaugeMetricFamily(
-        "rollups_database_up", "Whether the database answers.", value=1
+        "rollups_database_up", "1 if the database answers, otherwise 0.", value=1
     )
     for (name, text), value in zip(DATABASE_GAUGES.items(), values, strict=True):
         if value is not None:
@@ -137,7 +137,7 @@ def _database_metrics() -> Iterator[Metric]:
 
 
 def tidy_up() -> None:
-    """Add up what ended processes left, so that the directory stays small."""
+    """Add up the files of ended processes, so that the directory stays small."""
     directory = conf.metrics_dir()
     if directory is not None and directory.is_dir():
         with _locked(directory):
@@ -146,7 +146,7 @@ def tidy_up() -> None:
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    """Lock out other readers and writers: half-moved values would count twice."""
+    """Lock out other readers and writers: values that are being moved would count twice."""
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -18,7 +18,7 @@ from rollups.monitor import heartbeat
 logger = logging.getLogger(__name__)
 
 KEPT = timedelta(days=1)
-# What the sweep may wait for here at most: a page's history is worth no more.
+# The sweep waits at most this long: a page's history is worth no more.
 _STATEMENT_TIMEOUT = "2s"
 
 
@@ -38,18 +38,18 @@ class Reading:
 def take() -> bool:
     """Take a sample unless one was taken just now; return whether. Never raises.
 
-    However many beats call it, there is one in half a sweep period at most.
+    With any number of beats, there is at most one sample in half a sweep period.
     """
     try:
         return _take()
-    # A page with a gap in its plot is no reason to fail a sweep.
+    # A gap in a chart is no reason to fail a sweep.
     except Exception as error:
         logger.warning("No sample was taken: %r", error)
         return False
 
 
 def read(*, lasting: timedelta, step: timedelta) -> list[Reading]:
-    """Return the samples of the last while, one a step of time, oldest first."""
+    """Return the latest samples, one for each step of time, the oldest first."""
     rows = fetch(
         connection,
         "rollups",
@@ -57,7 +57,7 @@ def read(*, lasting: timedelta, step: timedelta) -> list[Reading]:
         since=datetime.now(UTC) - lasting,
         step=step,
     )
-    # Django leaves JSON to its fields: a statement of ours gets it as text.
+    # Django decodes JSON only in its fields, so a raw statement returns text.
     return [
         Reading(at, pending, p50, p99, longest, inserted, json.loads(numbers))
         for at, pending, p50, p99, longest, inserted, numbers in rows

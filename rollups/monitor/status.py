@@ -42,7 +42,7 @@ class Verdict:
 
 
 def default_limits() -> Limits:
-    """Return limits that fit the settings: what the sweep alone keeps is no alarm."""
+    """Return limits that fit the settings: the lag of folds by sweeps alone is no alarm."""
     period = conf.sweep_period_seconds()
     return Limits(
         warn_lag_seconds=2 * period,
@@ -53,7 +53,7 @@ def default_limits() -> Limits:
 
 
 def judge(status: Status, limits: Limits) -> list[Verdict]:
-    """Return a verdict on each value; each limit itself is over the limit."""
+    """Return a verdict on each value. A value equal to its limit exceeds it."""
     return [
         _lag(status, limits),
         _sweep(status, limits),
@@ -70,11 +70,11 @@ def judge(status: Status, limits: Limits) -> list[Verdict]:
             + (", see rollups_failure" if status.quarantined else ""),
         ),
         Verdict(
-            "anchor",
+            "cluster identity",
             Level.OK if status.is_anchored else Level.CRITICAL,
-            "the watermarks are of this cluster"
+            "the counts belong to this database cluster"
             if status.is_anchored
-            else "restored from a dump: run manage.py counters reanchor, nothing folds before",
+            else "restored from a dump: nothing folds until manage.py counters reanchor has run",
         ),
     ]
 
@@ -118,9 +118,9 @@ class Status:
 
     pending: int
     lag_seconds: float
-    # None where no sweep is on record.
+    # None if no sweep is on record.
     last_sweep_age_seconds: float | None
-    # By the sweeps of the last minutes.
+    # Healed by the sweeps of the last minutes.
     healed_lately: int
     quarantined: int
     # False after a restore into another cluster: nothing folds until `manage.py counters reanchor`.

@@ -18,7 +18,7 @@ from rollups.monitor.status import Level, Status, Verdict
 from rollups.pages import plots
 
 HOUR = timedelta(hours=1)
-# Rates of now are those of the samples of the last while.
+# Current rates come from the samples of this time.
 _NOW = timedelta(seconds=60)
 _EVERY = timedelta(seconds=1)
 TRIGGERS = ("requested", "published", "coalesced", "failed", "dropped", "healed")
@@ -90,7 +90,7 @@ class Overview:
 
 
 def measure() -> Overview:
-    """Return the state as of now; costs a few passes over the last writes."""
+    """Return the current state. It reads the last writes a few times."""
     at = datetime.now(UTC)
     now = backlog.measure()
     verdicts = judging.judge(now, judging.default_limits())

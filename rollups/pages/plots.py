@@ -28,7 +28,7 @@ class Plot:
 
 
 def draw(now: datetime) -> list[Plot]:
-    """Draw lag, pending, and adds and folds a second, a step a minute; one query."""
+    """Draw lag, pending counters, adds and folds by the minute, with one query."""
     until = now.astimezone(UTC).replace(second=0, microsecond=0) + MINUTE
     # One more, so that the first minute shown has a rate.
     samples = sampling.read(lasting=(MINUTES + 2) * MINUTE, step=MINUTE)
@@ -103,7 +103,7 @@ def _shown(value: float | None) -> str:
 def over(samples: Sequence[Reading], name: str) -> float | None:
     """Return how much a number grew a second from the first sample to the last.
 
-    None where there are no two samples, or it fell.
+    None without two samples, or if the number fell.
     """
     return between(samples[0], samples[-1], name) if len(samples) > 1 else None
 

@@ -72,7 +72,7 @@ def test_change__warns_of_a_shorter_retention(
 ) -> None:
     page = admin.post(change(namespace), FILLED_IN | {"retention": "7 days"})
 
-    assert "Events older than 7 days are dropped" in page.content.decode()
+    assert "Events older than 7 days will be dropped" in page.content.decode()
     assert "ask-danger" in page.content.decode()
 
 

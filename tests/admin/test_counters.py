@@ -151,7 +151,7 @@ def test_page__recounts_on_request(admin: Client, add: Add) -> None:
 
     assert "no difference" in text(admin, f"{page}?audit=1")
     Rollup.objects.update(total=8)
-    assert "it differs" in text(admin, f"{page}?audit=1")
+    assert "they differ" in text(admin, f"{page}?audit=1")
     assert "Recounted" not in text(admin, page)
 
 
@@ -258,7 +258,7 @@ def test_clear__needs_the_name_and_clears_once(admin: Client, add: Add) -> None:
     kept = dict(asked.context["kept"])
 
     refused = admin.post(page, kept | {"typed": "Hits"}).content.decode()
-    assert "That is not its name" in refused
+    assert "This is not the counter" in refused
     assert count() == 9
     for _ in range(2):
         assert admin.post(page, kept | {"typed": "hits"}).status_code == 302

@@ -139,4 +139,4 @@ def test_admin__does_not_warn_of_a_new_namespace(admin: Client) -> None:
 
     asked = response.content.decode()
     assert "Add this namespace?" in asked
-    assert "do not come back" not in asked
+    assert "cannot be restored" not in asked

@@ -132,7 +132,7 @@ def test_operator__shortens_a_retention_after_a_warning(
     page.get_by_label("Keeps events for").fill("7 days")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("30 days → 7 days")).to_be_visible()
-    expect(page.get_by_text("do not come back")).to_be_visible()
+    expect(page.get_by_text("cannot be restored")).to_be_visible()
     accessible(page)
     page.get_by_role("button", name="Save", exact=True).click()
 
@@ -155,7 +155,7 @@ def test_operator__hands_out_a_token_and_revokes_it(
     accessible(page)
     assert len(token) > 40
 
-    page.get_by_role("link", name="I have it").click()
+    page.get_by_role("link", name="Back to the list").click()
     accessible(page)
     assert AuthToken.objects.count() == 1
     page.get_by_role("link", name=re.compile("Revoke")).click()

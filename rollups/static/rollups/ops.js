@@ -1,6 +1,6 @@
 "use strict";
 
-// Fetches the changing part of the page every few seconds, while somebody looks at it.
+// Fetches the changing part of the page every few seconds, while the page is visible.
 {
   const part = document.querySelector("[data-fetch]");
   const says = document.querySelector("[data-refreshed]");
@@ -46,7 +46,7 @@
   say(`Refreshed every ${seconds} seconds.`);
   pause.addEventListener("click", () => {
     isPaused = !isPaused;
-    pause.textContent = isPaused ? "Go on" : "Pause";
+    pause.textContent = isPaused ? "Continue" : "Pause";
     say(isPaused ? "Paused." : `Refreshed every ${seconds} seconds.`);
     refresh();
   });
