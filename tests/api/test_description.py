@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -56,6 +57,15 @@ def test_schema__describes_every_call_once() -> None:
         ("GET", "/healthz"): "healthz",
         ("GET", "/readyz"): "readyz",
     }
+
+
+def test_schema__describes_the_parameters_of_each_path() -> None:
+    for path, methods in description()["paths"].items():
+        for method, call in methods.items():
+            described = {
+                one["name"] for one in call.get("parameters", []) if one["in"] == "path"
+            }
+            assert described == set(re.findall(r"\{(\w+)\}", path)), (method, path)
 
 
 def test_schema__has_an_example_of_every_error() -> None:
