@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 
-# Django's admin classes take their types only in the stubs.
-if TYPE_CHECKING:
-    OptionsBase = admin.options.BaseModelAdmin[Any]
-else:
-    OptionsBase = object
+from counters.admin.bases import OptionsMixinBase
 
 # The lookup of the beginning of a user's name; the model need not call it `username`.
 USER_NAME_BEGINS = f"user__{get_user_model().USERNAME_FIELD}__startswith"
 
 
-class SearchedChoicesMixin(OptionsBase):
+class SearchedChoicesMixin(OptionsMixinBase):
     """Autocomplete each of `searched_fields` if the admin can search its model.
 
     A project may register no admin for groups, or one for users without search fields. Then

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django.contrib import admin
 from django.contrib.admin.utils import quote
 from django.forms import BooleanField, ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from counters.admin.bases import AdminMixinBase
 from counters.admin.durations import SpanField
 from counters.durations import format_duration
-
-# Django's admin classes take their types only in the stubs.
-if TYPE_CHECKING:
-    AdminBase = admin.ModelAdmin[Any]
-else:
-    AdminBase = object
 
 _LONGEST_SHOWN = 80
 
@@ -33,7 +27,7 @@ class _NotConfirmed(Exception):
         self.facts = facts
 
 
-class ConfirmingMixin(AdminBase):
+class ConfirmingMixin(AdminMixinBase):
     """Show a confirmation page before a form is saved. Put it before `admin.ModelAdmin`.
 
     The first post saves everything in the form's transaction, says what that changed, and

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from counters.admin.accounts import USER_NAME_BEGINS, SearchedChoicesMixin
+from counters.admin.bases import AdminBase, InlineBase
 from counters.admin.confirmation import ConfirmingMixin
 from counters.admin.pagination import BoundedListMixin
-from counters.models import Grant, Namespace
-
-# Django's admin classes take their types only in the stubs.
-if TYPE_CHECKING:
-    AdminBase = admin.ModelAdmin[Grant]
-    InlineBase = admin.TabularInline[Grant, Namespace]
-else:
-    AdminBase = admin.ModelAdmin
-    InlineBase = admin.TabularInline
+from counters.models import Grant
 
 
 class GrantInline(SearchedChoicesMixin, InlineBase):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from counters.admin.bases import AdminBase
 from counters.admin.confirmation import ConfirmingMixin
 from counters.admin.durations import SpanField
 from counters.admin.grants import GrantInline
@@ -21,12 +22,6 @@ from counters.admin.pagination import BoundedListMixin
 from counters.db.statements import fetch
 from counters.durations import format_duration
 from counters.models import CounterType, Namespace
-
-# Django's admin classes take their types only in the stubs.
-if TYPE_CHECKING:
-    AdminBase = admin.ModelAdmin[Namespace]
-else:
-    AdminBase = admin.ModelAdmin
 
 # The list counts the counters of a namespace up to this number.
 MOST_COUNTED = 1_000

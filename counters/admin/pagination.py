@@ -10,18 +10,16 @@ from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import HttpRequest
 
+from counters.admin.bases import AdminBase, AdminMixinBase
+
 # The list ends here; search finds the other rows.
 MOST_ROWS = 1_000
 
-# Django's classes take their types only in the stubs.
+# Django's class takes its type only in the stubs.
 if TYPE_CHECKING:
     PaginatorBase = Paginator[Model]
-    AdminBase = admin.ModelAdmin[Model]
-    MixinBase = admin.ModelAdmin[Any]
 else:
     PaginatorBase = Paginator
-    AdminBase = admin.ModelAdmin
-    MixinBase = object
 
 
 class BoundedPaginator(PaginatorBase):
@@ -34,7 +32,7 @@ class BoundedPaginator(PaginatorBase):
         return int(rows[:MOST_ROWS].count())
 
 
-class BoundedListMixin(MixinBase):
+class BoundedListMixin(AdminMixinBase):
     """Options of a list that may be large. Put it before `admin.ModelAdmin`."""
 
     paginator = BoundedPaginator

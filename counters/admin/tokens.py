@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -21,16 +21,11 @@ from django.utils.safestring import SafeString
 from knox.models import AuthToken
 
 from counters.admin.accounts import USER_NAME_BEGINS
+from counters.admin.bases import AdminBase
 from counters.admin.pagination import BoundedListMixin
 from counters.errors import AccountNotFound
 from counters.namespaces import access, api_tokens
 from counters.namespaces.access import user_named
-
-# Django's admin classes take their types only in the stubs.
-if TYPE_CHECKING:
-    AdminBase = admin.ModelAdmin[Any]
-else:
-    AdminBase = admin.ModelAdmin
 
 LIFETIMES = {
     "7": "in 7 days",

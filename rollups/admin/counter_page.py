@@ -8,6 +8,8 @@ from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from counters.durations import format_roughly
 from counters.errors import CountersError
@@ -41,7 +43,7 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
         "opts": model_admin.opts,
         "counter": counter,
         "state": state,
-        "badge": _badge(state),
+        "badge": badge(state, folded="folded: nothing is pending"),
         "reasons": diagnosis.explain_lag(counter.pk, state.lag)
         if is_lagging and state.lag is not None
         else [],
@@ -54,12 +56,14 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
     return TemplateResponse(request, "rollups/counter.html", context)
 
 
-def _badge(state: diagnosis.CounterState) -> dict[str, str]:
-    if not state.pending:
-        return {"kind": "good", "says": "folded: nothing is pending"}
-    lag = "" if state.lag is None else format_roughly(state.lag.total_seconds())
-    says = f"pending, lag {lag}" if lag else "pending"
-    return {"kind": "bad" if state.is_late else "warn", "says": says}
+def badge(state: diagnosis.CounterState, *, folded: str) -> SafeString:
+    """Say whether a counter is pending, and for how long."""
+    kind, says = "good", folded
+    if state.pending:
+        kind, says = "bad" if state.is_late else "warn", "pending"
+        if state.lag is not None:
+            says += f", lag {format_roughly(state.lag.total_seconds())}"
+    return format_html('<span class="badge badge-{}">{}</span>', kind, says)
 
 
 def _series(counter: Counter, per: str) -> dict[str, Any]:

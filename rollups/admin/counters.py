@@ -4,32 +4,25 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.urls import path, reverse
+from django.urls import path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from counters.admin.bases import AdminBase
 from counters.admin.pagination import BoundedListMixin
-from counters.durations import format_roughly
 from counters.models import Counter
 from rollups.admin import actions as acting
 from rollups.admin import counter_page
 from rollups.admin.search import CounterList, NamespaceFilter, OrderFilter, StateFilter
 from rollups.monitor import diagnosis
 from rollups.monitor.charts import sparkline
-from rollups.monitor.diagnosis import CounterState
-
-# Django's admin classes take their types only in the stubs.
-if TYPE_CHECKING:
-    AdminBase = admin.ModelAdmin[Counter]
-else:
-    AdminBase = admin.ModelAdmin
 
 
 class CountedList(CounterList):
@@ -137,7 +130,7 @@ class CounterAdmin(BoundedListMixin, AdminBase):
 
     @admin.display(description="state")
     def state(self, counter: Any) -> SafeString:
-        return badge(counter.state)
+        return counter_page.badge(counter.state, folded="folded")
 
     @admin.display(description="as of (UTC)")
     def as_of(self, counter: Any) -> str:
@@ -150,22 +143,3 @@ class CounterAdmin(BoundedListMixin, AdminBase):
     def last_day(self, counter: Any) -> SafeString:
         day = [float(delta) for delta in counter.state.day]
         return sparkline(day, label=f"{sum(day):+,.0f} in 24 hours")
-
-
-def badge(state: CounterState) -> SafeString:
-    """Say whether a counter is pending, and for how long."""
-    if not state.pending:
-        return format_html('<span class="badge badge-good">{}</span>', "folded")
-    if state.lag is None:
-        return format_html('<span class="badge badge-warn">{}</span>', "pending")
-    seconds = state.lag.total_seconds()
-    return format_html(
-        '<span class="badge badge-{}">pending, {}</span>',
-        "bad" if state.is_late else "warn",
-        f"lag {format_roughly(seconds)}",
-    )
-
-
-def address(counter_id: int) -> str:
-    """Return where a counter's page is."""
-    return reverse("admin:counters_counter_change", args=[counter_id])
