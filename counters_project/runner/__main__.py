@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -34,11 +34,7 @@ from counters_project.runner.config import (
     write_run_record,
 )
 from counters_project.runner.programs import Environment, log_path
-from counters_project.runner.supervisor import (
-    ChildKeepsEndingError,
-    StopRequested,
-    Supervisor,
-)
+from counters_project.runner.supervisor import StopRequested, Supervisor
 
 _READY_WITHIN_SECONDS = 120.0
 _SETTLED_AFTER_SECONDS = 2.0
@@ -67,7 +63,7 @@ def main(arguments: list[str]) -> int:
             print_running(config.data_dir)
             return 0
         with lock:
-            return _serve(config, supervisor)
+            _serve(config, supervisor)
     except StopRequested:
         return 0
     except (
@@ -80,22 +76,14 @@ def main(arguments: list[str]) -> int:
         return 1
 
 
-def _serve(config: RunConfig, supervisor: Supervisor) -> int:
+def _serve(config: RunConfig, supervisor: Supervisor) -> NoReturn:
+    """Run the service until StopRequested, or an error; stop what runs, then raise it."""
     try:
         _start(config, supervisor)
         supervisor.run()
     except StopRequested:
         say("\nStopping the service.")
-        return 0
-    except (
-        CannotStartError,
-        ChildKeepsEndingError,
-        ImproperlyConfigured,
-        embedded.EmbeddedError,
-        OSError,
-    ) as error:
-        say(f"\nThe service cannot start. {error}")
-        return 1
+        raise
     finally:
         remove_run_record(config.data_dir)
         supervisor.stop()

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import NoReturn
 
 from counters_project.runner import processes
+from counters_project.runner.config import CannotStartError
 from counters_project.runner.processes import Program
 
 _FIRST_PAUSE_SECONDS = 0.5
@@ -29,10 +30,6 @@ _CHECK_LOGS_EVERY_SECONDS = 10.0
 
 class StopRequested(Exception):
     """The user pressed Ctrl-C or closed the terminal, or SIGTERM arrived."""
-
-
-class ChildKeepsEndingError(Exception):
-    """A child ended several times while the service was starting."""
 
 
 @dataclass
@@ -115,7 +112,7 @@ class Supervisor:
     def pause(self, seconds: float) -> None:
         """Wait for the time or the next signal, then check children and logs.
 
-        Raises StopRequested, and ChildKeepsEndingError while `ends_allowed` is set.
+        Raises StopRequested, and CannotStartError while `ends_allowed` is set.
         """
         if self._stop_signals:
             raise StopRequested
@@ -189,7 +186,7 @@ class Supervisor:
         child.restart_at = now + pause
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         if self.ends_allowed is not None and child.ends_in_a_row >= self.ends_allowed:
-            raise ChildKeepsEndingError(
+            raise CannotStartError(
                 f"{program.name} ended {how}, {child.ends_in_a_row} times in a row."
                 f" The end of {program.log}:\n{processes.tail(program.log)}"
             )

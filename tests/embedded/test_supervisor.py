@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from counters_project.runner import processes
-from counters_project.runner.config import RunConfig, check_port
+from counters_project.runner.config import CannotStartError, RunConfig, check_port
 from counters_project.runner.processes import Program
-from counters_project.runner.supervisor import ChildKeepsEndingError, Supervisor
+from counters_project.runner.supervisor import Supervisor
 
 MakeProgram = Callable[[str, str], Program]
 STAYS = "import time; time.sleep(60)"
@@ -96,7 +96,7 @@ def test_child_that_cannot_start__is_given_up_with_its_last_words(
 ) -> None:
     supervisor.start(make_program("child", "raise SystemExit('no such broker')"))
 
-    with pytest.raises(ChildKeepsEndingError, match="no such broker"):
+    with pytest.raises(CannotStartError, match="no such broker"):
         supervisor.settle(30)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from knox.models import AuthToken
 from rest_framework.exceptions import AuthenticationFailed
 
 from counters.models import Namespace
+from counters_project.embedded.files import write_private
 
 NAMESPACE = "demo"
 USERNAME = "demo"
@@ -42,7 +42,7 @@ class Command(BaseCommand):
         if file is None:
             self.stdout.write(_new_token())
         elif not _is_valid(file):
-            _write_private(file, _new_token())
+            write_private(file, _new_token() + "\n")
 
 
 def _new_token() -> str:
@@ -64,13 +64,3 @@ def _is_valid(file: Path) -> bool:
     except (FileNotFoundError, AuthenticationFailed):
         return False
     return True
-
-
-def _write_private(file: Path, token: str) -> None:
-    """Write the token so that others can never read it, not even for a moment."""
-    new = file.with_name(file.name + ".new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(token + "\n")
-    new.replace(file)
