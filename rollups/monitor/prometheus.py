@@ -51,9 +51,6 @@ DATABASE_GAUGES = {
 }
 
 
-_OF_THE_DATABASE = {f"rollups_{name}" for name in metrics.DATABASE_COUNTERS}
-
-
 def expose() -> bytes:
     """Return everything in the text format of Prometheus."""
     registry = CollectorRegistry()
@@ -88,13 +85,7 @@ class _Processes(Collector):
         with _locked(self._directory):
             _add_up_ended(self._directory)
             collect: Any = MultiProcessCollector
-            found = list(collect(None, str(self._directory)).collect())
-        # Files of an older version may hold numbers that now come from the database.
-        return [metric for metric in found if metric.name not in _OF_THE_DATABASE]
-
-    def describe(self) -> Iterable[Metric]:
-        """Return no metrics, so that the registry does not collect on registration."""
-        return []
+            return list(collect(None, str(self._directory)).collect())
 
 
 class _Database(Collector):

@@ -283,19 +283,6 @@ def test_healed__of_a_worker_elsewhere_is_told_by_the_web(metrics_dir: Path) -> 
         assert after[full] - before[full] == gained
 
 
-def test_files_of_an_older_version__do_not_tell_a_number_twice(
-    metrics_dir: Path,
-) -> None:
-    program = (
-        "from prometheus_client import Counter; Counter('rollups_healed', 'x').inc()"
-    )
-    count_in_another_process(metrics_dir, program)
-
-    text = prometheus.expose().decode()
-
-    assert text.count("# TYPE rollups_healed_total counter") == 1
-
-
 def test_worker__serves_the_numbers_of_its_machine(metrics_dir: Path) -> None:
     count_in_another_process(metrics_dir, "metrics.count_message('sweep')")
     port = free_port()
