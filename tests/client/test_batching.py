@@ -317,6 +317,18 @@ def test_batcher__adds_to_best_effort_namespaces_one_by_one(
     assert driver.batcher.sent == 5
 
 
+def test_batcher__sets_aside_what_is_refused_both_ways(
+    make: Make, service: Service
+) -> None:
+    driver = make()
+    service.fails_with = (400, "not-for-best-effort")
+    driver.add("cache", "hits")
+    driver.flush()
+
+    assert [one.event.name for one in driver.batcher.refused] == ["hits"]
+    assert [path.rsplit("/", 1)[-1] for path in service.calls] == ["events", "add"]
+
+
 def test_batcher__takes_no_more_than_may_wait(make: Make, service: Service) -> None:
     driver = make(batch_events=2, most_waiting=2)
     service.fails_with = httpx.ConnectError("refused")
