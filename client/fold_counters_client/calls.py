@@ -11,9 +11,17 @@ from datetime import datetime
 from itertools import islice
 from typing import Generic, TypeVar
 
+import httpx
+
 from fold_counters_client import arguments
 from fold_counters_client.arguments import GivenToken
-from fold_counters_client.errors import InvalidArgument
+from fold_counters_client.errors import (
+    CountersError,
+    InvalidArgument,
+    NoAnswer,
+    UnexpectedAnswer,
+    problem_of,
+)
 from fold_counters_client.results import Json, NewEvent
 from fold_counters_client.tokens import new_token
 
@@ -37,6 +45,43 @@ class Call(Generic[T]):
     token: str | None = None
     # After a lost answer the repeat finds nothing left to do: that is success.
     done_if_gone: bool = False
+
+    @property
+    def request(self) -> Json:
+        """Return the arguments of httpx's `request`."""
+        request: Json = {
+            "method": self.method,
+            "url": self.path,
+            "params": self.params,
+        }
+        return request if self.body is None else {**request, "json": self.body}
+
+    def result(
+        self, outcome: httpx.Response | httpx.TransportError, *, attempts: int
+    ) -> T:
+        """Return what the last answer says, or raise what it refuses."""
+        try:
+            if isinstance(outcome, httpx.Response):
+                return self._result_of(outcome, attempts)
+            tried = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+            raise NoAnswer(f"no answer after {tried}: {outcome!r}") from outcome
+        except CountersError as error:
+            error.token = self.token
+            raise
+
+    def _result_of(self, answer: httpx.Response, attempts: int) -> T:
+        if not answer.is_success:
+            if self.done_if_gone and attempts > 1 and answer.status_code == 404:
+                return self.read({})
+            raise problem_of(answer)
+        try:
+            return self.read(answer.json() if answer.content else {})
+        except (ValueError, LookupError, TypeError) as error:
+            # For example a proxy's page that asks for a password.
+            raise UnexpectedAnswer(
+                f"{answer.request.url} answered {answer.status_code}, but not with an"
+                f" answer of the service: {answer.text[:80]!r}"
+            ) from error
 
 
 def in_batches(events: Iterable[NewEvent], size: int) -> Iterator[list[NewEvent]]:

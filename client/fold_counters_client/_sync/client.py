@@ -17,7 +17,6 @@ from fold_counters_client.batching import OnRefused
 from fold_counters_client.calls import BATCH_EVENTS, Call, in_namespace
 from fold_counters_client.concurrency import sleep
 from fold_counters_client.errors import ClientClosed, CountersError
-from fold_counters_client.exchange import Exchange
 from fold_counters_client.results import (
     Accuracy,
     Added,
@@ -339,14 +338,21 @@ class Client:
     def _send(self, call: Call[T]) -> T:
         if self._http.is_closed:
             raise ClientClosed
-        exchange = Exchange(call, self._retries)
+        attempts, waited_seconds = 0, 0.0
         while True:
             outcome: httpx.Response | httpx.TransportError
             try:
-                outcome = self._http.request(**exchange.request)
+                outcome = self._http.request(**call.request)
             except httpx.TransportError as error:
                 outcome = error
-            wait_seconds = exchange.wait_after(outcome)
-            if wait_seconds is None:
-                return exchange.result()
-            sleep(wait_seconds)
+            attempts += 1
+            delay_seconds = self._retries.delay(
+                outcome,
+                attempt=attempts,
+                waited_seconds=waited_seconds,
+                repeatable=call.repeatable,
+            )
+            if delay_seconds is None:
+                return call.result(outcome, attempts=attempts)
+            waited_seconds += delay_seconds
+            sleep(delay_seconds)
