@@ -66,7 +66,7 @@ def make(
     """
     connection = connections[using]
     now = now or clock.database_now(using=using)
-    missing = _missing(_existing(connection), since, until, now)
+    missing = _missing(existing(using=using), since, until, now)
     return [wanted for wanted in missing if _make_patiently(connection, wanted)]
 
 
@@ -78,7 +78,8 @@ def make_for_strays(*, using: str = DEFAULT_DB_ALIAS) -> list[Partition]:
 
 def existing(*, using: str = DEFAULT_DB_ALIAS) -> list[Partition]:
     """Return the partitions that there are, oldest first, without the default one."""
-    return _existing(connections[using])
+    rows = fetch(connections[using], "counters", "list_partitions")
+    return [Partition(*row) for row in rows]
 
 
 def keep_as_they_are(connection: BaseDatabaseWrapper) -> None:
@@ -94,10 +95,6 @@ def keep_as_they_are(connection: BaseDatabaseWrapper) -> None:
         cursor.execute(
             "LOCK TABLE ONLY counters_event, counters_event_default IN ACCESS SHARE MODE"
         )
-
-
-def _existing(connection: BaseDatabaseWrapper) -> list[Partition]:
-    return [Partition(*row) for row in fetch(connection, "counters", "list_partitions")]
 
 
 def _missing(

@@ -11,8 +11,7 @@ from django.db import connection
 from counters.db.statements import fetch
 from rollups.models import Process
 from rollups.monitor import samples as sampling
-from rollups.monitor import status as backlog
-from rollups.monitor import status as judging
+from rollups.monitor import status
 from rollups.monitor.heartbeat import ALIVE_WITHIN, ENDED, WATCH
 from rollups.monitor.status import Level, Status, Verdict
 from rollups.pages import plots
@@ -92,8 +91,8 @@ class Overview:
 def measure() -> Overview:
     """Return the current state. It reads the last writes a few times."""
     at = datetime.now(UTC)
-    now = backlog.measure()
-    verdicts = judging.judge(now, judging.default_limits())
+    now = status.measure()
+    verdicts = status.judge(now, status.default_limits())
     [lags] = fetch(connection, "rollups", "measure_lag_spread")
     samples = sampling.read(lasting=_NOW, step=_EVERY)
     roles = _roles(at)

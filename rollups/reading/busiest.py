@@ -10,7 +10,7 @@ from django.db import connection
 
 from counters.db.statements import fetch
 from counters.models import Namespace
-from rollups.monitor import status as backlog
+from rollups.monitor import status
 from rollups.monitor.status import Status
 
 # So many are looked at: those written last. Where more are written between two looks,
@@ -75,7 +75,7 @@ def look(namespace: Namespace | None = None) -> Look:
     ]
     return Look(
         time.monotonic(),
-        backlog.measure(),
+        status.measure(),
         written,
         {one.counter_id: one for one in seen},
     )
