@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import select
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -63,19 +61,13 @@ class Supervisor:
         self._stop_signals = 0
         self._stop_signal_at = 0.0
         self._logs_checked_at = time.monotonic()
-        self._wake, self._woken = socket.socketpair()
-        for end in (self._wake, self._woken):
-            end.setblocking(False)
 
     def listen_to_signals(self) -> None:
         """Make Ctrl-C, SIGTERM and SIGHUP stop the service in order."""
-        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGINT, self._count_stop_signal)
         signal.signal(signal.SIGTERM, self._count_stop_signal)
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # not under nohup
             signal.signal(signal.SIGHUP, self._count_stop_signal)
-        # The handler does nothing: Python's wake-up byte ends `select` at once.
-        signal.signal(signal.SIGCHLD, lambda signum, frame: None)
 
     def start(self, program: Program) -> None:
         """Start a child, restart it when it ends, and stop it in `stop`."""
@@ -88,7 +80,7 @@ class Supervisor:
         step = processes.start(program)
         try:
             while (code := processes.reap(step)) is None:
-                self.pause(1)
+                self.pause(0.05)
         finally:
             processes.end(step, program, in_a_hurry=self._in_a_hurry)
         return code
@@ -110,15 +102,13 @@ class Supervisor:
         }
 
     def pause(self, seconds: float) -> None:
-        """Wait for the time or the next signal, then check children and logs.
+        """Wait, then check children and logs.
 
+        A signal does not end the wait, so wait for a tenth of a second at most.
         Raises StopRequested, and CannotStartError while `ends_allowed` is set.
         """
-        if self._stop_signals:
-            raise StopRequested
-        readable, _, _ = select.select([self._woken], [], [], seconds)
-        if readable:
-            self._woken.recv(4096)
+        if not self._stop_signals:
+            time.sleep(seconds)
         if self._stop_signals:
             raise StopRequested
         self._check_children()
@@ -128,7 +118,7 @@ class Supervisor:
         """Keep the children running until a stop request."""
         self.ends_allowed = None
         while True:
-            self.pause(0.5)
+            self.pause(0.1)
 
     def stop(self) -> None:
         """Stop the children, last started first; another Ctrl-C forces them."""
@@ -138,11 +128,6 @@ class Supervisor:
                 processes.end(child.process, child.program, in_a_hurry=self._in_a_hurry)
         self._children.clear()
         self.record.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """Close the sockets of the supervisor."""
-        self._wake.close()
-        self._woken.close()
 
     def _start(self, child: Child) -> None:
         program = child.program

@@ -57,7 +57,6 @@ def supervisor(tmp_path: Path, said: list[str]) -> Iterator[Supervisor]:
     supervisor = Supervisor(record=tmp_path / "children.json", say=said.append)
     yield supervisor
     supervisor.stop()
-    supervisor.close()
 
 
 def test_stop__last_started_first(
