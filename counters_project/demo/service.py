@@ -9,8 +9,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from urllib.parse import urlsplit
 
 from rich.console import Console
 
@@ -56,13 +54,9 @@ def service(config: RunConfig, console: Console) -> Iterator[RunRecord]:
 def _running(config: RunConfig) -> RunRecord | None:
     """Return run.json of a service that is ready, on any port."""
     described = read_run_record(config.data_dir)
-    if described is None:
+    if described is None or ask_ready(described["url"]) != 200:
         return None
-    at = urlsplit(described["url"])
-    its_config = replace(
-        config, host=at.hostname or config.host, port=at.port or config.port
-    )
-    return described if ask_ready(its_config) == 200 else None
+    return described
 
 
 def _wait_until_ready(

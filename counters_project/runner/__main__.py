@@ -183,7 +183,7 @@ def _run_command(supervisor: Supervisor, environment: Environment, *words: str) 
 
 def _wait_until_ready(config: RunConfig, supervisor: Supervisor) -> None:
     deadline = time.monotonic() + _READY_WITHIN_SECONDS
-    while (answer := ask_ready(config)) != 200:
+    while (answer := ask_ready(config.url)) != 200:
         if time.monotonic() > deadline:
             raise CannotStartError(
                 f"{config.url}/readyz answers {answer} after"

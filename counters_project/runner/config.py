@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypedDict
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -34,12 +35,8 @@ class RunConfig:
     port: int
 
     @property
-    def reachable_host(self) -> str:
-        return _ALL_ADDRESSES.get(self.host, self.host)
-
-    @property
     def host_in_url(self) -> str:
-        return _bracketed(self.reachable_host)
+        return _bracketed(_ALL_ADDRESSES.get(self.host, self.host))
 
     @property
     def url(self) -> str:
@@ -90,11 +87,9 @@ def check_port(config: RunConfig) -> None:
             ) from error
 
 
-def ask_ready(config: RunConfig) -> int | str:
+def ask_ready(url: str) -> int | str:
     """Return the status of /readyz, or the error as text; ignore proxy settings."""
-    connection = http.client.HTTPConnection(
-        config.reachable_host, config.port, timeout=5
-    )
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=5)
     with closing(connection):
         try:
             connection.request("GET", "/readyz")
