@@ -9,7 +9,8 @@ from django.db import connection, transaction
 
 from counters import events
 from counters.db.locks import try_patiently
-from counters.models import LONGEST, Event, Namespace
+from counters.durations import LONGEST
+from counters.models import Event, Namespace
 from counters.namespaces import deletion, lookup
 from counters.partitions import create
 from counters.partitions.create import Partition

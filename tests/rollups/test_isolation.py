@@ -12,7 +12,8 @@ from psycopg.errors import SerializationFailure
 
 from counters import events
 from counters.db.transactions import alone, own_transaction
-from counters.models import LONGEST, Counter, Event, Namespace
+from counters.durations import LONGEST
+from counters.models import Counter, Event, Namespace
 from counters.namespaces import deletion, lookup, settings
 from counters.partitions import create
 from counters.partitions.create import Partition

@@ -17,7 +17,8 @@ from django.db import connection
 from counters import events
 from counters.db import locks
 from counters.db.statements import load
-from counters.models import LONGEST, Namespace
+from counters.durations import LONGEST
+from counters.models import Namespace
 from counters.namespaces import lookup
 from counters.partitions import create
 from counters.partitions.create import Partition

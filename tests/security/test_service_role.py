@@ -24,8 +24,9 @@ from pytest_django import Settings
 
 from counters import events
 from counters.db import roles
+from counters.durations import LONGEST
 from counters.errors import InvalidValue
-from counters.models import LONGEST, LastWrite, Namespace
+from counters.models import LastWrite, Namespace
 from rollups import counts as reading
 from rollups.folding import audit, fold, sweep
 from rollups.worker import tasks
