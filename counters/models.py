@@ -234,7 +234,7 @@ class Counter(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return f"{self.namespace}/{self.name}"
 
 
 class Event(models.Model):

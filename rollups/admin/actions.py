@@ -8,8 +8,6 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
 from django.db.models import QuerySet
@@ -175,7 +173,7 @@ def _roll_up(model_admin: Any, request: HttpRequest, counters: list[Counter]) ->
         return
     events_of = {pk: events for fold in folds for pk, events in fold.events_of.items()}
     for counter in counters:
-        _log(
+        model_admin.log_change(
             request,
             counter,
             f"Rolled up: {counted(events_of.get(counter.pk, 0), 'event')}.",
@@ -213,20 +211,11 @@ def _clear(
             request, f"The counter {counter.name} was already cleared.", messages.INFO
         )
         return
-    _log(request, counter, f"Cleared: the count was {cleared.count_before:,}.")
+    model_admin.log_change(
+        request, counter, f"Cleared: the count was {cleared.count_before:,}."
+    )
     model_admin.message_user(
         request,
         f"Cleared {counter.name}: its count was {cleared.count_before:,}.",
         messages.SUCCESS,
-    )
-
-
-def _log(request: HttpRequest, counter: Counter, message: str) -> None:
-    LogEntry.objects.create(
-        user_id=request.user.pk or 0,
-        content_type=ContentType.objects.get_for_model(Counter),
-        object_id=str(counter.pk),
-        object_repr=f"{counter.namespace.name}/{counter.name}"[:200],
-        action_flag=CHANGE,
-        change_message=message,
     )

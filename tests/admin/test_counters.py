@@ -170,8 +170,9 @@ def test_roll_up__asks_folds_and_is_logged(admin: Client, add: Add) -> None:
 
     assert count() == 3
     logged = LogEntry.objects.get()
-    assert (logged.object_id, logged.change_message) == (
+    assert (logged.object_id, logged.object_repr, logged.change_message) == (
         str(counter_id),
+        "test/hits",
         "Rolled up: 1 event.",
     )
 
