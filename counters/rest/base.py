@@ -47,7 +47,7 @@ _SHAPE = re.compile(rb"[0-9a-f]{64}")
 
 
 class ApiTokenAuthentication(TokenAuthentication):  # type: ignore[misc]
-    """Knox tokens, remembered for two seconds: a revoked token works that much longer."""
+    """Look up knox tokens and cache them for two seconds: a revoked token works for so long."""
 
     def authenticate(self, request: Request) -> Any:
         """Authenticate by knox's prefix, or by `Bearer` (RFC 6750), which most clients send."""
@@ -102,8 +102,8 @@ class TokenRate(BaseThrottle):
 class CountersView(APIView):
     """A view that checks rights in a namespace before it does anything.
 
-    It sets what DRF would otherwise take from REST_FRAMEWORK, so that these calls answer
-    the same in every project.
+    It sets the options that DRF would otherwise take from REST_FRAMEWORK, so that these
+    calls behave the same in every project.
     """
 
     authentication_classes = [ApiTokenAuthentication, SessionAuthentication]

@@ -214,8 +214,8 @@ change_namespace = operation(
     "change_namespace",
     tag="namespaces",
     summary="Change a namespace's settings",
-    description="Changes only the fields that you send; all processes follow within seconds."
-    " The name cannot change. Needs the right to manage.",
+    description="Changes only the fields that you send; all processes use the new values within"
+    " seconds. The name cannot change. Needs the right to manage.",
     parameters=[NAMESPACE],
     body=ref(
         NamespaceBody,

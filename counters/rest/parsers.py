@@ -68,7 +68,7 @@ def check_encoding(request: Request) -> None:
 
 
 def check_length(request: Request, *, most: int) -> None:
-    """Raise LengthRequired or BodyTooLarge before anything of the body is read.
+    """Raise LengthRequired or BodyTooLarge before the body is read.
 
     Django treats a chunked body as an empty one: a clear would be done without its token.
     """
@@ -88,7 +88,7 @@ class StrictJSONParser(JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        # Django's own limit is for forms; nothing else bounds what is read here.
+        # Django's limit is for forms only, so this is the only limit of what is read.
         most = conf.body_bytes()
         body = stream.read(most + 1)
         if len(body) > most:

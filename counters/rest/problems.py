@@ -178,7 +178,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a path that no view serves; redirect a browser if only a slash is wrong."""
     path = request.path_info
     other = path.rstrip("/") if path.endswith("/") else f"{path}/"
-    # If a view itself answered 404, as the admin's do, another slash does not help.
+    # If a view answered 404, as the admin's do, another slash does not help.
     if not other or is_valid_path(path) or not is_valid_path(other):
         other = ""
     return _not_found(request, other)

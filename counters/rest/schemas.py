@@ -178,7 +178,7 @@ class NamespaceBody(TypedDict):
     counter_type: Annotated[
         str,
         Doc(
-            "What a read promises. A namespace cannot change to or from best-effort.",
+            "The default accuracy of reads. A namespace cannot change to or from best-effort.",
             enum=CounterType.values,
         ),
     ]

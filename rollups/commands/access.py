@@ -65,7 +65,7 @@ def grant(out: Output, options: Any) -> None:
         help="read, write or manage (default: all)",
     ),
     about="""\
-Revokes all rights unless some are named. Running processes notice within seconds. Rights that a
+Revokes all rights unless some are named. Running processes use the change within seconds. Rights that a
 user has as a member of a group stay; revoke them from the group.""",
     examples="""\
   manage.py counters revoke demo alice write      alice may still read

@@ -169,7 +169,7 @@ def _check_rejects_file(plan: Plan) -> None:
     ),
     about="""\
 totals are the folded counts, series the sums of each bucket, events the single events that are
-still kept. All rows come from one snapshot and are read in batches. Writes and folds go on.""",
+still kept. All rows come from one snapshot and are read in batches. Writes and folds continue.""",
     examples="""\
   manage.py counters export totals                             CSV of all counters
   manage.py counters export totals --namespace demo --output demo.csv

@@ -35,7 +35,7 @@ EXAMPLES = """\
     $ zcat views.ndjson.gz | manage.py counters import - --namespace demo \\
         --counter 'views/{page}' --time ts --time-format unix --key request_id
 
-what makes a row the same row:
+how rows are recognised:
   An event is identified by its counter, its token and its event time. The token is
     --token COLUMN   the text in the column;
     --key COLUMNS    made from these columns: rows may move, and other columns may change;
@@ -72,8 +72,8 @@ def _columns(text: str) -> tuple[str, ...]:
     return columns
 
 
-_MAPPING = "what a row adds to"
-_IDENTITY = "what makes a row the same row"
+_MAPPING = "counters and deltas"
+_IDENTITY = "how rows are recognised"
 _FORMAT = "how the file is written"
 _RUNNING = "how the import runs"
 

@@ -44,7 +44,7 @@ _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.CRITICAL: "red"}
 
 @subcommand(
     "rollup",
-    "Fold what is pending, without broker, worker and beat.",
+    "Fold pending counters without broker, worker or beat.",
     flag("--watch", "continue until Ctrl-C"),
     arg(
         "--every",
@@ -55,7 +55,7 @@ _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.CRITICAL: "red"}
     ),
     about="Any number of these commands and of workers may run at the same time.",
     examples="""\
-  manage.py counters rollup               fold what is pending now, then end
+  manage.py counters rollup               fold the pending counters, then end
   manage.py counters rollup --watch       keep folding until Ctrl-C
   manage.py counters rollup --watch --every 0.1
       check ten times a second: about 0.1 s of staleness, one small query each time
@@ -184,9 +184,9 @@ def _verdict_table(level: Level, verdicts: list[judging.Verdict]) -> Table:
     "verify",
     "Recount every counter from its events, and compare.",
     ONLY_NAMESPACE,
-    flag("--repair", "set what differs to the values that the events give"),
+    flag("--repair", "correct the counters that differ, from their events"),
     about="""\
-Compares the events with each counter's rollup and its buckets. Writes may go on meanwhile: pending
+Compares the events with each counter's rollup and its buckets. You may run it during writes: pending
 events are not a difference.""",
     examples="""\
   manage.py counters verify                    compare all counters
@@ -248,11 +248,11 @@ def _difference(one: Audited) -> str:
 @subcommand(
     "reanchor",
     "Recount every counter after a restore from a dump, or after pg_upgrade.",
-    flag("--anyway", "recount in the same cluster, too"),
+    flag("--anyway", "recount even if the cluster is the same"),
     about="""\
-Recounts from the events, and stores that the watermarks belong to this database cluster. Adds may
-go on meanwhile. Folds and accurate reads are refused until the end. If the command is interrupted,
-start it again. A physical backup or a replica does not need it.""",
+Recounts from the events, and stores the identity of this database cluster with the counts. Adds may
+continue. Folds and accurate reads are refused until the end. If the command is interrupted, start it
+again. After the restore of a physical backup you do not need it.""",
     examples="""\
   manage.py counters reanchor            after pg_restore; refused if nothing requires it
   manage.py counters reanchor --anyway   recount although the cluster is the same
@@ -261,8 +261,8 @@ start it again. A physical backup or a replica does not need it.""",
 def reanchor(out: Output, options: Any) -> None:
     if cluster_identity.is_anchored() and not options.anyway:
         raise Refused(
-            "The watermarks are of this cluster: there is nothing to reanchor."
-            " `manage.py counters verify` recounts without a restore."
+            "The counts belong to this database cluster, so there is nothing to do. To recount"
+            " anyway, give --anyway or use `manage.py counters verify`."
         )
     with counting_bar("Recounting") as progress:
         bar = progress.add_task("recount", total=Counter.objects.count())

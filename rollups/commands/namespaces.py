@@ -37,7 +37,7 @@ _SETTINGS = (
     arg(
         "--counter-type",
         choices=CounterType.values,
-        help="what reads promise; best-effort counters are in the cache only, and may be"
+        help="the default accuracy of reads; best-effort counters are in the cache only, and may be"
         " lost",
     ),
     arg(
@@ -85,7 +85,7 @@ def create(out: Output, options: Any) -> None:
     "Change the settings of a namespace.",
     *_SETTINGS,
     about="""\
-Settings that are not given stay as they are. Running processes use the change within seconds.""",
+Changes only the given settings. Running processes use the new values within seconds.""",
     examples="""\
   manage.py counters change-namespace shop --accept-past 7d
   manage.py counters change-namespace shop --counter-type accurate --description "The shop"

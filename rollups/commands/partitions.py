@@ -29,16 +29,15 @@ from rollups.folding.retention import Outcome
 
 @subcommand(
     "partitions",
-    "Show the partitions of the event table; create, close and reindex them.",
+    "Show the partitions of the event table; create, archive and reindex them.",
     flag(
         "--make",
-        "create the partitions of the coming days, and those of events in the default"
-        " partition; delete expired claims, and rows of counters that were deleted during an"
-        " add",
+        "create partitions for the coming days and for events in the default partition; delete"
+        " expired claims, and rows of counters that were deleted during an add",
     ),
     flag(
         "--close",
-        "close partitions that are past retention; drop those closed an hour ago",
+        "archive partitions that are past retention; drop those archived an hour ago",
     ),
     flag(
         "--reindex",
@@ -46,24 +45,24 @@ from rollups.folding.retention import Outcome
     ),
     flag(
         "--dry-run",
-        "with --close or --reindex: print what would be done, and do nothing",
+        "with --close or --reindex: only print what would be done",
     ),
     about="""\
-Beat does all of this every hour. Use this command to look at the partitions, in a service without
-beat, and where the service's role does not own the tables.
+Without options it lists the partitions. Beat does all maintenance every hour. Run it with this
+command if you have no beat, or if the service's role does not own the tables.
 
-A partition is closed when all its events are folded, an hour older than the retention of every
+A partition is archived when all its events are folded, an hour older than the retention of every
 namespace that has events in it, and add up to the counters' buckets. Its table is dropped an hour
-later. Adds wait for at most a tenth of a second; an add into the day that is being closed may wait
-for a tenth of a second for each million events in it.
+later. Adds wait at most a tenth of a second; an add into the archived day may wait a tenth of a
+second for each million events of the day.
 
 --reindex rebuilds the indexes of past days, which may be half empty. This saves a third of a day's
-bytes. Adds and folds go on meanwhile. A day of a hundred million events takes some minutes and, for
-that time, the space of one more index.""",
+bytes. Adds and folds continue. A day of a hundred million events takes some minutes, and needs the
+space of one more index during this time.""",
     examples="""\
   manage.py counters partitions                            each partition, its span, size, state
   manage.py counters partitions --make --close --reindex   all maintenance, as beat does it
-  manage.py counters partitions --close --dry-run          what would be closed or kept, and why
+  manage.py counters partitions --close --dry-run          what would be archived or kept, and why
 """,
 )
 def partitions(out: Output, options: Any) -> None:
@@ -71,7 +70,7 @@ def partitions(out: Output, options: Any) -> None:
     dry_run = options.dry_run
     if dry_run and (make or not (close or rebuild)):
         raise Refused(
-            "--dry-run goes with --close or --reindex, and without --make.",
+            "Give --dry-run with --close or --reindex, and without --make.",
             returncode=2,
         )
     if not make and not close and not rebuild:
@@ -87,7 +86,7 @@ def partitions(out: Output, options: Any) -> None:
         lines.append(f"dropped {counted(cleared.claims, 'expired claim')}")
     if cleared.orphans:
         lines.append(
-            f"dropped what was left of {counted(cleared.orphans, 'deleted counter')}"
+            f"dropped the last rows of {counted(cleared.orphans, 'deleted counter')}"
         )
     lines += [_as_text(outcome, dry_run=dry_run) for outcome in outcomes]
     lines += [f"dropped {table}" for table in dropped]
@@ -163,8 +162,8 @@ def _state(
 
 def _close(*, dry_run: bool) -> list[Outcome]:
     outcomes = []
-    with counting_bar("Closing", "partitions") as progress:
-        bar = progress.add_task("close", total=len(retention.due()))
+    with counting_bar("Archiving", "partitions") as progress:
+        bar = progress.add_task("archive", total=len(retention.due()))
         for outcome in retention.close_due(dry_run=dry_run):
             outcomes.append(outcome)
             progress.advance(bar)
@@ -189,7 +188,7 @@ def _as_text(outcome: Outcome, *, dry_run: bool) -> str:
     name = outcome.partition.name
     if outcome.kept_because is not None:
         return f"kept    {name}: {outcome.kept_because}"
-    verb = "would close" if dry_run else "closed "
+    verb = "would archive" if dry_run else "archived"
     return (
         f"{verb} {name}: {counted(outcome.events, 'event')} of"
         f" {counted(outcome.counters, 'counter')}"

@@ -57,8 +57,8 @@ _STYLES = {
     ),
     flag("--once", "end after the first sample"),
     about="""\
-Rates are those of events that were folded between two samples. Only the thousand counters with the
-latest writes are looked at. Where standard output is not a terminal, the command ends after the
+A rate counts the events that were folded between two samples. The command considers only the
+thousand counters with the latest writes. If standard output is not a terminal, it ends after the
 first sample.""",
     examples="""\
   manage.py counters top                           every two seconds, until Ctrl-C

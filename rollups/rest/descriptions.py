@@ -196,9 +196,9 @@ delete_by_query = operation(
     errors=[NO_NAME, *BAD_DELETE],
 )
 CLEAR = (
-    "Adds an event that subtracts the accurate count. Events are never changed, and adds at the"
-    " same time survive. With a token the call is safe to retry. The tokens of clears and the"
-    " tokens of adds are separate."
+    "Adds an event that subtracts the accurate count. No event is changed, and adds at the same"
+    " time are kept. With a token the call is safe to retry. An add and a clear may use the same"
+    " token."
 )
 NEW_CLEARS: dict[str, Json] = {"Clear": {}, "Safe to retry": {"token": TOKEN}}
 CLEARED: dict[str, Json] = {
@@ -231,8 +231,8 @@ list_counters = operation(
     "list_counters",
     tag="counters",
     summary="List a namespace's counters",
-    description="Lists eventual counts in pages; a late page costs as little as the first."
-    " `ordering=-count&limit=10` is the top ten. A list by count or by last write has only"
+    description="Lists eventual counts in pages. Every page takes the same time."
+    " `ordering=-count&limit=10` is the top ten. A list by count or by last write contains only"
     " counters that were folded at least once. Use the URLs in `next` and `previous`"
     " unchanged.",
     parameters=[
@@ -268,8 +268,8 @@ list_counters = operation(
 )
 SERIES = (
     "Sums the folded events by event time in UTC, from `from` up to, but not including, `to`."
-    " A span that covers part of a bucket includes the whole bucket. The sum of all buckets is"
-    " the eventual count. Without `from` you get the last 60 buckets."
+    " If the span covers a part of a bucket, the whole bucket is included. The sum of all buckets"
+    " is the eventual count. Without `from` you get the last 60 buckets."
 )
 INSTANT: Json = {"type": "string", "format": "date-time"}
 FROM = query("from", INSTANT, "Start, with its UTC offset.")
@@ -321,8 +321,8 @@ total = operation(
     tag="counters by name",
     summary="Read a counter's sum in a span of time",
     description="Sums the folded events from `from` up to, but not including, `to`. Without"
-    " `from` or `to` the span has no start or no end. A span that covers part of a bucket"
-    " includes the whole bucket." + IN_QUERY,
+    " `from` or `to` the span has no start or no end. If the span covers a part of a bucket,"
+    " the whole bucket is included." + IN_QUERY,
     parameters=[
         NAMESPACE,
         NAME_IN_QUERY,
@@ -370,7 +370,7 @@ HEALTH = {
     ),
     "/readyz": _open_call(
         "readyz",
-        "Does the database answer, and how late is folding?",
+        "Does the database answer, and what is the lag?",
         {"200": ref(ReadinessBody), "503": ref(UnavailableBody)},
     ),
 }

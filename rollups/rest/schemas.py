@@ -23,7 +23,7 @@ from rollups.reading.clear import Cleared
 from rollups.reading.read import Accuracy, Reading
 from rollups.reading.series import LENGTHS, Series, Total
 
-# What one call may read: a page of a large site, in one statement.
+# The limit of one call: enough for a page of a large site, in one statement.
 MOST_NAMES = 1_000
 NAMES_WANTED = f"a list of at most {MOST_NAMES:,} counter names"
 AccuracyOf = Annotated[
@@ -81,7 +81,7 @@ class ReadManyBody(TypedDict):
     names: Annotated[
         list[CounterName],
         Doc(
-            "The answer has the same order. A name sent twice is answered twice.",
+            "The answer has the same order. A name that is sent twice has two results.",
             maxItems=MOST_NAMES,
         ),
     ]

@@ -20,7 +20,7 @@ except ModuleNotFoundError as error:
 
 NAMED = "namespaces/[^/]+/counters/.+"
 NAMESPACE = "namespaces/<str:namespace>"
-# Names such as "counter" may be the project's own, too.
+# The project may use names such as "counter" itself.
 app_name = "counters"
 urlpatterns = [
     path("events", writes.EventsView.as_view(), name="events"),

@@ -170,16 +170,18 @@ def test_partitions__brings_strays_home_closes_and_drops(monday: None) -> None:
 
     assert made["made"] == ["counters_event_200101"]
     assert told("--close", "--dry-run") == (
-        "would close counters_event_200101: 5 events of 1 counter\n"
+        "would archive counters_event_200101: 5 events of 1 counter\n"
     )
-    assert told("--close") == ("closed  counters_event_200101: 5 events of 1 counter\n")
+    assert told("--close") == (
+        "archived counters_event_200101: 5 events of 1 counter\n"
+    )
     assert told("--make", "--close") == "Nothing to do.\n"
     Closing.objects.update(closed_at=MONDAY)
     assert told("--close").startswith("dropped counters_event_closed_")
 
 
 def test_partitions__refuses_a_dry_run_of_nothing(db: None) -> None:
-    with pytest.raises(CommandError, match="--dry-run goes with --close or --reindex"):
+    with pytest.raises(CommandError, match="Give --dry-run with --close or --reindex"):
         told("--dry-run")
     with pytest.raises(CommandError, match="and without --make"):
         told("--dry-run", "--reindex", "--make")

@@ -268,4 +268,4 @@ def test_restore__of_a_physical_copy_needs_nothing(
         )
         assert counts(done) == [12, 112]
         assert "0 differ" in done
-        assert "nothing to reanchor" in copy.manage("counters", "reanchor", fails=True)
+        assert "nothing to do" in copy.manage("counters", "reanchor", fails=True)

@@ -264,7 +264,7 @@ def test_reanchor__leaves_out_a_counter_that_is_being_deleted(threads: Threads) 
 def test_reanchor__is_refused_where_nothing_calls_for_it() -> None:
     call_command("counters", "reanchor")
 
-    with pytest.raises(CommandError, match="nothing to reanchor"):
+    with pytest.raises(CommandError, match="nothing to do"):
         call_command("counters", "reanchor")
     call_command("counters", "reanchor", "--anyway")
 

@@ -21,8 +21,8 @@ USERNAME = "demo"
 
 class Command(BaseCommand):
     help = (
-        "Create the namespace `demo`, the user `demo` and an API token for the user. What"
-        " exists stays as it is. `make run` calls this at every start."
+        "Create the namespace `demo`, the user `demo` and an API token for the user."
+        " Existing ones are kept. `make run` calls this at every start."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
