@@ -57,9 +57,8 @@ def audit(
 ) -> Iterator[list[Audited]]:
     """Yield every counter, in batches, each as of one snapshot.
 
-    What is pending is no difference: a rollup is compared with the events that its
-    watermark covers, those that are kept and those that retention has closed. Reads every
-    event that is kept. Raises NotAnchored.
+    Pending events cause no difference: a rollup is compared with the events that its watermark
+    covers, both kept and archived ones. Reads every kept event. Raises NotAnchored.
     """
     after = 0
     while True:
@@ -85,7 +84,7 @@ def audit_some(counter_ids: Collection[int]) -> list[Audited]:
 
 
 def why_not(error: CountersError | OperationalError) -> str:
-    """Return what to tell a person whose recount failed; raises what tells them nothing."""
+    """Return a message for a recount that failed; re-raise unknown errors."""
     if isinstance(error, CountersError):
         return error.message
     if isinstance(error.__cause__, QueryCanceled):
@@ -97,10 +96,10 @@ def why_not(error: CountersError | OperationalError) -> str:
 
 
 def repair(counter_ids: Collection[int]) -> set[int]:
-    """Set totals and buckets to what the events say; return the counters it was done for.
+    """Set totals and buckets to the sums of the events; return the repaired counters.
 
     Pending events that no fold would find get a last write, so that a fold finds them. All in
-    one transaction. A counter that a fold has locked is left for the next time. Raises
+    one transaction. A counter that a fold has locked is skipped. Raises
     NotAnchored.
     """
     # Committed at once: a fold would wait for an uncommitted rollup of the same counter.
@@ -124,7 +123,8 @@ def repair(counter_ids: Collection[int]) -> set[int]:
 
 def _audit(**parameters: int | None) -> list[tuple[Any, ...]]:
     with anchored_only(), own_transaction():
-        # Otherwise it would report a difference where a fold counted a new partition's event.
+        # Otherwise the audit would report a difference when a fold counts an event of a new
+        # partition.
         create.keep_as_they_are(connection)
         return fetch(connection, "rollups", "audit_rollups", **parameters)
 

@@ -22,10 +22,10 @@ logger = logging.getLogger(__name__)
 def fold_each(
     counter_ids: Collection[int], *, until: float, rest: timedelta = NO_REST
 ) -> list[Folded]:
-    """Fold the counters; where that fails, in halves, down to those that are at fault.
+    """Fold the counters; if that fails, in halves, down to the counters at fault.
 
-    These are quarantined. Past `until` (of time.monotonic) nothing more is begun; the sweep
-    finds the rest. Raises only where the database has gone or lacks migrations: then no
+    These are quarantined. After `until` (of time.monotonic) no fold is started; the sweep
+    finds the other counters. Raises only if the database is down or lacks migrations: then no
     counter is at fault.
     """
     done: list[Folded] = []
@@ -79,10 +79,10 @@ def quarantine(counter_id: int, error: Exception) -> None:
 
 
 def try_now(counter_ids: Collection[int]) -> None:
-    """Let the next fold try these counters, whatever failed before."""
+    """Let the next fold try these counters, even if they failed before."""
     Failure.objects.filter(counter_id__in=counter_ids).update(next_try_at=Now())
 
 
 def forget(counter_ids: Collection[int]) -> None:
-    """Release counters that were folded after all."""
+    """Release quarantined counters that were folded."""
     Failure.objects.filter(counter_id__in=counter_ids).delete()

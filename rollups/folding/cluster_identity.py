@@ -1,12 +1,13 @@
 """Check that watermarks and events belong to this database cluster.
 
-Transaction ids belong to one cluster. A physical copy keeps them, a dump does not: restored
-into another cluster, old ids are ahead of the new ones, and what is written next would look
-folded. So folds, accurate reads and the audit ask, each in its own statement, whether the
-server is the cluster that the anchor names; where it is not they are refused, the writes go
-on, and `reanchor` recounts. Rows may also come alone into a database that has an anchor
-already, so each watermark names its cluster, too. The first process that notices drops the
-anchor, so that all are refused from then on, wherever the database goes.
+Transaction ids belong to one cluster. A physical copy keeps their meaning, a dump does not: in
+another cluster the old ids may be ahead of the new ones, so new events would look folded. The
+table rollups_anchor stores the identity of the cluster. Folds, accurate reads and the audit
+compare it with the server's, each in its own statement. If the two differ, they are refused
+until `reanchor` has recounted; writes continue. Rows may also be copied alone into a migrated
+database, so each watermark stores its cluster, too. The first process that notices a
+difference clears the stored identity. From then on all are refused, even if the database
+returns to its first cluster.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from rollups.models import Rollup
 NOT_ANCHORED_SQLSTATE = "CN503"
 # No server's identifier.
 NO_CLUSTER = 0
-# Few enough that a transaction stays short: it rewrites the events that came with the dump.
+# Few enough for a short transaction, which rewrites the restored events.
 BATCH_COUNTERS = 200
 
 
@@ -43,7 +44,7 @@ class Reanchored:
 
 @contextmanager
 def anchored_only() -> Iterator[None]:
-    """Raise NotAnchored where the database refuses rows of another cluster."""
+    """Raise NotAnchored if the database refuses rows of another cluster."""
     try:
         yield
     except DatabaseError as error:
@@ -62,11 +63,11 @@ def check() -> None:
 
 
 def _drop_anchor(anchored_at: str) -> None:
-    """Make the anchor, if it is still the one of that time, name no cluster until `reanchor`.
+    """Clear the stored identity, if it is still the one of that time, until `reanchor`.
 
-    Otherwise the database would look anchored if it were restored into the cluster that the
-    anchor named, and what was written here would look folded. The time shows whether another
-    process has re-anchored meanwhile.
+    Otherwise the identity would match again if the database were restored into its first
+    cluster, and events that were written here would look folded. The time shows whether
+    another process has run `reanchor` meanwhile.
     """
     # A standby cannot be written, and an older role lacks the right. Another process will.
     with suppress(DatabaseError), connection.cursor() as cursor:
@@ -78,7 +79,7 @@ def _drop_anchor(anchored_at: str) -> None:
 
 
 def is_anchored() -> bool:
-    """Return whether the server is the cluster that the watermarks are of."""
+    """Return whether the watermarks belong to this server's cluster."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT rollups_is_anchored()")
         [(anchored,)] = cursor.fetchall()
@@ -92,9 +93,9 @@ def reanchor(
 ) -> Reanchored:
     """Recount every counter, set new watermarks, and store the identity of this cluster.
 
-    Writes go on meanwhile; folds and accurate reads are refused until it has ended. Broken
-    off, it is to be called again, from the start: a second recount changes nothing. A
-    counter that is made meanwhile has no events of another cluster and needs none.
+    Writes continue; folds and accurate reads are refused until the end. After an interruption
+    call it again: it starts from the beginning, and a second recount changes nothing. A
+    counter that is created meanwhile has no events of another cluster, so it needs no recount.
     """
     done = Reanchored(0, 0)
     after = 0

@@ -25,14 +25,15 @@ class Drained:
 def drain() -> Iterator[Drained]:
     """Fold batches of pending counters, longest lag first, until each was folded once.
 
-    One that is pending again by then waits for the next look: else a busy counter, or a
-    writer who sleeps in an open transaction, would keep this at it without end. Stops as
-    well where a whole batch is held by other folds: those will see to it. What is left of
-    deleted counters is removed: it would block all others forever.
+    A counter that is pending again waits for the next call. Otherwise a busy counter, or a
+    writer in a long transaction, would keep this function running without end. It also stops
+    when other folds hold a whole batch, because they fold these counters. It removes the last
+    writes of deleted counters, which would block all others forever.
     """
     done: set[int] = set()
     while waiting := select_pending(grace=timedelta(0), most=BATCH_COUNTERS):
-        # A fold makes the lag short, so behind nothing but done ones nothing older waits.
+        # A fold shortens the lag. So if all counters of a batch are done, no older one waits
+        # behind them.
         batch = [one.counter_id for one in waiting if one.counter_id not in done]
         folds = fold_each(batch, until=math.inf) if batch else []
         folded = {one for fold in folds for one in fold.events_of}
@@ -41,7 +42,7 @@ def drain() -> Iterator[Drained]:
         )
         if not folded and not gone:
             return
-        # Of a counter that is folded in parts only the last part counts.
+        # A counter that is folded in parts is done after its last part.
         whole = [fold.events_of.keys() - fold.partly for fold in folds]
         done.update(*whole)
         yield Drained(sum(map(len, whole)), sum(fold.events for fold in folds))

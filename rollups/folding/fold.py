@@ -16,7 +16,8 @@ from rollups.folding import bisect
 from rollups.folding.cluster_identity import anchored_only
 from rollups.monitor import metrics
 
-# In a fold by parts, however many counters share it, each may go on by this much.
+# Each counter may take this many events in a fold by parts, however many counters share the
+# fold.
 _LEAST_EVENTS = 1_000
 NO_REST = timedelta(0)
 
@@ -29,9 +30,9 @@ class Folded:
     events_of: dict[int, int] = field(default_factory=dict)
     # Counters that should be folded again: the three below, and those written meanwhile.
     still_pending: frozenset[int] = frozenset()
-    # Another fold held them; it sees to them, unless it dies.
+    # Another fold held them; it folds them, unless it dies.
     held: frozenset[int] = frozenset()
-    # Folded a moment ago by another; left out this time.
+    # Another fold has just folded them; debounced.
     resting: frozenset[int] = frozenset()
     # They had more events than one fold takes: the oldest part is folded.
     partly: frozenset[int] = frozenset()
@@ -57,11 +58,12 @@ def fold(counter_ids: Collection[int], *, rest: timedelta = NO_REST) -> Folded:
     """Fold the pending events of the given counters, each exactly once.
 
     One transaction for all of them; it never waits for another fold, and no writer ever
-    waits for it. Safe to run at any time, any number of times, in several processes at once. A
-    counter folded within `rest` is left out; so is one that was quarantined. Where folding
-    lags behind, the oldest events come first and no more than ROLLUPS_FOLD_EVENTS, so
-    time and memory are bounded. Must not be called inside a transaction block (raises
-    RuntimeError). Raises NotAnchored after a restore into another cluster.
+    waits for it. Safe to run at any time, any number of times, in several processes at
+    once. A counter that was folded within the time `rest` is left out (debounce), and so is
+    a quarantined counter. If folding lags behind, a fold takes the oldest events, at most
+    ROLLUPS_FOLD_EVENTS, so time and memory are bounded. Must not be called inside a
+    transaction block (raises RuntimeError). Raises NotAnchored after a restore into another
+    cluster.
     """
     started = time.monotonic()
     rows = alone(
@@ -89,7 +91,8 @@ def fold(counter_ids: Collection[int], *, rest: timedelta = NO_REST) -> Folded:
             events_of |= part_of
         if locked - partly:
             events_of |= _fold_locked(locked - partly)
-    # A crash here leaves last writes behind; the sweep finds them and folds to no effect.
+    # After a crash here last writes remain; the sweep finds them, and its fold changes
+    # nothing.
     written_since = alone(lambda: _ids("remove_settled", locked)) if locked else set()
     failed_before = frozenset(one.counter_id for one in prepared if one.failed_before)
     if failed_before & events_of.keys():
@@ -103,7 +106,7 @@ def fold(counter_ids: Collection[int], *, rest: timedelta = NO_REST) -> Folded:
         still_pending=frozenset((pending - locked) | written_since | resting),
         held=frozenset(pending - locked),
         resting=resting,
-        # Where the part's end was the events' end too, nothing is left.
+        # If the part ended with the last event, nothing is left.
         partly=frozenset(partly & written_since),
         lag_of={one.counter_id: one.lag for one in prepared},
         failed_before=failed_before,
@@ -116,7 +119,7 @@ def _fold_locked(locked: Collection[int]) -> dict[int, int]:
 
 
 def _fold_in_parts(behind: Collection[int]) -> tuple[dict[int, int], set[int]]:
-    """Fold the oldest part of those that have more events than a fold may take."""
+    """Fold the oldest part of counters that have more events than a fold may take."""
     most = max(_LEAST_EVENTS, conf.fold_events() // len(behind))
     bounds = dict(
         fetch(connection, "rollups", "bound_fold", counter_ids=list(behind), most=most)

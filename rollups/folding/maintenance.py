@@ -17,8 +17,8 @@ from rollups.folding import retention
 
 logger = logging.getLogger(__name__)
 
-# A day has two indexes. A round rebuilds no more, so that the first one, which may find
-# months of them, spreads over as many hours.
+# A day has two indexes. A round rebuilds only two, so that a first run with months of old
+# indexes is spread over many hours.
 REINDEXED_A_ROUND = 2
 
 
@@ -31,12 +31,12 @@ class ClearedAway:
 
 
 def clear_away() -> ClearedAway:
-    """Remove expired claims, and what adds left of counters that were deleted meanwhile."""
+    """Remove expired claims, and rows of counters that were deleted during an add."""
     return ClearedAway(duplicates.drop_expired(), deletion.remove_orphans())
 
 
 def make_partitions() -> None:
-    """Make the partitions of the coming days, and of events that found none."""
+    """Create the partitions of the coming days, and of events in the default partition."""
 
     def make() -> None:
         for made in [*create.make_ahead(), *create.make_for_strays()]:
@@ -46,7 +46,7 @@ def make_partitions() -> None:
 
 
 def close_partitions() -> None:
-    """Close and drop the partitions that retention allows; log those kept for longer, and why."""
+    """Archive and drop partitions past retention; log which ones are kept longer, and why."""
 
     def close() -> None:
         for outcome in retention.close_due():
@@ -65,7 +65,7 @@ def close_partitions() -> None:
 
 
 def reindex_partitions() -> None:
-    """Rebuild the two oldest indexes that are worth it."""
+    """Rebuild the two oldest indexes for which it saves enough space."""
 
     def rebuild() -> None:
         for done in reindex.rebuild_due(most=REINDEXED_A_ROUND):
@@ -84,7 +84,7 @@ def reindex_partitions() -> None:
 
 
 def _as_owner(work: Callable[[], None]) -> None:
-    """Run it; where this role does not own the tables, say once who has to."""
+    """Run a job; if this role does not own the tables, log once who has to run it."""
     try:
         work()
     except ProgrammingError as error:

@@ -1,16 +1,17 @@
 """Archive partitions of old folded events in the buckets, then drop them.
 
-A look-up in an index shows whether a namespace keeps the partition for longer. If none does,
-one transaction closes it. It reads the whole partition without a lock: every event must be
-folded, and the buckets must add up to the events. It notes in the buckets what their dropped
-events add up to. Then it locks the partition against inserts for a moment, makes sure that no
-event has come meanwhile, and detaches it. The detached table is dropped later, because a dump
-that began just before the closing may still read it. The closed share of the buckets plus the
-kept events is always the whole recount (see audit_rollups.sql).
+A look-up in an index shows whether a namespace keeps the partition for longer. If not, one
+transaction archives the partition. It reads the whole partition without a lock: every event
+must be folded, and the buckets must agree with the events. It stores the sums of the archived
+events in the buckets. Then it locks the partition against inserts for a moment, checks that no
+event was added meanwhile, and detaches it. The detached table is dropped later, because a dump
+that began shortly before may still read it. The archived sums of the buckets plus the kept
+events always give the full recount (see audit_rollups.sql).
 
-The database's clock decides what is old enough. A token that is used again after its event
-was dropped would count twice. So a partition is kept for MARGIN longer than the retention,
-and retention acts on a namespace's settings only when every process has read them.
+The database's clock decides whether a partition is old enough. A token that is used again
+after its event was dropped would count twice. So a partition is kept for MARGIN longer than
+the retention, and a change of a namespace's settings takes effect only when every process has
+read it.
 """
 
 from __future__ import annotations
@@ -39,15 +40,15 @@ from counters.ttl_cache import REMEMBERED_SECONDS
 from rollups.folding.cluster_identity import anchored_only
 from rollups.models import Closing
 
-# A detached table is kept for so long.
+# The time for which a detached table is kept.
 DROPPED_AFTER = timedelta(hours=1)
 # A partition is kept for this much longer than the retention. An add first compares its event
 # time with the accept window, and writes later; in between its process may be stopped.
 MARGIN = timedelta(hours=1)
-# Every process knows a namespace's new settings after REMEMBERED_SECONDS. The rest is for adds
-# that were checked by the old settings and are not committed yet.
+# Every process knows a namespace's new settings after REMEMBERED_SECONDS. The additional time
+# is for adds that were checked by the old settings and are not committed yet.
 SETTLED_SECONDS = REMEMBERED_SECONDS + 8.0
-# How many counters that kept a partition are tried first with the next one.
+# Of the counters that kept a partition, this many are checked first for the next one.
 _LIKELY_COUNTERS = 20
 # Archiving a partition and widening an accept window exclude each other.
 _LOCK = "rollups.folding.retention"
@@ -61,7 +62,7 @@ class Outcome:
     """The result for one partition that was old enough."""
 
     partition: Partition
-    # None where it was closed (or would be): else why it is kept.
+    # Why the partition is kept; None if it was archived (or would be).
     kept_because: str | None
     counters: int = 0
     events: int = 0
@@ -101,14 +102,14 @@ def due(*, now: datetime | None = None) -> list[Partition]:
 
 
 def look(*, now: datetime | None = None) -> Iterator[tuple[Partition, str | None]]:
-    """Yield each partition that is due, and why a namespace keeps it; None if it may go."""
+    """Yield each due partition, and why a namespace keeps it; None if it may be archived."""
     now = now or clock.database_now()
     likely: list[int] = []
     for partition in due(now=now):
         try:
             kept_because = _kept_by_a_namespace(partition, now, likely)
         except ProgrammingError as error:
-            # Nothing is locked here: another closing may have renamed the table.
+            # No lock is held here: another process may have archived and renamed the table.
             if not isinstance(error.__cause__, UndefinedTable):
                 raise
             kept_because = _ANOTHER_IS_CLOSING
@@ -121,11 +122,12 @@ def close_due(
     dry_run: bool = False,
     wait: Callable[[float], None] = time.sleep,
 ) -> Iterator[Outcome]:
-    """Close the partitions that may be, one transaction each; yield what became of each.
+    """Archive due partitions, one transaction each; yield the outcome of each.
 
-    One that holds an unfolded event, an event within its namespace's retention, or counters
-    that differ from their buckets is kept, and the outcome says why. `dry_run` changes nothing.
-    Before it closes the first one, it waits until every process knows the namespaces' settings.
+    A partition is kept, and the outcome says why, if it has an unfolded event, an event within
+    its namespace's retention, or a counter that differs from its buckets. `dry_run` changes
+    nothing. Before the first partition it waits until every process knows the namespaces'
+    settings.
     Adds to other days wait for a tenth of a second at most. Raises NotAnchored.
     """
     now = now or clock.database_now()
@@ -147,9 +149,9 @@ def close_due(
 
 
 def drop_closed(*, now: datetime | None = None) -> list[str]:
-    """Drop the tables of partitions that were closed an hour ago; return their names.
+    """Drop the tables of partitions that were archived an hour ago; return their names.
 
-    A partition that another session reads, such as a dump, is left for the next time.
+    A table that another session reads, such as a dump, is dropped at the next call.
     """
     now = now or clock.database_now()
     dropped = []
@@ -165,10 +167,10 @@ def drop_closed(*, now: datetime | None = None) -> list[str]:
 
 
 def check_window(namespace: Namespace, *, now: datetime | None = None) -> None:
-    """Raise InvalidValue where the namespace would accept events as old as dropped ones.
+    """Raise InvalidValue if the namespace would accept events as old as dropped ones.
 
-    Call it in the transaction that changes the namespace: no partition is closed until its
-    end, and a later archiving sees the new retention.
+    Call it in the transaction that changes the namespace: until its end no partition is
+    archived, and later archiving sees the new retention.
     """
     now = now or clock.database_now()
     if not try_advisory_lock(connection, _LOCK):
@@ -201,7 +203,7 @@ def _age(partition: Partition, now: datetime) -> timedelta:
 def _kept_by_a_namespace(
     partition: Partition, now: datetime, likely: list[int]
 ) -> str | None:
-    """Return why the partition is kept, by a look-up in its index.
+    """Return why a namespace keeps the partition, using its index.
 
     `likely` are counters to try first; the one that keeps the partition joins them.
     """
@@ -227,7 +229,7 @@ def _close(partition: Partition, now: datetime, *, dry_run: bool) -> Outcome:
             or partition not in create.existing()
         ):
             return Outcome(partition, _ANOTHER_IS_CLOSING)
-        # Not in the statement itself, whose one pass may be shared by parallel workers.
+        # A separate statement, because parallel workers may share the pass of the next one.
         cursor.execute("SELECT rollups_check_anchor()")
         cursor.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}'")
         _run(cursor, load("rollups", "inspect_partition"), names)

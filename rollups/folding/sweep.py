@@ -42,7 +42,7 @@ class Swept:
     """The result of one sweep."""
 
     pending: int
-    # Those that waited for at least the grace, longest lag first.
+    # Counters that waited for at least the grace, longest lag first.
     overdue: tuple[int, ...]
     oldest_lag: timedelta | None
     enqueued: int
@@ -55,13 +55,12 @@ def select_pending(*, grace: timedelta, most: int) -> list[Pending]:
 
 
 def sweep() -> Swept | None:
-    """Enqueue the counters that have waited for too long; return what was found.
+    """Enqueue the counters that have waited too long; return the result.
 
-    One sweep runs at a time in the whole system, and at most two in a
-    period, however many beats there are: None where another one is at it or just was. Its
-    messages expire with its period, so no more than ROLLUPS_SWEEP_COUNTERS a sweep are
-    ever in flight, and sweeps never pile up. None as well while nothing can be folded,
-    after a restore into another cluster.
+    In the whole system one sweep runs at a time, and at most two run in a period, with any
+    number of beats. Returns None if another sweep runs or ran a moment ago, or if nothing can
+    be folded after a restore into another cluster. A sweep's messages expire with its period,
+    so at most ROLLUPS_SWEEP_COUNTERS of a sweep are in the queue, and sweeps never pile up.
     """
     try:
         cluster_identity.check()
@@ -89,8 +88,8 @@ def sweep() -> Swept | None:
     enqueued = request.send(
         overdue, expires_seconds=conf.sweep_period_seconds(), sweep_id=sweep_id
     )
-    # A counter that was deleted during an add cannot be folded, only cleared
-    # away. Few are overdue as a rule, so this is where looking costs least.
+    # A counter that was deleted during an add cannot be folded; its rows are removed. Usually
+    # few counters are overdue, so the check costs least here.
     if overdue:
         deletion.remove_orphans_among(overdue)
     return Swept(len(waiting), overdue, oldest_lag, enqueued)
@@ -119,7 +118,7 @@ def record_watch() -> None:
 def _swept_just_now() -> bool:
     """Return whether another beat's sweep was less than half a period ago.
 
-    One from the future is a clock that was set back: no reason to wait for it.
+    A sweep in the future means that the clock was set back: do not wait for it.
     """
     half = timedelta(seconds=conf.sweep_period_seconds() / 2)
     return (

@@ -13,8 +13,8 @@ from counters.models import Namespace
 from rollups.monitor import status
 from rollups.monitor.status import Status
 
-# So many are looked at: those written last. Where more are written between two looks,
-# some of the rest may be as busy.
+# A sample has this many counters, those written last. If more are written between two samples,
+# others may be as busy.
 LOOKED_AT = 1_000
 
 
@@ -60,7 +60,7 @@ class Top:
 
 
 def look(namespace: Namespace | None = None) -> Look:
-    """Look once; a few index look-ups, whatever the number of counters."""
+    """Take a sample; a few index look-ups for any number of counters."""
     rows = fetch(
         connection,
         "rollups",
@@ -82,7 +82,7 @@ def look(namespace: Namespace | None = None) -> Look:
 
 
 def compare(before: Look, now: Look, *, most: int) -> Top:
-    """Return what happened between two looks; a counter that is new counts from 0."""
+    """Return the rates between two samples; a new counter counts from 0."""
     seconds = max(now.at - before.at, 1e-6)
     busy = [
         Busy(one, (one.events - _events_before(before, one)) / seconds)
@@ -102,5 +102,5 @@ def _events_before(before: Look, one: Seen) -> int:
     known = before.counters.get(one.counter_id)
     if known is not None:
         return known.events
-    # Not among those written last before: nothing is known of it, unless it is new.
+    # Not in the earlier sample: its rate is unknown, unless the counter is new.
     return one.events if len(before.counters) >= LOOKED_AT else 0

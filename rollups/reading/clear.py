@@ -1,8 +1,8 @@
 """Clear counters. The count becomes 0; no event is deleted.
 
-The accurate total is taken off by a compensating event. It is read and written under the
-rollup's lock, so two clears come one after the other and no fold comes between; an add
-that commits meanwhile is in neither, and survives.
+A compensating event subtracts the accurate total. The total is read, and the event written,
+under the rollup's lock, so clears run one after the other and no fold comes between. An add
+that commits meanwhile is not subtracted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Cleared:
     token: str | None
     event_time: datetime
     duplicate: bool
-    # The count before; None for a duplicate, whose first answer had it.
+    # The count before; None for a duplicate: the first answer had it.
     count_before: int | None
 
 
@@ -49,9 +49,9 @@ def clear(
 ) -> Cleared:
     """Set the count to 0; a duplicate changes nothing.
 
-    A clear's tokens are apart from those of adds. Waits for a fold of this counter that
-    is under way. Raises NamespaceNotFound, CounterNotFound, InvalidValue,
-    OutsideAcceptWindow, NotAnchored.
+    A clear and an add may use the same token. Waits for a running fold of this counter.
+    Raises NamespaceNotFound, CounterNotFound, InvalidValue, OutsideAcceptWindow,
+    NotAnchored.
     """
     found = lookup.get(namespace)
     name = names.check(name)
@@ -120,7 +120,7 @@ def _event(
 
 
 def _first_time(marker: CheckedEvent, counter_id: int) -> datetime | None:
-    """Return when this token cleared the counter before, None if it never did."""
+    """Return when this token has cleared the counter, None if it has not."""
     return find_first_events([(marker, counter_id)])[0][0]
 
 

@@ -66,13 +66,13 @@ def rows(
 ) -> Iterator[list[tuple[Any, ...]]]:
     """Yield batches of rows, with the values of COLUMNS[kind], as of one snapshot.
 
-    Nothing but a batch is in memory. Totals know no span: they are of now.
+    Only one batch is in memory. Totals have no span: they are current.
     """
     parameters: dict[str, Any] = {"namespace_id": namespace.pk if namespace else None}
     if kind != "totals":
         parameters |= {"since": since, "until": until}
     columns = COLUMNS[kind]
-    # PostgreSQL keeps the place in the result; it does so in a transaction only.
+    # PostgreSQL keeps the cursor in the result only within a transaction.
     with transaction.atomic(), connection.chunked_cursor() as cursor:
         cursor.execute(load("rollups", f"export_{kind}"), parameters)
         while batch := cursor.fetchmany(BATCH_ROWS):

@@ -83,8 +83,8 @@ def list_counters(
     if backwards:
         rows.reverse()
     readings = _readings(found, [counter_id for _, counter_id in rows])
-    # A fold may have come between the two statements. The page is ordered by the values that it
-    # shows. The places are those of the first statement, so no counter is missed.
+    # A fold may have run between the two statements. The page is ordered by the values that it
+    # shows. Its positions come from the first statement, so no counter is missed.
     if by_shown := _BY_SHOWN.get(ordering.removeprefix("-")):
         readings.sort(key=by_shown, reverse=ordering.startswith("-"))
     return Page(

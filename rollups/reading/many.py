@@ -99,7 +99,7 @@ def _best_effort(
     namespace: Namespace, wanted: Sequence[CounterName]
 ) -> dict[CounterName, Reading]:
     counters = [one for one in wanted if one.namespace == namespace.name]
-    # Before the look, so that it promises no more than the look saw.
+    # Taken before the read, so that it promises no more than the read saw.
     now = datetime.now(UTC)
     counts = best_effort.read_many(namespace, [one.name for one in counters])
     return {

@@ -42,7 +42,8 @@ class Reading:
     count: int
     # Everything committed up to this instant is in the count (UTC), and perhaps some more.
     as_of: datetime
-    # True where events wait for a fold; an accurate count holds them, an eventual one not.
+    # True if events wait for a fold; an accurate count includes them, an eventual one does
+    # not.
     pending: bool
     accuracy: Accuracy
     last_write_at: datetime | None
@@ -54,7 +55,7 @@ def get(*, namespace: str, name: str, accuracy: str | None = None) -> Reading:
     """Return a counter's count, by the namespace's counter type if no accuracy is given.
 
     One statement, so one snapshot; accurate reads see the caller's own uncommitted adds.
-    A pending counter is triggered again: reading it is reason enough to fold it. Raises
+    A read of a pending counter triggers its fold again. Raises
     NamespaceNotFound, CounterNotFound, InvalidValue, NotForBestEffort, NoSharedCache, and
     for an accurate read NotAnchored.
     """
@@ -118,7 +119,7 @@ def _hint(counter_id: int, as_of: datetime) -> None:
 def choose_accuracy(
     namespace: Namespace, accuracy: str | None, *, field: str = "accuracy"
 ) -> Accuracy:
-    """Return the accuracy that is asked for, or that the namespace's type stands for."""
+    """Return the requested accuracy, or the default of the namespace's type."""
     if best_effort.applies_to(namespace):
         if accuracy is None or accuracy == "best-effort":
             return "best-effort"
@@ -132,7 +133,7 @@ def choose_accuracy(
 
 
 def _best_effort(namespace: Namespace, name: str) -> Reading:
-    # Before the look, so that it promises no more than the look saw.
+    # Taken before the read, so that it promises no more than the read saw.
     now = datetime.now(UTC)
     count = best_effort.read(namespace, name)
     if count is None:
@@ -143,7 +144,7 @@ def _best_effort(namespace: Namespace, name: str) -> Reading:
 def of_best_effort(
     namespace: Namespace, name: str, count: int, *, as_of: datetime
 ) -> Reading:
-    """Return the reading of a best-effort counter; `as_of` is before the look."""
+    """Return the reading of a best-effort counter; `as_of` is before the read."""
     return Reading(
         counter_id=None,
         namespace=namespace.name,
