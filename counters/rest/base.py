@@ -31,6 +31,7 @@ from counters.rest.parsers import (
     StrictJSONParser,
     check_encoding,
     check_length,
+    check_no_body,
     check_query,
     read_idempotency_key,
 )
@@ -42,6 +43,7 @@ except RuntimeError as error:
     raise ImproperlyConfigured(api_tokens.NEEDS_KNOX) from error
 
 NO_HEADER_WANTED = "for a batch: give each event a token of its own"
+_WITHOUT_BODY = {"GET", "HEAD", "DELETE"}
 # As knox makes them. A guessed token costs one query by key; one of another shape, none.
 _SHAPE = re.compile(rb"[0-9a-f]{64}")
 
@@ -126,6 +128,9 @@ class CountersView(APIView):
         self._check_query(request)
         check_encoding(request)
         check_length(request, most=self.most_body_bytes)
+        # A method that the view lacks is answered with 405, whatever the body.
+        if request.method in _WITHOUT_BODY and hasattr(self, request.method.lower()):
+            check_no_body(request)
 
     def _check_query(self, request: Request) -> None:
         handler = getattr(self, (request.method or "").lower(), None)

@@ -72,11 +72,32 @@ def check_length(request: Request, *, most: int) -> None:
 
     Django treats a chunked body as an empty one: a clear would be done without its token.
     """
-    length = request.META.get("CONTENT_LENGTH") or ""
-    if not length and "HTTP_TRANSFER_ENCODING" in request.META:
+    if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get(
+        "CONTENT_LENGTH"
+    ):
         raise LengthRequired
-    if length.isascii() and length.isdigit() and int(length[:20]) > most:
+    if _length(request) > most:
         raise BodyTooLarge(most)
+
+
+def check_no_body(request: Request) -> None:
+    """Raise InvalidValue for a body of a call that takes none.
+
+    What the body asks for would be ignored, such as the `confirm` of a deletion.
+    """
+    if length := _length(request):
+        raise InvalidValue(
+            "body",
+            length,
+            f"0 bytes: this {request.method} call takes no body. Send its parameters in the"
+            " query",
+        )
+
+
+def _length(request: Request) -> int:
+    """Return the Content-Length; 0 for none and for one that is no number, as Django does."""
+    text = request.META.get("CONTENT_LENGTH") or ""
+    return int(text[:20]) if text.isascii() and text.isdigit() else 0
 
 
 class StrictJSONParser(JSONParser):

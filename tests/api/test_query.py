@@ -65,6 +65,32 @@ def test_call__refuses_an_unknown_parameter_and_does_nothing(
     assert Counter.objects.count() == 1
 
 
+@pytest.mark.parametrize(
+    "name", [*(name for name in CALLS if CALLS[name][3] is None), "list namespaces"]
+)
+def test_call__refuses_a_body_that_nothing_reads(api: Api, name: str) -> None:
+    more = {"list namespaces": ("", "GET", "namespaces", None)}
+    _, method, path, _ = (CALLS | more)[name]
+    path = path.replace("secret", "test")
+    api.add("hits", {"delta": 1})
+
+    for sent in {method, "HEAD" if method == "GET" else method}:
+        answer = api.send(sent, path, data=b'{"confirm": "hits"}')
+        assert answer.status_code == 400
+        assert answer["Content-Type"] == "application/problem+json"
+    body = problem(api.send(method, path, data=b"x"), 400, "invalid")
+
+    assert body["field"] == "body"
+    assert f"1 is not 0 bytes: this {method} call takes no body" in body["detail"]
+    assert Counter.objects.count() == 1
+
+
+def test_call__without_the_method_is_answered_so_whatever_the_body(api: Api) -> None:
+    for method in ("GET", "DELETE"):
+        answer = api.send(method, "events", data=b"{}")
+        problem(answer, 405, "method-not-allowed")
+
+
 def test_call__names_the_parameters_that_there_are(api: Api) -> None:
     def detail(path: str) -> str:
         return str(problem(api.get(path), 400)["detail"])
