@@ -133,7 +133,7 @@ class DeletionUnfinished(CountersError):
 
 
 class AccountNotFound(CountersError):
-    """There is no user or group of that name."""
+    """The user or group does not exist."""
 
     code = "account-not-found"
 

@@ -1,4 +1,4 @@
-"""What a refusal means for the events of a batch. Batchers decide by it what to send next."""
+"""Interpret the refusal of a batch, so that batchers know which events to send next."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OnRefused = Callable[[Refused], object]
 
 
 def index_of(error: CountersError, events: Sequence[NewEvent]) -> int | None:
-    """Return the index of the event at fault; None where the error does not say."""
+    """Return the index of the event at fault; None if the error has none."""
     if not is_for_good(error):
         return None
     index = error.facts.get("index") if isinstance(error, Problem) else None

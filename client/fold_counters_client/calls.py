@@ -27,14 +27,14 @@ from fold_counters_client.tokens import new_token
 
 T = TypeVar("T")
 
-# The service takes no more in one batch, and in one read.
+# The service's limits for one batch and one read.
 BATCH_EVENTS = 10_000
 READ_NAMES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One call. `repeatable`: sending it twice does no more than sending it once."""
+    """One call. `repeatable`: sending it twice has the same effect as sending it once."""
 
     method: str
     path: str
@@ -59,7 +59,7 @@ class Call(Generic[T]):
     def result(
         self, outcome: httpx.Response | httpx.TransportError, *, attempts: int
     ) -> T:
-        """Return what the last answer says, or raise what it refuses."""
+        """Return the result of the last answer, or raise its error."""
         try:
             if isinstance(outcome, httpx.Response):
                 return self._result_of(outcome, attempts)

@@ -1,4 +1,4 @@
-"""What can go wrong: the service's problems (RFC 9457) as exceptions, and no answer."""
+"""Exceptions: problems that the service reports (RFC 9457), invalid arguments, no answer."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class CountersError(Exception):
 
     # The idempotency token that was sent: repeat the call with it, and it counts once.
     token: str | None = None
-    # Of `add_many`: what the batches before this error have recorded.
+    # Of `add_many`: the answers to the batches before this error.
     recorded: tuple[Recorded, ...] = ()
 
 
 class InvalidArgument(CountersError, ValueError):
-    """An argument that no service would take; `field` names it. Nothing was sent."""
+    """An argument is invalid; `field` names it. Nothing was sent."""
 
     def __init__(self, field: str, fault: str) -> None:
         super().__init__(f"{field}: {fault}.")
@@ -46,11 +46,11 @@ class BatcherFull(CountersError):
 
 
 class NoAnswer(CountersError):
-    """No answer came, however often it was tried: the call may have counted or not."""
+    """No attempt got an answer: the call may have counted or not."""
 
 
 class Problem(CountersError):
-    """The service refused the call. `code` is stable; `facts` holds the rest as data."""
+    """The service refused the call. `code` is stable; `facts` has the error's other fields."""
 
     def __init__(self, status: int, code: str, detail: str, facts: dict[str, Any]):
         super().__init__(detail)
@@ -69,7 +69,7 @@ class AccessDenied(Problem):
 
 
 class NotFound(Problem):
-    """There is no such namespace or counter, or none that you may see."""
+    """The namespace or counter does not exist, or you may not see it."""
 
 
 class TokenConflict(Problem):
@@ -105,7 +105,7 @@ FIELDS = ("type", "title", "status", "code", "detail")
 
 
 def problem_of(response: httpx.Response) -> Problem:
-    """Return what an error answer says; a proxy's own page is a problem, too."""
+    """Convert an error answer to an exception; a proxy's own page is a Problem, too."""
     try:
         body = response.json()
     except (json.JSONDecodeError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""What the calls take and return. Counts are exact, however large; instants are UTC."""
+"""The arguments and results of calls. Counts of any size are exact; instants are UTC."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An event that counts; `duplicate` where its token was counted before."""
+    """An event that counts; `duplicate` is true if its token was counted before."""
 
-    # None in a best-effort namespace, whose `promise` says what is not promised.
+    # None in a best-effort namespace; `promise` then states the limits.
     token: str | None
     event_time: datetime
     duplicate: bool
@@ -71,7 +71,7 @@ class Reading:
     count: int
     # Everything committed up to this instant is in the count.
     as_of: datetime
-    # Events wait to be folded: an accurate count has them, an eventual one does not.
+    # Events wait to be folded: an accurate count includes them, an eventual one does not.
     pending: bool
     accuracy: Accuracy
     last_write_at: datetime | None
@@ -80,7 +80,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """What a clear took off; `count_before` is None for a duplicate, or without read access."""
+    """The result of a clear; `count_before` is None for a duplicate, or without read access."""
 
     token: str | None
     event_time: datetime

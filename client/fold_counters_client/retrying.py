@@ -1,4 +1,4 @@
-"""When to send a call again, and after how long."""
+"""Decide when to send a call again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fold_counters_client.errors import InvalidArgument
 
 # A gateway that got no answer, or a service that could not take the call now.
 RETRIED = frozenset({429, 502, 503, 504})
-# Refused at the door, before anything was done.
+# Refused before anything was done.
 UNTOUCHED = frozenset({429})
 # This request can never be sent.
 UNSENDABLE = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
@@ -21,7 +21,7 @@ UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How patient a client is: so many attempts, within so many seconds of waiting."""
+    """The number of attempts, and the pauses between them."""
 
     attempts: int = 6
     first_delay_seconds: float = 0.1
@@ -48,10 +48,10 @@ class Retries:
     ) -> float | None:
         """Return the seconds to wait before the next attempt, None to give up.
 
-        `attempt` counts from 1. What is not `repeatable` goes again only where it cannot
-        have done anything. The delay is random up to a limit that doubles ("full
-        jitter"), so that clients which failed together do not return together; and never
-        less than the service's own Retry-After.
+        `attempt` counts from 1. A call that is not `repeatable` is sent again only if it
+        cannot have had an effect. The delay is random up to a limit that doubles ("full
+        jitter"), so that clients which failed together do not retry together. It is never less
+        than the service's Retry-After.
         """
         if attempt >= self.attempts or not _may_repeat(outcome, repeatable=repeatable):
             return None
@@ -75,6 +75,6 @@ def _may_repeat(
 
 
 def _retry_after(response: httpx.Response) -> float:
-    """Return the header's seconds; 0 without one, or with a date, which ours never is."""
+    """Return the header's seconds; 0 without the header, or for a date, which we never send."""
     text = response.headers.get("Retry-After", "")
     return float(text) if text.isascii() and text.isdigit() else 0.0

@@ -43,7 +43,7 @@ def add_all(events: Sequence[CheckedEvent]) -> list[Recorded]:
     """
     for index, event in enumerate(events):
         if best_effort.applies_to(event.namespace):
-            # A cache cannot take all of a batch or nothing.
+            # A cache cannot add a batch atomically.
             raise BatchRefused(index, NotForBestEffort(event.namespace.name, "batches"))
     if not events:
         return []
@@ -186,8 +186,8 @@ def _insert(events: Sequence[CheckedEvent]) -> list[tuple[int, bool]]:
 def _array(values: Iterable[str]) -> str:
     """Return an array as PostgreSQL reads it, of values that need no quotes.
 
-    Psycopg looks each element of a list over for its type and for what is to be quoted:
-    for numbers, UUIDs and times that was a seventh of a batch's time in Python.
+    Psycopg checks the type and the quoting of each element of a list. For numbers, UUIDs and
+    times this took a seventh of a batch's time in Python.
     """
     return "{" + ",".join(values) + "}"
 

@@ -24,7 +24,7 @@ from counters.recording.validation import CheckedEvent
 
 Rows = TypeVar("Rows")
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
-# Errors that another try of the same statement may not meet again.
+# Errors that may not occur again in another try of the same statement.
 _PASSING = (CheckViolation, DeadlockDetected, SerializationFailure, UniqueViolation)
 _MOST_DEADLOCKS = 5
 _DEADLOCK_PAUSE_SECONDS = 0.05
@@ -46,7 +46,7 @@ class Recorded:
 def retry_if_duplicate(
     connection: BaseDatabaseWrapper, record: Callable[[], Rows]
 ) -> Rows:
-    """Return what `record` returns; run it again if another add at the same time made it fail.
+    """Run `record`; run it again if another add at the same time made it fail.
 
     ON CONFLICT asks the key's own index only. There is a second index while it is
     rebuilt (REINDEX CONCURRENTLY of a past day). Of
@@ -97,7 +97,7 @@ def find_first_events(
 ) -> list[tuple[datetime | None, int | None]]:
     """Return event time and delta of the first event of each (event, counter id), in order.
 
-    Both are None where there is none: it was deleted with its counter.
+    Both are None if the event was deleted with its counter.
 
     To be called after the insert, as a statement of its own: the first event may have
     been committed while the insert waited for it, after the insert's snapshot was taken.

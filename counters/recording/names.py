@@ -26,7 +26,7 @@ _VIRAMA = 9
 
 
 def check(name: object, *, field: str = "name") -> str:
-    """Return the name as it is kept, or raise InvalidValue or MissingValue."""
+    """Return the name as it is stored, or raise InvalidValue or MissingValue."""
     if name is None:
         raise MissingValue(field, WANTED)
     if not isinstance(name, str) or not 1 <= len(name) <= _LONGEST_GIVEN:
@@ -55,7 +55,7 @@ def is_blank(text: str) -> bool:
 
 
 def is_text(value: str) -> bool:
-    """Return whether PostgreSQL can keep it and people can see where it ends."""
+    """Return whether PostgreSQL can store the text and people can see where it ends."""
     # ASCII text, by far the most, needs no look at each character's category.
     if value.isascii():
         return value.isprintable()

@@ -70,7 +70,7 @@ def _create_apart(connection: BaseDatabaseWrapper, pairs: list[tuple[int, str]])
     """Create and commit on a connection outside of the pool; return how many were made.
 
     Threads that each hold one of the pool's connections and wait for a second one would wait
-    for each other. Returns 0 where it fails or takes too long.
+    for each other. Returns 0 if it fails or takes too long.
     """
     with connection.cursor() as cursor:
         # The caller may have set them after it connected, for example for a tenant.

@@ -28,7 +28,8 @@ def record(event: CheckedEvent) -> Recorded:
     if best_effort.applies_to(event.namespace):
         best_effort.add(event.namespace, event.name, event.delta)
         return Recorded(0, None, event.event_time, duplicate=False)
-    # Found once: each use of `django.db.connection` looks this thread's own up again.
+    # Looked up once, because each use of `django.db.connection` looks up the thread's
+    # connection.
     connection = connections[DEFAULT_DB_ALIAS]
     for _ in range(MOST_TRIES):
         appended = _append(connection, event)
@@ -82,7 +83,8 @@ class Announcement:
         self.events = 0
 
     def __call__(self) -> None:
-        # send_robust: the events are committed; no receiver's trouble is the writer's.
+        # send_robust: the events are committed, so a receiver's error must not reach the
+        # writer.
         events_committed.send_robust(
             sender=Announcement,
             counter_ids=frozenset(self.counter_ids),
@@ -107,9 +109,9 @@ def after_commit(
 def _registered(connection: BaseDatabaseWrapper) -> Announcement:
     """Return the transaction's announcement; register it on the first add.
 
-    Django drops it with the savepoint in which it was registered. Adds that joined it since
-    lie in that savepoint too, or in one within it, so nothing that commits goes unsaid. An
-    add whose own savepoint was rolled back may be announced; it is folded to no effect.
+    Django drops it together with the savepoint in which it was registered. Adds that joined it
+    later are in the same savepoint or in an inner one, so every commit is announced. An add
+    whose savepoint was rolled back may be announced; its fold changes nothing.
     """
     if not connection.in_atomic_block:
         return Announcement()

@@ -50,7 +50,7 @@ def new(now: datetime | None = None) -> Token:
 
 
 def as_text(token: object) -> object:
-    """Return a number's digits or a UUID's canonical text; anything else as it is."""
+    """Return a number's digits or a UUID's canonical text; return other values unchanged."""
     if isinstance(token, UUID):
         return str(token)
     if isinstance(token, int) and not isinstance(token, bool):
@@ -60,7 +60,7 @@ def as_text(token: object) -> object:
 
 
 def parse(text: object, generation_time: datetime | None = None) -> Token:
-    """Return what a client's token says, or raise InvalidValue."""
+    """Parse a client's token, or raise InvalidValue."""
     if not isinstance(text, str) or not 1 <= len(text) <= TOKEN_LENGTH:
         raise InvalidValue("token", text, WANTED)
     if UUID_TEXT.fullmatch(text):

@@ -41,7 +41,7 @@ def check_event(
     now: datetime | None = None,
     any_age: bool = False,
 ) -> CheckedEvent:
-    """Return the event that these values ask for, or raise what is wrong with them.
+    """Return the event of these values, or raise an error about them.
 
     `any_age` lifts the accept window; it is for imports of old events only.
     """

@@ -48,13 +48,12 @@ class Batcher:
     """Gathers events and sends them in batches, in the background.
 
     It sends when `batch_events` events wait, or when the oldest has waited for
-    `most_seconds`. Each event gets its token, and with it its time, when `add` is called,
-    so sending it again is safe. An event is durable after it was sent: after `flush`, or
+    `most_seconds`. Each event gets its token and its time when `add` is called, so sending it
+    again is safe. An event is durable after it was sent: after `flush`, or
     after the `with` block. Threads may share a Batcher, and tasks an AsyncBatcher.
 
     An event that the service refuses for good is set aside in `refused`. The batcher calls
-    `on_refused` with it, or logs a warning without one; `on_refused` must not flush or
-    close. While the service cannot be reached, up to `most_waiting` events wait.
+    `on_refused` with it, or logs a warning; `on_refused` must not flush or close. While the service cannot be reached, up to `most_waiting` events wait.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class Batcher:
         self._guard = threading.Lock()
         # Held for moments, never while something is sent.
         self._changed = Condition()
-        # Held by the one that sends, so that events keep their order.
+        # Held while events are sent, so that events keep their order.
         self._sending = Lock()
         self._sender: Background | None = None
         self._closed = False
@@ -140,7 +139,7 @@ class Batcher:
                 self._changed.notify_all()
 
     def flush(self) -> None:
-        """Send what waits now; raise the error if it cannot be sent."""
+        """Send the waiting events; raise the error if they cannot be sent."""
         with self._sending:
             try:
                 self._send_waiting()
@@ -150,7 +149,7 @@ class Batcher:
                 raise
 
     def close(self) -> None:
-        """Send what waits, and take no more. After an error you may call `flush` again."""
+        """Send the waiting events and take no more. After an error you may call `flush` again."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -196,7 +195,7 @@ class Batcher:
             self._notify()
 
     def _next(self, most: int) -> list[NewEvent]:
-        """Return what to send next: a batch, or one event to a best-effort namespace."""
+        """Return the next events to send: a batch, or one event to a best-effort namespace."""
         with self._guard:
             events = [event for event, _ in islice(self._waiting, most)]
         for index, event in enumerate(events):
@@ -291,7 +290,7 @@ class Batcher:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # After an error too: the events that were added did happen.
+        # Also after an error, because the added events did happen.
         self.close()
 
 

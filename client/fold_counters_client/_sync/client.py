@@ -69,10 +69,10 @@ class Client:
         generation_time: datetime | None = None,
         best_effort: bool = False,
     ) -> Recorded:
-        """Add to a counter; durable when this returns. Without `token` one is made here.
+        """Add to a counter; durable when this returns. Without `token` the client makes one.
 
-        `best_effort` is for best-effort namespaces: no token, and sent again only where
-        it cannot have counted.
+        `best_effort` is for best-effort namespaces: the call has no token, and is sent again
+        only if it cannot have counted.
         """
         return self._write(
             Recorded,
@@ -93,7 +93,7 @@ class Client:
         token: GivenToken | None = None,
         generation_time: datetime | None = None,
     ) -> Added:
-        """Add to a counter and return its count, which has this add if it is accurate."""
+        """Add to a counter and return its count; an accurate count includes this add."""
         best_effort = accuracy == "best-effort"
         return self._write(
             Added,
@@ -108,10 +108,10 @@ class Client:
     def add_many(
         self, events: Iterable[NewEvent], *, batch_events: int = BATCH_EVENTS
     ) -> list[Recorded]:
-        """Add events in batches, each all or nothing; return an answer each, in order.
+        """Add events in batches, each all or nothing; return one answer per event, in order.
 
-        An error carries what was recorded before it; calling again with the same events
-        counts none of them twice.
+        An error has the earlier answers in `recorded`. If you call again with the same events,
+        none of them counts twice.
         """
         recorded: list[Recorded] = []
         for batch in calls.in_batches(events, batch_events):
@@ -145,7 +145,7 @@ class Client:
     def get(
         self, namespace: str, name: str, *, accuracy: Accuracy | None = None
     ) -> Reading:
-        """Read a counter, by the namespace's counter type if no accuracy is given."""
+        """Read a counter. The default accuracy is the namespace's counter type."""
         [reading] = self.get_many(namespace, [name], accuracy=accuracy)
         if reading is None:
             raise answers.no_counter(namespace, name)
@@ -158,7 +158,7 @@ class Client:
         *,
         accuracy: Accuracy | None = None,
     ) -> list[Reading | None]:
-        """Read many counters, in the order of the names; None where there is no counter.
+        """Read many counters, in the order of the names; None for a missing counter.
 
         Up to 1,000 names are one call and one snapshot.
         """
@@ -182,7 +182,7 @@ class Client:
         token: GivenToken | None = None,
         best_effort: bool = False,
     ) -> Cleared:
-        """Set a counter to 0; adds at the same time survive."""
+        """Set a counter to 0; adds at the same time are kept."""
         fields = calls.token_and_time(token, None, best_effort=best_effort)
         return self._write(Cleared, namespace, name, "clear", fields)
 
@@ -194,7 +194,7 @@ class Client:
         search: str = "",
         page_counters: int = 500,
     ) -> Iterator[Reading]:
-        """Yield a namespace's counters, page after page: `-count` is the greatest first."""
+        """Yield a namespace's counters, page after page; `-count` lists the greatest first."""
         path = f"{in_namespace(namespace)}/counters"
         params = {"ordering": ordering, "limit": str(page_counters)}
         if search:
@@ -217,7 +217,7 @@ class Client:
         until: datetime | None = None,
         gaps: bool = False,
     ) -> Series:
-        """Read sums per minute, hour or day; `until` is not in it. See docs/api.md."""
+        """Read sums per minute, hour or day; `until` is exclusive. See docs/api.md."""
         params = {"gaps": "true" if gaps else "false", **calls.span(since, until)}
         if bucket:
             params["bucket"] = bucket
@@ -257,7 +257,7 @@ class Client:
         )
 
     def delete_counter(self, namespace: str, name: str) -> None:
-        """Delete a counter with all its events, for good."""
+        """Permanently delete a counter with all its events."""
         self._send(
             Call(
                 "POST",
@@ -269,7 +269,7 @@ class Client:
         )
 
     def delete_namespace(self, name: str) -> None:
-        """Delete a namespace with everything in it, for good."""
+        """Permanently delete a namespace with everything in it."""
         self._send(
             Call(
                 "DELETE",
