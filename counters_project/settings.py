@@ -279,12 +279,9 @@ CELERY_WORKER_CONSUMER = "rollups.worker.consumer:GuardedConsumer"
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = ROLLUPS_QUEUE
-CELERY_TASK_QUEUES = [
-    rollup_queue(ROLLUPS_QUEUE, most_messages=_of_apps["ROLLUPS_QUEUE_MESSAGES"])
-]
+CELERY_TASK_QUEUES = [rollup_queue(ROLLUPS_QUEUE)]
 CELERY_TASK_DEFAULT_DELIVERY_MODE = "transient"
 CELERY_TASK_SEND_SENT_EVENT = False
-CELERY_TASK_PUBLISH_RETRY = False
 # Early acknowledgement: a killed worker loses its messages, the sweep finds the counters.
 CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_TIME_LIMIT = 300

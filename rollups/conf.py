@@ -58,45 +58,7 @@ queue_name = Text(
     # Celery's -Q and -X take names separated by commas.
     pattern="[^,]+",
     description="the name of a queue: text without a comma",
-    meaning="queue of the rollup messages. RabbitMQ refuses another"
-    " `ROLLUPS_QUEUE_MESSAGES` for a queue that exists: change the name with it, or"
-    " delete the queue first",
-)
-queue_messages = Whole(
-    name="ROLLUPS_QUEUE_MESSAGES",
-    default=10_000,
-    least=100,
-    most=10_000_000,
-    meaning="messages that the queue holds, 5 kB at most each. Beyond that RabbitMQ drops"
-    " the oldest, and Redis gets no new ones",
-)
-fold_rest_seconds = Seconds(
-    name="ROLLUPS_FOLD_REST_SECONDS",
-    default=0.025,
-    least=0,
-    most=10,
-    meaning="time in which a counter is folded at most once",
-)
-fold_events = Whole(
-    name="ROLLUPS_FOLD_EVENTS",
-    default=500_000,
-    least=1,
-    most=100_000_000,
-    meaning="events that one fold takes at most of counters that are far behind",
-)
-fold_in_parts_after_seconds = Seconds(
-    name="ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS",
-    default=10,
-    least=0,
-    most=3600,
-    meaning="lag from which a counter is far behind",
-)
-task_seconds = Seconds(
-    name="ROLLUPS_TASK_SECONDS",
-    default=2,
-    least=0.1,
-    most=60,
-    meaning="time after which a task starts nothing new and returns the rest to the queue",
+    meaning="queue of the rollup messages",
 )
 sweep_period_seconds = Seconds(
     name="ROLLUPS_SWEEP_PERIOD_SECONDS",
@@ -146,11 +108,6 @@ SETTINGS: tuple[Setting[Any], ...] = (
     trigger_waiting_counters,
     trigger_exit_seconds,
     queue_name,
-    queue_messages,
-    fold_rest_seconds,
-    fold_events,
-    fold_in_parts_after_seconds,
-    task_seconds,
     sweep_period_seconds,
     sweep_grace_seconds,
     sweep_counters,

@@ -24,7 +24,6 @@ from django.core.signals import request_started
 from django.db import DEFAULT_DB_ALIAS, close_old_connections
 from django.db.models.signals import post_migrate
 from django.dispatch import receiver
-from kombu.exceptions import OperationalError
 from kombu.serialization import prepare_accept_content
 
 from counters.models import Namespace
@@ -34,7 +33,7 @@ from rollups.folding import retention
 from rollups.models import Bucket, Failure, Rollup
 from rollups.monitor import heartbeat, prometheus
 from rollups.trigger import publisher, request
-from rollups.trigger.broker import QueueDiffers, add_queue, declare_queue, is_read
+from rollups.trigger.broker import add_queue, is_read
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +61,7 @@ def drop_broken_connections(**_: Any) -> None:
 @beat_embedded_init.connect
 def add_our_queue(**_: Any) -> None:
     """Add the queue before a worker chooses its queues, and before beat sends."""
-    add_queue(current_app)
+    add_queue()
 
 
 @celeryd_init.connect
@@ -74,7 +73,7 @@ def accept_our_messages(*, conf: Any, **_: Any) -> None:
 
 @celeryd_after_setup.connect
 def warn_of_a_queue_left_out(**_: Any) -> None:
-    if not is_read(current_app):
+    if not is_read():
         read = ",".join(sorted(current_app.amqp.queues.consume_from))
         name = conf.queue_name()
         logger.warning(
@@ -84,18 +83,6 @@ def warn_of_a_queue_left_out(**_: Any) -> None:
             f"{read},{name}" if read else name,
             name,
         )
-
-
-@celeryd_after_setup.connect
-def refuse_another_queue(**_: Any) -> None:
-    """Stop a worker at its start with a clear error instead of a traceback of AMQP's."""
-    try:
-        with current_app.connection_for_read() as connection:
-            declare_queue(current_app, connection.default_channel)
-    except QueueDiffers as error:
-        raise SystemExit(str(error)) from error
-    except OperationalError:
-        return  # the worker itself waits for its broker
 
 
 @worker_ready.connect
@@ -117,7 +104,7 @@ def report_web(**_: Any) -> None:
 
 @worker_process_init.connect
 def report_worker(**_: Any) -> None:
-    heartbeat.start("worker" if is_read(current_app) else heartbeat.OTHER_WORKER)
+    heartbeat.start("worker" if is_read() else heartbeat.OTHER_WORKER)
 
 
 @worker_ready.connect

@@ -89,7 +89,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "rollups/measure_status": {"alive": timedelta(seconds=30)},
     "rollups/sum_processes": {},
     "rollups/measure_writes": {},
-    "rollups/prepare_fold": {"counter_ids": [1], "rest": timedelta(0)},
+    "rollups/prepare_fold": {"counter_ids": [1]},
     "rollups/read_named_counters": {"namespace_ids": [1], "names": ["hits"]},
     "rollups/read_named_accurately": {"namespace_ids": [1], "names": ["hits"]},
     "rollups/read_total": {"name": "hits", "since": None, "until": NOW},

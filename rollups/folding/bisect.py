@@ -12,16 +12,14 @@ from django.db.models.functions import Now
 
 from counters.db import errors
 from counters.db.statements import affect
-from rollups.folding.fold import NO_REST, Folded, fold
+from rollups.folding.fold import Folded, fold
 from rollups.models import Failure
 from rollups.monitor import metrics
 
 logger = logging.getLogger(__name__)
 
 
-def fold_each(
-    counter_ids: Collection[int], *, until: float, rest: timedelta = NO_REST
-) -> list[Folded]:
+def fold_each(counter_ids: Collection[int], *, until: float) -> list[Folded]:
     """Fold the counters; if that fails, in halves, down to the counters at fault.
 
     These are quarantined. After `until` (of time.monotonic) no fold is started; the sweep
@@ -35,7 +33,7 @@ def fold_each(
         connection.ensure_connection()
         used = connection.connection
         try:
-            done.append(fold(batch, rest=rest))
+            done.append(fold(batch))
         except DatabaseError as error:
             # Where it broke within a transaction, Django has made a new one by now.
             if (

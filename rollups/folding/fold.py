@@ -11,15 +11,17 @@ from django.db import connection
 
 from counters.db.statements import fetch
 from counters.db.transactions import alone, own_transaction
-from rollups import conf
 from rollups.folding import bisect
 from rollups.folding.cluster_identity import anchored_only
 from rollups.monitor import metrics
 
+# The lag from which a counter is far behind.
+FAR_BEHIND = timedelta(seconds=10)
+# The most events that one fold takes of counters that are far behind: half a second's work.
+MOST_EVENTS = 500_000
 # Each counter may take this many events in a fold by parts, however many counters share the
 # fold.
 _LEAST_EVENTS = 1_000
-NO_REST = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +30,10 @@ class Folded:
 
     # Counter id -> number of events folded now (0 where the last fold crashed half-way).
     events_of: dict[int, int] = field(default_factory=dict)
-    # Counters that should be folded again: the three below, and those written meanwhile.
+    # Counters that should be folded again: the two below, and those written meanwhile.
     still_pending: frozenset[int] = frozenset()
     # Another fold held them; it folds them, unless it dies.
     held: frozenset[int] = frozenset()
-    # Another fold has just folded them; debounced.
-    resting: frozenset[int] = frozenset()
     # They had more events than one fold takes: the oldest part is folded.
     partly: frozenset[int] = frozenset()
     # How long each counter had been waiting when the fold began.
@@ -50,38 +50,30 @@ class Folded:
 class _Prepared:
     counter_id: int
     lag: timedelta
-    is_resting: bool
     failed_before: bool
 
 
-def fold(counter_ids: Collection[int], *, rest: timedelta = NO_REST) -> Folded:
+def fold(counter_ids: Collection[int]) -> Folded:
     """Fold the pending events of the given counters, each exactly once.
 
     One transaction for all of them; it never waits for another fold, and no writer ever
     waits for it. Safe to run at any time, any number of times, in several processes at
-    once. A counter that was folded within the time `rest` is left out (debounce), and so is
-    a quarantined counter. If folding lags behind, a fold takes the oldest events, at most
-    ROLLUPS_FOLD_EVENTS, so time and memory are bounded. Must not be called inside a
+    once. A quarantined counter is left out. If folding lags behind, a fold takes the oldest
+    events, at most MOST_EVENTS, so time and memory are bounded. Must not be called inside a
     transaction block (raises RuntimeError). Raises NotAnchored after a restore into another
     cluster.
     """
     started = time.monotonic()
     rows = alone(
         lambda: fetch(
-            connection,
-            "rollups",
-            "prepare_fold",
-            counter_ids=list(counter_ids),
-            rest=rest,
+            connection, "rollups", "prepare_fold", counter_ids=list(counter_ids)
         )
     )
     prepared = [_Prepared(*row) for row in rows]
-    pending = {one.counter_id for one in prepared if not one.is_resting}
-    resting = frozenset(one.counter_id for one in prepared if one.is_resting)
+    pending = {one.counter_id for one in prepared}
     if not pending:
-        return Folded(still_pending=resting, resting=resting)
-    long = timedelta(seconds=conf.fold_in_parts_after_seconds())
-    behind = {one.counter_id for one in prepared if one.lag > long} & pending
+        return Folded()
+    behind = {one.counter_id for one in prepared if one.lag > FAR_BEHIND} & pending
     events_of: dict[int, int] = {}
     partly: set[int] = set()
     with anchored_only(), own_transaction(durable=True, limits_idle_itself=True):
@@ -103,9 +95,8 @@ def fold(counter_ids: Collection[int], *, rest: timedelta = NO_REST) -> Folded:
         )
     return Folded(
         events_of,
-        still_pending=frozenset((pending - locked) | written_since | resting),
+        still_pending=frozenset((pending - locked) | written_since),
         held=frozenset(pending - locked),
-        resting=resting,
         # If the part ended with the last event, nothing is left.
         partly=frozenset(partly & written_since),
         lag_of={one.counter_id: one.lag for one in prepared},
@@ -120,7 +111,7 @@ def _fold_locked(locked: Collection[int]) -> dict[int, int]:
 
 def _fold_in_parts(behind: Collection[int]) -> tuple[dict[int, int], set[int]]:
     """Fold the oldest part of counters that have more events than a fold may take."""
-    most = max(_LEAST_EVENTS, conf.fold_events() // len(behind))
+    most = max(_LEAST_EVENTS, MOST_EVENTS // len(behind))
     bounds = dict(
         fetch(connection, "rollups", "bound_fold", counter_ids=list(behind), most=most)
     )

@@ -1,9 +1,8 @@
 -- Which of the given counters have anything to fold; makes the rollups that they lack.
--- Parameters: counter_ids bigint[], rest interval.
+-- Parameters: counter_ids bigint[].
 -- Returns one row a counter with last writes: counter_id; lag interval, as in
---   select_pending.sql; is_resting: it was folded within the rest, so that the next fold can
---   wait; failed_before: it has a failure on record. One that is quarantined until later is
---   left out.
+--   select_pending.sql; failed_before: it has a failure on record. One that is quarantined
+--   until later is left out.
 -- Its own transaction, so that two folders of a new counter wait for a moment, not a fold.
 -- Index: the primary keys of last write, counter, rollup and failure.
 -- The ids are in a SELECT: see fold_events.sql.
@@ -31,12 +30,6 @@ created AS (
 )
 SELECT pending.counter_id,
        greatest(since.age, -since.age),
-       -- One from the future is a clock that was set back: no reason to rest.
-       coalesce(
-         rollup.watermark_at > statement_timestamp() - %(rest)s::interval
-         AND rollup.watermark_at <= statement_timestamp(),
-         false
-       ),
        failure.counter_id IS NOT NULL
 FROM pending
 LEFT JOIN rollups_rollup AS rollup ON rollup.counter_id = pending.counter_id

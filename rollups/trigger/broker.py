@@ -14,15 +14,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from amqp.exceptions import PreconditionFailed
-from celery import Celery, current_app
-from kombu import Connection, Exchange, Producer, Queue
+from celery import current_app
+from kombu import Exchange, Producer, Queue
 
 from rollups import conf
 
 TASK = "rollups.rollup"
 # A message that waited longer is dropped: the sweep has sent a newer one by then.
 EXPIRES_SECONDS = 60.0
+# The most messages that wait, of 5 kB at most each. Redis keeps expired messages until a
+# worker takes them, so without a bound a queue that no worker reads would fill it.
+QUEUE_MESSAGES = 10_000
 _CHECK_QUEUE_EVERY_SECONDS = 1.0
 
 
@@ -31,22 +33,11 @@ class BrokerBlocked(Exception):
 
 
 class BrokerBusy(Exception):
-    """Another thread has been publishing for the whole time-out."""
+    """Not tried. Its text is the reason: busy (with another thread's message), breaker."""
 
 
 class QueueFull(Exception):
-    """As many messages wait in the queue as ROLLUPS_QUEUE_MESSAGES allows."""
-
-
-class QueueDiffers(Exception):
-    """The broker has a queue of this name with other arguments."""
-
-    def __init__(self, queue: str, reason: str) -> None:
-        super().__init__(
-            f"RabbitMQ has a queue {queue!r} that was declared with other arguments"
-            f" ({reason}). Delete it (rabbitmqctl delete_queue {queue}; the sweep finds"
-            " what its messages named), or set ROLLUPS_QUEUE to a new name."
-        )
+    """QUEUE_MESSAGES messages wait in the queue."""
 
 
 class Broker:
@@ -73,7 +64,7 @@ class Broker:
         declaring and sending. Looking up a broker's host name has no time-out.
         """
         if not self._lock.acquire(timeout=conf.trigger_timeout_seconds()):
-            raise BrokerBusy("another thread is publishing")
+            raise BrokerBusy("busy")
         try:
             producer = self._producer or self._connect()
             self._check_queue(producer)
@@ -92,19 +83,14 @@ class Broker:
                 declare=[],
                 delivery_mode="transient",
                 serializer="json",
+                # Otherwise a part of the ids goes into the message a second time.
                 argsrepr="",
-                kwargsrepr="",
-                add_to_parent=False,
             )
         except BaseException:
-            self._close()
+            self.close()
             raise
         finally:
             self._lock.release()
-
-    def close(self) -> None:
-        with self._lock:
-            self._close()
 
     def _connect(self) -> Producer:
         url = self._url or current_app.conf.broker_write_url
@@ -117,7 +103,7 @@ class Broker:
         self._producer = Producer(connection)
         return self._producer
 
-    def _close(self) -> None:
+    def close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is None:
             return
@@ -130,19 +116,17 @@ class Broker:
     def _check_queue(self, producer: Producer) -> None:
         """Declare the queue, on a new connection and once a second; raise QueueFull.
 
-        RabbitMQ drops the oldest messages of a queue that no worker reads; Redis has no such bound.
         The answer also shows that RabbitMQ still reads what it is sent.
         """
         now = time.monotonic()
         if now - self._queue_checked_at < _CHECK_QUEUE_EVERY_SECONDS:
             return
         channel: Any = producer.channel
-        waiting = declare_queue(current_app, channel)
+        queue: Any = add_queue().bind(channel)
+        waiting = queue.queue_declare().message_count
         self._queue_checked_at = now
-        connection: Any = producer.connection
-        bounds_itself = connection.transport.driver_type == "amqp"
-        if waiting >= conf.queue_messages() and not bounds_itself:
-            raise QueueFull(f"{waiting:,} messages wait in {conf.queue_name()!r}")
+        if waiting >= QUEUE_MESSAGES:
+            raise QueueFull(f"{waiting:,} messages wait in {queue.name!r}")
 
 
 def _transport_options(*, brokers: int) -> dict[str, Any]:
@@ -157,7 +141,6 @@ def _transport_options(*, brokers: int) -> dict[str, Any]:
         "interval_start": 0,
         "interval_step": 0,
         "interval_max": 0,
-        "connect_retries_timeout": seconds * brokers,
         # py-amqp waits without end for a silent broker unless these are set.
         "read_timeout": seconds,
         "write_timeout": seconds,
@@ -173,7 +156,7 @@ def _raise_blocked(reason: str) -> None:
     raise BrokerBlocked(reason)
 
 
-def rollup_queue(name: str, *, most_messages: int) -> Queue:
+def rollup_queue(name: str = "rollups") -> Queue:
     """Return a queue that survives a restart of the broker; its messages do not.
 
     Durable, because RabbitMQ 4.3 refuses transient queues. Classic, because a quorum queue
@@ -185,11 +168,7 @@ def rollup_queue(name: str, *, most_messages: int) -> Queue:
         exchange=Exchange("", type="direct"),
         routing_key=name,
         durable=True,
-        queue_arguments={
-            "x-queue-type": "classic",
-            "x-max-length": most_messages,
-            "x-overflow": "drop-head",
-        },
+        queue_arguments={"x-queue-type": "classic"},
     )
 
 
@@ -200,28 +179,19 @@ def broker_urls(setting: object) -> list[str]:
     return [url for url in str(setting or "").split(";") if url]
 
 
-def is_read(app: Celery) -> bool:
+def is_read() -> bool:
     """Tell whether this worker reads the queue of rollup messages (-Q and -X decide)."""
-    return conf.queue_name() in app.amqp.queues.consume_from
+    return conf.queue_name() in current_app.amqp.queues.consume_from
 
 
-def add_queue(app: Celery) -> Queue:
-    """Return the app's queue of rollup messages; add ours if its settings name none.
+def add_queue() -> Queue:
+    """Return Celery's queue of rollup messages; add ours if the settings name none.
 
     So a worker without -Q reads it as well as the project's own queues.
     """
-    queues = app.amqp.queues
+    queues = current_app.amqp.queues
     name = conf.queue_name()
     if name not in queues:
-        queues.select_add(rollup_queue(name, most_messages=conf.queue_messages()))
+        queues.select_add(rollup_queue(name))
     found: Queue = queues[name]
     return found
-
-
-def declare_queue(app: Celery, channel: Connection | Any) -> int:
-    """Declare the queue and return how many messages wait; QueueDiffers if it cannot be."""
-    queue: Any = add_queue(app).bind(channel)
-    try:
-        return int(queue.queue_declare().message_count)
-    except PreconditionFailed as error:
-        raise QueueDiffers(queue.name, str(error.reply_text)) from error

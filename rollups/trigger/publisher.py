@@ -30,13 +30,7 @@ logger = logging.getLogger(__name__)
 MESSAGE_COUNTERS = 500
 # The time between two messages of a busy process; a lone trigger is sent at once. Shorter
 # costs CPU for more messages, longer costs staleness: docs/decisions/0010.
-GATHER_SECONDS = 0.05
-# Where processes crowd the cores, a message takes many times as long. A process spends a
-# tenth of its time on messages, unless its triggers would wait for more than this.
-_TIMES_SENDING = 10
-_LONGEST_GATHER_SECONDS = 0.2
-# The most that the metrics are behind: updating them costs a third of a message.
-_COUNT_UP_SECONDS = 1.0
+GATHER_SECONDS = 0.07
 
 
 class Breaker:
@@ -51,11 +45,7 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        return self.remaining_seconds > 0
-
-    @property
-    def remaining_seconds(self) -> float:
-        return max(0.0, self._open_until - time.monotonic())
+        return time.monotonic() < self._open_until
 
     def trip(self) -> None:
         self._open_until = time.monotonic() + conf.trigger_pause_seconds()
@@ -86,24 +76,21 @@ class Counts:
     publishing: int = 0
     # Messages published; each names many counters.
     messages: int = 0
-    _counted: CounterOf[tuple[str, str]] = field(default_factory=CounterOf)
 
     def totals(self) -> dict[str, int]:
         """Return every count, by name."""
-        return {
-            **{name: getattr(self, name) for name in _PLAIN},
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        return plain | {
             "failed": self.failed.total(),
             "dropped": self.dropped.total(),
         }
 
-    def take_changes(self) -> dict[tuple[str, str], int]:
-        """Return what was added since the last call, by name and label."""
-        now = CounterOf({(name, ""): getattr(self, name) for name in _PLAIN})
-        now.update({("failed", error): count for error, count in self.failed.items()})
-        now.update({("dropped", why): count for why, count in self.dropped.items()})
-        changes = now - self._counted
-        self._counted = now
-        return changes
+    def by_label(self) -> CounterOf[tuple[str, str]]:
+        """Return every count, by name and label."""
+        found = CounterOf({(name, ""): getattr(self, name) for name in _PLAIN})
+        found.update({("failed", error): count for error, count in self.failed.items()})
+        found.update({("dropped", why): count for why, count in self.dropped.items()})
+        return found
 
 
 _PLAIN = ("adds", "requested", "coalesced", "published", "messages")
@@ -120,12 +107,11 @@ class Publisher:
         self._waiting: set[int] = set()
         self._most = conf.trigger_waiting_counters()
         self._thread: threading.Thread | None = None
-        # Whether the thread sleeps until it is woken. A put wakes it only then: waking costs
-        # more than the rest of a put.
-        self._idle = False
-        self._counted_up_at = 0.0
-        self._woken = threading.Event()
+        # Wakes the thread when the first counter waits, or the process ends.
+        self._woken = threading.Condition(self._lock)
         self._ending = threading.Event()
+        # What the metrics have.
+        self._counted: CounterOf[tuple[str, str]] = CounterOf()
 
     @property
     def waiting(self) -> int:
@@ -136,26 +122,22 @@ class Publisher:
         """Leave counters to the background; return how many were accepted.
 
         Never waits and never raises. A counter that already waits is coalesced; one beyond
-        the bound, or after the process's exit, is dropped.
+        the bound is dropped.
         """
         with self._lock:
             waiting, counts = self._waiting, self.counts
-            before, dropped = len(waiting), 0
-            if self._ending.is_set():
-                dropped = len(counter_ids)
-                counts.dropped["exit"] += dropped
-            else:
-                if before + len(counter_ids) <= self._most:
-                    waiting.update(counter_ids)
-                else:
-                    dropped = self._put_up_to_bound(counter_ids)
-                counts.coalesced += len(counter_ids) - dropped - len(waiting) + before
+            new = set(counter_ids) - waiting
+            room = self._most - len(waiting)
+            dropped = max(0, len(new) - room)
+            if not waiting:
+                self._woken.notify()
+            waiting.update(islice(new, room) if dropped else new)
             counts.requested += len(counter_ids)
-            wake, self._idle = self._idle, False
-            if self._thread is None and not self._ending.is_set():
+            counts.coalesced += len(counter_ids) - len(new)
+            if dropped:
+                counts.dropped["overflow"] += dropped
+            if self._thread is None:
                 self._start()
-        if wake:
-            self._woken.set()
         return len(counter_ids) - dropped
 
     def count_adds(self, events: int) -> None:
@@ -172,20 +154,17 @@ class Publisher:
             self.counts.requested += len(counter_ids)
             self.counts.publishing += len(counter_ids)
         try:
-            if self.breaker.is_open:
-                self._settle(len(counter_ids), self.counts.dropped, "breaker")
-                raise BrokerBusy("the broker failed a moment ago")
             self._publish(counter_ids, **options)
         finally:
             self.count_up()
 
     def flush(self, seconds: float) -> None:
         """Publish what waits and end the thread, within the given time; then drop."""
+        self._ending.set()
         with self._lock:
-            self._ending.set()
             thread = self._thread
-        self._woken.set()
-        if thread is not None and thread is not threading.current_thread():
+            self._woken.notify()
+        if thread is not None:
             thread.join(seconds)
         with self._lock:
             self.counts.dropped["exit"] += len(self._waiting)
@@ -194,9 +173,9 @@ class Publisher:
 
     def count_up(self) -> None:
         """Bring the process's metrics up to date."""
-        self._counted_up_at = time.monotonic()
         with self._lock:
-            changes = self.counts.take_changes()
+            now = self.counts.by_label()
+            changes, self._counted = now - self._counted, now
         metrics.count_triggers(
             changes, waiting=self.waiting, breaker_is_open=self.breaker.is_open
         )
@@ -205,18 +184,6 @@ class Publisher:
         """Return what this process has counted since it began, by name."""
         with self._lock:
             return self.counts.totals()
-
-    def _put_up_to_bound(self, counter_ids: Collection[int]) -> int:
-        dropped = 0
-        for counter_id in counter_ids:
-            if counter_id in self._waiting:
-                continue
-            if len(self._waiting) >= self._most:
-                dropped += 1
-            else:
-                self._waiting.add(counter_id)
-        self.counts.dropped["overflow"] += dropped
-        return dropped
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._run, name="trigger", daemon=True)
@@ -232,65 +199,52 @@ class Publisher:
     def _run(self) -> None:
         try:
             while self._wait_for_work():
-                began = time.monotonic()
                 self._publish_waiting()
-                took = time.monotonic() - began
-                if time.monotonic() - self._counted_up_at >= _COUNT_UP_SECONDS:
-                    self.count_up()
-                self._ending.wait(gather_seconds(took))
+                self.count_up()
+                self._ending.wait(GATHER_SECONDS)
         finally:
             with self._lock:
                 self._thread = None
 
     def _wait_for_work(self) -> bool:
         """Return when a counter waits; False when the process ends and no more can come."""
-        while True:
-            with self._lock:
-                if self._waiting:
-                    return not (self._ending.is_set() and self.breaker.is_open)
-                if self._ending.is_set():
-                    return False
-                self._woken.clear()
-                self._idle = True
-            if not self._woken.wait(_COUNT_UP_SECONDS):
-                self.count_up()
-                self._woken.wait()
+        with self._lock:
+            self._woken.wait_for(lambda: self._waiting or self._ending.is_set())
+            waits = bool(self._waiting)
+        return waits and not (self._ending.is_set() and self.breaker.is_open)
 
     def _publish_waiting(self) -> None:
-        """Publish all that waits; while the circuit is open, let it wait and coalesce."""
-        while self.breaker.is_open:
-            self.count_up()
-            if self._ending.wait(self.breaker.remaining_seconds):
-                return
-        while not self.breaker.is_open:
+        """Publish what waits now; while the circuit is open, let it wait and coalesce."""
+        left = self.waiting
+        while left > 0 and not self.breaker.is_open:
             with self._lock:
                 batch = list(islice(self._waiting, MESSAGE_COUNTERS))
                 self._waiting.difference_update(batch)
                 self.counts.publishing += len(batch)
-            if batch:
-                # Counted and logged; the next attempt is the next message's.
-                with suppress(Exception):
-                    self._publish(batch)
-            if len(batch) < MESSAGE_COUNTERS:
-                return
+            left -= MESSAGE_COUNTERS
+            # Counted and logged; the next attempt is the next message's.
+            with suppress(Exception):
+                self._publish(batch)
 
     def _publish(self, counter_ids: Sequence[int], **options: Any) -> None:
         counters = len(counter_ids)
         try:
+            if self.breaker.is_open:
+                raise BrokerBusy("breaker")
             self.broker.publish(counter_ids, **options)
-        except BrokerBusy:
-            self._settle(counters, self.counts.dropped, "busy")
+        except BrokerBusy as error:
+            self._settle(counters, self.counts.dropped, str(error))
             raise
         # Not only OperationalError: a broker that refuses a queue's arguments raises other
         # errors. No error may reach the writer, whose event is committed.
         except Exception as error:
             self.breaker.trip()
-            cause = error.__cause__ or error
-            self._settle(counters, self.counts.failed, type(cause).__name__)
+            cause = type(error.__cause__ or error).__name__
+            self._settle(counters, self.counts.failed, cause)
             logger.warning(
                 "Trigger not sent (%s: %s); the sweep will find its %s."
                 " No more triggers for %g s.",
-                type(cause).__name__,
+                cause,
                 error,
                 counted(counters, "counter"),
                 conf.trigger_pause_seconds(),
@@ -309,12 +263,6 @@ class Publisher:
                 self.counts.messages += 1
             else:
                 lost[why] += counters
-
-
-def gather_seconds(took_seconds: float) -> float:
-    """Return the time until the next message, after one that took so long to send."""
-    longer = min(_TIMES_SENDING * took_seconds, _LONGEST_GATHER_SECONDS)
-    return max(GATHER_SECONDS, longer)
 
 
 _publisher = Publisher()

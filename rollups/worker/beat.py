@@ -1,47 +1,24 @@
-"""Beat's scheduler: Celery's own, kept going after a clock step or a lost connection."""
+"""Beat's scheduler: Celery's own, which goes on after the clock was set back."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
-from celery.beat import PersistentScheduler, SchedulingError
+from celery.beat import PersistentScheduler
 
 
 class SteadyScheduler(PersistentScheduler):
-    """Goes on where Celery's scheduler stops sending.
+    """Take a last run in the future for one of just now.
 
     Celery waits for a period after the last run by the wall clock: if the clock is set back
-    by an hour, it starts no sweep for an hour. Without its own retries, which would delay
-    it, it keeps the channel of a closed RabbitMQ connection, and every later send fails.
+    by an hour, it starts no sweep for an hour.
     """
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         now = self.app.now()
-        ahead = [
-            entry
-            for entry in self.schedule.values()
-            if entry.last_run_at and entry.last_run_at > now
-        ]
-        if ahead:
-            for entry in ahead:
-                entry.last_run_at = now
-            # The queue of what is due next has the old times; Celery makes it again.
-            self._heap = None
+        for entry in self.schedule.values():
+            entry.last_run_at = min(entry.last_run_at or now, now)
+        # The queue of what is due next has the old times.
+        self.populate_heap()
         delay: float = super().tick(*args, **kwargs)
         return delay
-
-    def apply_async(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().apply_async(*args, **kwargs)
-        except SchedulingError:
-            self._reconnect()
-            raise
-
-    def _reconnect(self) -> None:
-        """Connect again for the next run, as kombu does where it retries."""
-        # Without waiting for an answer: the broker may not give one.
-        with suppress(Exception):
-            self.connection.collect()
-        producer: Any = self.producer
-        producer.revive(self.connection)

@@ -16,30 +16,22 @@ def beat_schedule(
     Settings cannot be asked while they are loaded: give ROLLUPS_QUEUE and
     ROLLUPS_SWEEP_PERIOD_SECONDS where they are not the defaults.
     """
-    # One that waited for a whole period is worth nothing: the next one is due.
-    return {
-        "rollups-sweep": {
-            "task": "rollups.sweep",
-            "schedule": timedelta(seconds=sweep_period_seconds),
-            "options": _options(queue, sweep_period_seconds),
-        },
-        "rollups-make-partitions": {
-            "task": "rollups.make_partitions",
-            "schedule": HOUR,
-            "options": _options(queue, HOUR.total_seconds()),
-        },
-        "rollups-close-partitions": {
-            "task": "rollups.close_partitions",
-            "schedule": HOUR,
-            "options": _options(queue, HOUR.total_seconds()),
-        },
-        "rollups-reindex-partitions": {
-            "task": "rollups.reindex_partitions",
-            "schedule": HOUR,
-            "options": _options(queue, HOUR.total_seconds()),
-        },
+    every = {
+        "sweep": timedelta(seconds=sweep_period_seconds),
+        "make_partitions": HOUR,
+        "close_partitions": HOUR,
+        "reindex_partitions": HOUR,
     }
-
-
-def _options(queue: str, expires_seconds: float) -> dict[str, Any]:
-    return {"queue": queue, "expires": expires_seconds, "ignore_result": True}
+    return {
+        f"rollups-{task.replace('_', '-')}": {
+            "task": f"rollups.{task}",
+            "schedule": period,
+            "options": {
+                "queue": queue,
+                # One that waited for a whole period is worth nothing: the next one is due.
+                "expires": period.total_seconds(),
+                "ignore_result": True,
+            },
+        }
+        for task, period in every.items()
+    }

@@ -24,7 +24,7 @@ from tests.faults.brokers import (
 )
 from tests.programs import wait_until
 
-QUEUE = rollup_queue("rollups", most_messages=10_000)
+QUEUE = rollup_queue()
 # Of the broker itself, and of the way to it.
 GROUPS = [
     ("valkey", ["killed", "stopped", "out_of_memory", "read_only"]),

@@ -51,7 +51,6 @@ def test_accounting__under_random_faults_every_counter_is_triggered_or_healed(
     settings.ROLLUPS_TRIGGER_TIMEOUT_SECONDS = 0.1
     settings.ROLLUPS_TRIGGER_WAITING_COUNTERS = COUNTERS_EACH // 2
     settings.ROLLUPS_SWEEP_GRACE_SECONDS = 0
-    settings.ROLLUPS_FOLD_REST_SECONDS = 0
     chance = random.Random(seed)
     proxy = Proxy(own_broker.url)
     with publishing_to(proxy.url) as made:

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from celery import current_app
 from kombu import Connection
 from pytest_django import Settings
 
@@ -22,7 +21,8 @@ from counters import events
 from counters.models import Event, LastWrite, Namespace
 from rollups.folding.drain import drain
 from rollups.models import Rollup
-from rollups.trigger.broker import QueueDiffers, declare_queue, rollup_queue
+from rollups.trigger import broker as publishing
+from rollups.trigger.broker import rollup_queue
 from rollups.trigger.publisher import Publisher
 from tests.faults.brokers import OwnBroker, OwnRabbitMQ, OwnValkey
 from tests.faults.conftest import (
@@ -198,70 +198,40 @@ def test_out_of_memory__is_named_so(
     assert set(made.counts.failed) == {"OutOfMemoryError"}
 
 
-def test_queue__on_rabbitmq_drops_its_oldest_messages_beyond_its_bound(
+def test_queue__takes_no_message_beyond_its_bound(
     committed_namespace: Namespace,
-    rabbitmq: OwnRabbitMQ,
-    publishing_to: Publishing,
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Nobody reads it."""
-    delete_queue(rabbitmq.url)
-    ids, made = _add_to_a_queue_of_five(rabbitmq, publishing_to, settings, monkeypatch)
-
-    assert made.counts.messages == 12
-    assert messages_in(rabbitmq.url) == [[one] for one in ids[-5:]]
-    delete_queue(rabbitmq.url)
-
-
-def test_queue__on_redis_takes_no_message_beyond_its_bound(
-    committed_namespace: Namespace,
-    valkey: OwnValkey,
+    own_broker: OwnBroker,
     publishing_to: Publishing,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody reads it; the adds succeed, and the sweep finds the counters."""
-    empty(valkey.url)
-    ids, made = _add_to_a_queue_of_five(valkey, publishing_to, settings, monkeypatch)
-
-    assert made.counts.messages == 5
-    assert made.counts.failed == {"QueueFull": 7}
-    assert messages_in(valkey.url) == [[one] for one in ids[:5]]
-
-
-def _add_to_a_queue_of_five(
-    broker: OwnBroker,
-    publishing_to: Publishing,
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-) -> tuple[list[int | None], Publisher]:
-    settings.ROLLUPS_QUEUE_MESSAGES = 5
     settings.ROLLUPS_TRIGGER = "inline"
-    queue = rollup_queue("rollups", most_messages=5)
-    monkeypatch.setitem(current_app.amqp.queues, "rollups", queue)
+    monkeypatch.setattr(publishing, "QUEUE_MESSAGES", 5)
     ids: list[int | None] = []
-    with publishing_to(broker.url) as made:
+    with publishing_to(own_broker.url) as made:
         for number in range(12):
             made.breaker.reset()
             recorded = events.add(namespace="test", name=f"c{number}")
             ids.append(recorded.counter_id)
-        if made.broker._producer is not None:
-            let_arrive(made)
-    return ids, made
+            if made.broker._producer is not None:
+                let_arrive(made)
+
+    assert made.counts.messages == 5
+    assert made.counts.failed == {"QueueFull": 7}
+    assert messages_in(own_broker.url) == [[one] for one in ids[:5]]
 
 
-def test_queue__with_other_arguments_is_named_and_fails_no_add(
+def test_queue__with_other_arguments_fails_no_add(
     committed_namespace: Namespace,
     rabbitmq: OwnBroker,
     publishing_to: Publishing,
 ) -> None:
     delete_queue(rabbitmq.url)
-    other = rollup_queue("rollups", most_messages=77)
+    other = rollup_queue()
+    other.queue_arguments = {"x-max-length": 77}
     with Connection(rabbitmq.url) as connection:
         other.bind(connection.default_channel).declare()
-        with pytest.raises(QueueDiffers, match=r"x-max-length.*Delete it"):
-            declare_queue(current_app, connection.default_channel)
 
     with publishing_to(rabbitmq.url) as made:
         add(adds=20)

@@ -32,7 +32,6 @@ from counters_project import env
 from rollups.commands.namespaces import duration
 from rollups.reading.listing import ORDERINGS, Place
 from rollups.rest import cursors
-from rollups.worker import tasks
 from tests.fuzz.examples import almost, any_text, fuzzed, json_values
 
 
@@ -140,15 +139,6 @@ def test_cursor__is_a_place_or_refused(cursor: str, ordering: str) -> None:
 def test_setting__of_a_namespace_is_taken_or_refused(field: str, value: Any) -> None:
     with suppress(CountersError):
         _checked(field, value)
-
-
-@fuzzed
-@given(json_values, json_values, json_values)
-def test_message__is_checked_whatever_it_is(ids: Any, again: Any, sweep: Any) -> None:
-    with suppress(tasks.BadMessage):
-        tasks.check(ids, again, sweep)
-
-        assert all(0 < one < 2**63 for one in ids)
 
 
 @fuzzed

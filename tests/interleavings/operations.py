@@ -454,8 +454,11 @@ def suited_settings(needs: frozenset[str]) -> Iterator[None]:
             ROLLUPS_TRIGGER="off",
             ROLLUPS_SWEEP_PERIOD_SECONDS=0,
             ROLLUPS_SWEEP_GRACE_SECONDS=0,
-            ROLLUPS_FOLD_EVENTS=1,
-            ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS=-1 if "parts" in needs else 3600,
+        ),
+        patch("rollups.folding.fold.MOST_EVENTS", 1),
+        patch(
+            "rollups.folding.fold.FAR_BEHIND",
+            timedelta(seconds=-1 if "parts" in needs else 3600),
         ),
         patch("rollups.folding.fold._LEAST_EVENTS", 1),
         # No clock: the explorer makes them give up where no operation could continue.

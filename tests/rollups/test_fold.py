@@ -9,7 +9,6 @@ import pytest
 from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test.utils import CaptureQueriesContext
-from pytest_django import Settings
 
 from counters import events
 from counters.db.statements import load
@@ -406,18 +405,15 @@ def test_fold__covers_every_partition_that_has_pending_events(
 @pytest.mark.django_db
 @pytest.mark.parametrize("in_parts", [False, True], ids=["whole", "in parts"])
 def test_fold__leaves_what_its_own_transaction_added(
-    namespace: Namespace,
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-    in_parts: bool,
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch, in_parts: bool
 ) -> None:
     """As in a test that never commits, beside others on one server (pytest-xdist).
 
     A snapshot does not list its own transaction. If a later one has ended, it seems to cover it.
     """
     if in_parts:
-        settings.ROLLUPS_FOLD_EVENTS = 1
-        settings.ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS = -1
+        monkeypatch.setattr(fold, "MOST_EVENTS", 1)
+        monkeypatch.setattr(fold, "FAR_BEHIND", timedelta(seconds=-1))
         monkeypatch.setattr(fold, "_LEAST_EVENTS", 1)
     for _ in range(3):
         counter_id = events.add(namespace="test", name="hits").counter_id
@@ -449,10 +445,7 @@ def test_fold__leaves_out_a_new_counter_that_is_being_deleted(
 
 @pytest.mark.parametrize("in_parts", [False, True], ids=["whole", "in parts"])
 def test_fold__never_moves_the_last_write_back(
-    committed_namespace: Namespace,
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-    in_parts: bool,
+    committed_namespace: Namespace, monkeypatch: pytest.MonkeyPatch, in_parts: bool
 ) -> None:
     """The clock may be set back between two folds."""
     counter_id = events.add(namespace="test", name="hits").counter_id
@@ -460,8 +453,8 @@ def test_fold__never_moves_the_last_write_back(
     later = datetime.now(UTC) + timedelta(hours=1)
     Rollup.objects.update(last_write_at=later)
     if in_parts:
-        settings.ROLLUPS_FOLD_EVENTS = 1
-        settings.ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS = -1
+        monkeypatch.setattr(fold, "MOST_EVENTS", 1)
+        monkeypatch.setattr(fold, "FAR_BEHIND", timedelta(seconds=-1))
         monkeypatch.setattr(fold, "_LEAST_EVENTS", 1)
     for _ in range(3):
         events.add(namespace="test", name="hits")

@@ -10,7 +10,6 @@ from datetime import timedelta
 import pytest
 from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from pytest_django import Settings
 
 from counters import events
 from counters.models import LastWrite, Namespace
@@ -27,9 +26,9 @@ pytestmark = [
 
 
 @pytest.fixture(autouse=True)
-def _in_parts_of_five(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.ROLLUPS_FOLD_EVENTS = 5
-    settings.ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS = 60
+def _in_parts_of_five(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "MOST_EVENTS", 5)
+    monkeypatch.setattr(folding, "FAR_BEHIND", timedelta(seconds=60))
     monkeypatch.setattr(folding, "_LEAST_EVENTS", 1)
 
 
@@ -181,10 +180,10 @@ def test_fold__in_parts_moves_every_watermark_forward() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_backlog__drains_to_the_exact_totals(
-    seed: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Writers of every kind, some open for long, some rolled back, folds in between."""
-    settings.ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS = -1
+    monkeypatch.setattr(folding, "FAR_BEHIND", timedelta(seconds=-1))
     chance = random.Random(seed)
     truth = {f"c{i}": 0 for i in range(6)}
     for name in truth:

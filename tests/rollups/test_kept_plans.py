@@ -7,7 +7,6 @@ would read the last writes of all counters.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -40,16 +39,12 @@ def of_ids(namespace: Namespace, ids: list[int]) -> dict[str, Any]:
     return {"counter_ids": ids[:1]}
 
 
-def of_rested_ids(namespace: Namespace, ids: list[int]) -> dict[str, Any]:
-    return {"counter_ids": ids[:1], "rest": timedelta(0)}
-
-
 def of_name(namespace: Namespace, ids: list[int]) -> dict[str, Any]:
     return {"namespace_id": namespace.pk, "name": "c0"}
 
 
 STATEMENTS = {
-    "prepare_fold": of_rested_ids,
+    "prepare_fold": of_ids,
     "fold_events": of_ids,
     "remove_settled": of_ids,
     "measure_counter_lags": of_ids,

@@ -72,6 +72,6 @@ def test_task__ignores_what_a_newer_version_says_beside_the_counters(
 ) -> None:
     counter_id = events.add(namespace="test", name="hits", delta=3).counter_id
 
-    rollup([counter_id], claim=0, of_a_newer_version="x")
+    rollup([counter_id], reenqueued=False, of_a_newer_version="x")
 
     assert total_of(counter_id) == 3

@@ -105,9 +105,9 @@ def test_fold__counts_what_comes_into_a_partition_that_its_plan_does_not_know(
 
 
 def test_fold__in_parts_counts_what_comes_into_a_new_partition(
-    hits: int, threads: Threads, settings: object
+    hits: int, threads: Threads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.ROLLUPS_FOLD_IN_PARTS_AFTER_SECONDS = 0  # type: ignore[attr-defined]
+    monkeypatch.setattr("rollups.folding.fold.FAR_BEHIND", timedelta(0))
 
     while_planned(threads, lambda: fold([hits]), add_into_a_new_partition)
 

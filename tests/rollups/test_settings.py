@@ -31,7 +31,7 @@ TEXTS = [
     ("ROLLUPS_TRIGGER", "'background' (a thread of each process publishes), 'inline'"),
     ("ROLLUPS_QUEUE", "the name of a queue: text without a comma."),
     ("ROLLUPS_TRIGGER_TIMEOUT_SECONDS", "a number of seconds from 0.005 to 5."),
-    ("ROLLUPS_QUEUE_MESSAGES", "a whole number from 100 to 10,000,000."),
+    ("ROLLUPS_SWEEP_COUNTERS", "a whole number from 1 to 10,000,000."),
 ]
 
 
@@ -146,10 +146,10 @@ def test_environment__is_read_by_the_same_rows(
 def test_process__does_not_start_with_a_setting_that_makes_no_sense(
     process: str,
 ) -> None:
-    started = start(PROCESSES[process], ROLLUPS_QUEUE_MESSAGES="0")
+    started = start(PROCESSES[process], ROLLUPS_SWEEP_COUNTERS="0")
 
     assert started.returncode != 0
     last = started.stderr.strip().splitlines()[-1]
     assert last.endswith(
-        "ROLLUPS_QUEUE_MESSAGES='0' is not a whole number from 100 to 10,000,000."
+        "ROLLUPS_SWEEP_COUNTERS='0' is not a whole number from 1 to 10,000,000."
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.cache import cache, caches
+from django.core.cache import cache
 from django.core.cache.backends.locmem import LocMemCache
 from django.db import OperationalError, connection
 from pytest_django import Settings
@@ -20,8 +21,8 @@ from rollups.folding.bisect import fold_each
 from rollups.folding.fold import fold
 from rollups.models import Bucket, Failure, Rollup, Sweep
 from rollups.trigger.publisher import Publisher
-from rollups.worker import debounce, handle, tasks
-from rollups.worker.handle import Again, work
+from rollups.worker import tasks
+from rollups.worker.handle import work
 from rollups.worker.tasks import rollup
 
 pytestmark = [
@@ -32,8 +33,7 @@ BROKEN = 10**40 - 1
 
 
 @pytest.fixture(autouse=True)
-def _nothing_claimed(settings: Settings) -> None:
-    settings.ROLLUPS_FOLD_REST_SECONDS = 0
+def _nothing_claimed() -> None:
     cache.clear()
 
 
@@ -41,6 +41,18 @@ def _nothing_claimed(settings: Settings) -> None:
 def sweep_id(settings: Settings) -> int:
     settings.ROLLUPS_SWEEP_GRACE_SECONDS = 10
     return Sweep.objects.create(swept_at="2020-01-01T00:00Z", pending=0).pk
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[int], dict[str, Any]]]:
+    """The messages that are published, and their options."""
+    messages: list[tuple[list[int], dict[str, Any]]] = []
+    monkeypatch.setattr(
+        Publisher,
+        "publish",
+        lambda _, ids, **options: messages.append((ids, options)),
+    )
+    return messages
 
 
 def add(name: str, delta: int = 1) -> int:
@@ -74,81 +86,10 @@ def test_work__folds() -> None:
     assert Rollup.objects.get().total == 1
 
 
-def test_work__lets_a_counter_rest_that_was_folded_a_moment_ago(
-    settings: Settings,
-) -> None:
-    settings.ROLLUPS_FOLD_REST_SECONDS = 60
-    hot, cold = add("hot"), add("cold")
-    fold([hot])
-    add("hot")
-
-    [again] = work([hot, cold])
-
-    assert (again.counter_ids, again.pause_seconds) == ([hot], 60)
-    totals = dict(Rollup.objects.values_list("counter_id", "total"))
-    assert totals == {hot: 1, cold: 1}
-
-
-def test_work__folds_a_counter_that_has_rested(settings: Settings) -> None:
-    settings.ROLLUPS_FOLD_REST_SECONDS = 60
-    hot = add("hot")
-    fold([hot])
-    add("hot")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE rollups_rollup SET watermark_at = watermark_at - interval '60 s'"
-        )
-
-    assert work([hot]) == []
-    assert Rollup.objects.get().total == 2
-
-
-def test_work__does_not_rest_because_a_clock_was_set_back(settings: Settings) -> None:
-    settings.ROLLUPS_FOLD_REST_SECONDS = 60
-    hot = add("hot")
-    fold([hot])
-    add("hot")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE rollups_rollup SET watermark_at = watermark_at + interval '1 hour'"
-        )
-
-    assert work([hot]) == []
-    assert Rollup.objects.get().total == 2
-
-
-def test_hot_counter__costs_one_fold_and_one_message_a_rest(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """However many triggers name it, and however many workers get them."""
-    settings.ROLLUPS_FOLD_REST_SECONDS = 60
-    hot = add("hot")
-    folds: list[int] = []
-
-    def count(*args: Any, **options: Any) -> Any:
-        done = fold_each(*args, **options)
-        folds.extend(1 for folded in done if folded.events_of)
-        return done
-
-    monkeypatch.setattr("rollups.worker.handle.fold_each", count)
-
-    messages = []
-    for _ in range(200):
-        messages += work([hot])
-        add("hot")
-
-    assert len(folds) == 1
-    [again] = messages
-    assert (again.counter_ids, again.pause_seconds) == ([hot], 60)
-
-
-@pytest.mark.parametrize(("claim", "pause"), [(0, 0.025), (7, 0.2)])
-def test_work__waits_longer_for_a_fold_that_holds_a_counter_for_long(
-    claim: int, pause: float, settings: Settings
-) -> None:
-    settings.ROLLUPS_FOLD_REST_SECONDS = 0.025
-    counter_id = add("hits")
-    Rollup.objects.create(counter_id=counter_id, namespace_id=1)
+@contextmanager
+def holding(counter_id: int) -> Iterator[None]:
+    """Hold the counter as a fold in another connection does."""
+    Rollup.objects.get_or_create(counter_id=counter_id, namespace_id=1)
     other = connection.copy()
     other.set_autocommit(False)
     try:
@@ -156,132 +97,117 @@ def test_work__waits_longer_for_a_fold_that_holds_a_counter_for_long(
             cursor.execute(
                 load("rollups", "lock_rollups"), {"counter_ids": [counter_id]}
             )
-        [again] = work([counter_id], claim=claim)
+        yield
         other.rollback()
     finally:
         other.close()
 
-    assert (again.counter_ids, again.pause_seconds) == ([counter_id], pause)
-
-
-@pytest.mark.parametrize(
-    "backend", ["redis.RedisCache", "locmem.LocMemCache"], ids=["redis", "locmem"]
-)
-def test_claim__is_kept_until_the_message_is_here(
-    backend: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also for a pause of milliseconds: Django's Redis cache counts whole seconds."""
-    kept = caches.create_connection("default")
-    if backend.startswith("locmem"):
-        kept = LocMemCache("claims", {})
-    assert backend in f"{type(kept).__module__}.{type(kept).__name__}"
-    monkeypatch.setattr("rollups.worker.debounce.cache", kept)
-
-    assert claim([1, 2], 5) == [1, 2]
-    assert claim([1, 2, 3], 6) == [3]
-    assert debounce.release([1, 3, 4], 5) == {3}
-    assert claim([1, 2, 3, 4], 7) == [1, 4]
-
-
-def claim(counter_ids: list[int], number: int = 1) -> list[int]:
-    return debounce.claim(counter_ids, number, pause_seconds=0.025, without_cache=False)
-
-
-def test_work__releases_its_claim_before_it_folds(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A trigger that finds a claim is dropped, and relies on the fold to come."""
-    counter_id = add("hits")
-    claim([counter_id])
-
-    def trigger_late(*args: Any, **options: Any) -> Any:
-        assert claim([counter_id], 2) == [counter_id]
-        return fold_each(*args, **options)
-
-    # A trigger's own message leaves the claim: the other message is still on its way.
-    work([counter_id])
-    assert claim([counter_id], 2) == []
-    add("hits")
-    monkeypatch.setattr("rollups.worker.handle.fold_each", trigger_late)
-    assert work([counter_id], claim=1) == []
-    assert Rollup.objects.get().total == 2
-
 
 @pytest.fixture
-def hot(settings: Settings) -> int:
-    """A counter that is pending and rests, whatever happens."""
-    settings.ROLLUPS_FOLD_REST_SECONDS = 60
-    counter_id = add("hot")
-    fold([counter_id])
-    add("hot")
-    return counter_id
+def held() -> Iterator[int]:
+    """A counter that another fold holds throughout the test."""
+    counter_id = add("held")
+    with holding(counter_id):
+        yield counter_id
 
 
-def test_hot_counter__has_one_message_in_the_queue_after_a_race(
-    hot: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("reenqueued", "pause"), [(False, 0.025), (True, 0.2)])
+def test_work__reenqueues_what_another_fold_holds(
+    reenqueued: bool,
+    pause: float,
+    held: int,
+    sent: list[tuple[list[int], dict[str, Any]]],
 ) -> None:
-    """Two workers claim it at the same instant, or a claim has expired."""
+    other = add("other")
+
+    assert work([held, other], reenqueued=reenqueued) == [held]
+
+    assert sent == [
+        (
+            [held],
+            {
+                "expires_seconds": None,
+                "countdown_seconds": pause,
+                "reenqueued": True,
+                "sweep_id": None,
+            },
+        )
+    ]
+    assert Rollup.objects.get(counter_id=other).total == 1
+
+
+def test_held_counter__has_one_reenqueued_message_at_a_time(held: int) -> None:
+    """However many triggers name it, and however many workers get them."""
+    reenqueued = []
+    for _ in range(50):
+        reenqueued += work([held])
+        add("held")
+
+    assert reenqueued == [held]
+    assert work([held], reenqueued=True) == [held]
+
+
+def test_held_counter__is_released_before_its_fold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The fold does not see what a trigger names that comes after its snapshot."""
+    counter_id = add("hits")
+    with holding(counter_id):
+        work([counter_id])
+    late: list[int] = []
+
+    def trigger_late(*args: Any, **options: Any) -> Any:
+        done = fold_each(*args, **options)
+        patch.undo()
+        add("hits")
+        with holding(counter_id):
+            late.extend(work([counter_id]))
+        return done
+
     with monkeypatch.context() as patch:
-        patch.setattr("rollups.worker.debounce.cache.get_many", lambda _: {})
-        queue = [again.claim for _ in range(5) for again in work([hot])]
-    assert len(queue) == 5
+        patch.setattr("rollups.worker.handle.fold_each", trigger_late)
+        work([counter_id], reenqueued=True)
 
-    for _ in range(3):
-        queue = [again.claim for each in queue for again in work([hot], claim=each)]
-        queue += [again.claim for again in work([hot])]
+    assert late == [counter_id]
 
-        assert len(queue) == 1
+
+def test_claim__lasts_also_in_the_memory_of_one_process(
+    held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rollups.worker.handle.cache", LocMemCache("claims", {}))
+
+    assert work([held]) == [held]
+    assert work([held]) == []
 
 
 @pytest.mark.parametrize("call", ["get_many", "set_many", "delete_many"])
-def test_hot_counter__is_reenqueued_once_by_each_trigger_where_the_cache_fails(
-    hot: int, call: str, monkeypatch: pytest.MonkeyPatch
+def test_held_counter__is_left_to_the_sweep_where_the_cache_fails(
+    held: int, call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No storm, however many messages find the counter resting."""
+    """No storm, however many messages find the counter held, and no error."""
 
     def fail(*_: Any, **__: Any) -> None:
         raise ConnectionError("no cache")
 
-    monkeypatch.setattr(f"rollups.worker.debounce.cache.{call}", fail)
-    reenqueued = [work([hot]) for _ in range(10)]
-    again = [work([hot], claim=one.claim) for each in reenqueued for one in each]
+    monkeypatch.setattr(f"rollups.worker.handle.cache.{call}", fail)
 
-    assert sum(map(len, reenqueued)) == (1 if call == "delete_many" else 10)
-    assert not any(again)
+    reenqueued = [one for _ in range(10) for one in work([held])]
+    work([held], reenqueued=True)
 
-
-def test_task__reenqueues_what_could_not_be_folded(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    sent: list[tuple[list[int], dict[str, Any]]] = []
-    monkeypatch.setattr(
-        Publisher, "publish", lambda _, ids, **options: sent.append((ids, options))
-    )
-    monkeypatch.setattr(handle, "work", lambda *_, **__: [Again([4, 5], 0.2, 7, 3)])
-
-    rollup([4, 5])
-
-    [(counter_ids, options)] = sent
-    assert counter_ids == [4, 5]
-    assert options == {
-        "expires_seconds": None,
-        "countdown_seconds": 0.2,
-        "claim": 7,
-        "sweep_id": 3,
-    }
+    assert reenqueued == ([held] if call == "delete_many" else [])
 
 
-def test_task__releases_the_claim_of_what_it_cannot_enqueue(
-    hot: int, monkeypatch: pytest.MonkeyPatch
+def test_work__releases_the_claim_of_what_it_cannot_enqueue(
+    held: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise ConnectionError
 
-    monkeypatch.setattr(Publisher, "publish", fail)
+    with monkeypatch.context() as patch:
+        patch.setattr(Publisher, "publish", fail)
+        assert work([held]) == []
 
-    rollup([hot])
-
-    assert claim([hot]) == [hot]
+    assert work([held]) == [held]
 
 
 def test_failing_counter__does_not_hold_up_its_batch() -> None:
@@ -423,7 +349,6 @@ def test_healed__does_not_count_what_a_late_trigger_folded_first(sweep_id: int) 
 def test_healed__does_not_count_what_came_after_a_late_triggers_fold(
     sweep_id: int, settings: Settings
 ) -> None:
-    settings.ROLLUPS_FOLD_REST_SECONDS = 0
     counter_id = add("hits")
     age(timedelta(minutes=5))
     work([counter_id])
@@ -454,21 +379,17 @@ def test_healed__counts_once_what_is_folded_in_parts(
     monkeypatch: pytest.MonkeyPatch,
     rollup_of: Callable[[str], Rollup],
 ) -> None:
-    settings.ROLLUPS_FOLD_EVENTS = 3
-    settings.ROLLUPS_TASK_SECONDS = 0.0001  # one part a task
+    monkeypatch.setattr("rollups.folding.fold.MOST_EVENTS", 3)
+    # One part a task.
+    monkeypatch.setattr("rollups.worker.handle.TASK_SECONDS", 0.0)
     monkeypatch.setattr("rollups.folding.fold._LEAST_EVENTS", 1)
     for _ in range(10):
         counter_id = add("hits")
     age(timedelta(minutes=5))
 
-    again = work([counter_id], sweep_id=sweep_id)
     rounds = 1
-    while again:
-        [one] = again
-        assert one == Again([counter_id], 0.0, one.claim, sweep_id)
+    while work([counter_id], reenqueued=rounds > 1, sweep_id=sweep_id):
         assert Sweep.objects.get().healed == 0
-        cache.clear()
-        again = work([counter_id], claim=one.claim, sweep_id=sweep_id)
         rounds += 1
 
     assert rounds > 1
