@@ -84,7 +84,7 @@ class AccessDenied(CountersError):
 
     def __init__(self, namespace: str, right: str) -> None:
         super().__init__(
-            f"This needs the right to {right} in namespace {shown(namespace)}; who manages"
+            f"This needs the right to {right} in namespace {shown(namespace)}. A manager of"
             " the namespace can grant it.",
             namespace=namespace,
             right=right,
@@ -110,8 +110,8 @@ class NotConfirmed(CountersError):
     def __init__(self, name: str, given: object) -> None:
         said = "nothing" if given is None else shown(given)
         super().__init__(
-            f"This deletes {shown(name)} with all its events, for good. Confirm it with"
-            f" exactly that name in `confirm` (percent-encoded in a URL); `confirm` was {said}.",
+            f"This permanently deletes {shown(name)} with all its events. To confirm, give"
+            f" exactly this name as `confirm` (percent-encoded in a URL); `confirm` was {said}.",
             name=name,
         )
 
@@ -149,7 +149,7 @@ class ApiTokenNotFound(CountersError):
     def __init__(self, prefix: str, found: int) -> None:
         count = "No API token begins" if not found else f"{found} API tokens begin"
         super().__init__(
-            f"{count} with {shown(prefix)}; give the prefix as the list has it."
+            f"{count} with {shown(prefix)}; give a prefix that the list shows."
         )
 
 
@@ -174,8 +174,8 @@ class NotForBestEffort(CountersError):
 
     def __init__(self, namespace: str, what: str) -> None:
         super().__init__(
-            f"Namespace {shown(namespace)} is best-effort: its counters live in the cache"
-            f" only, and have no {what}.",
+            f"Namespace {shown(namespace)} is best-effort: its counters are only in the"
+            f" cache, and have no {what}.",
             namespace=namespace,
         )
 
@@ -200,10 +200,9 @@ class NotAnchored(CountersError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The database was restored from a dump into another cluster, where the"
-            " watermarks of its rollups mean nothing. Adds are recorded and eventual reads"
-            " answer; folds, accurate reads and clears wait until `manage.py counters reanchor` has"
-            " recounted."
+            "The database was restored from a dump into another database cluster. Adds and"
+            " eventual reads work. Folds, accurate reads and clears are refused until"
+            " `manage.py counters reanchor` has recounted."
         )
 
 

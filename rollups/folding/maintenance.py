@@ -40,7 +40,7 @@ def make_partitions() -> None:
 
     def make() -> None:
         for made in [*create.make_ahead(), *create.make_for_strays()]:
-            logger.info("Made the partition %s.", made.name)
+            logger.info("Created the partition %s.", made.name)
 
     _as_owner(make)
 
@@ -52,7 +52,9 @@ def close_partitions() -> None:
         for outcome in retention.close_due():
             name, reason = outcome.partition.name, outcome.kept_because
             if reason is None:
-                logger.info("Closed the partition %s: %d events.", name, outcome.events)
+                logger.info(
+                    "Archived the partition %s: %d events.", name, outcome.events
+                )
             else:
                 logger.info("Kept the partition %s: %s.", name, reason)
         for table in retention.drop_closed():
@@ -61,7 +63,7 @@ def close_partitions() -> None:
     try:
         _as_owner(close)
     except NotAnchored as error:
-        logger.error("No partition is closed: %s", error.message)
+        logger.error("No partition is archived: %s", error.message)
 
 
 def reindex_partitions() -> None:
@@ -91,7 +93,7 @@ def _as_owner(work: Callable[[], None]) -> None:
         if not isinstance(error.__cause__, InsufficientPrivilege):
             raise
         logger.warning(
-            "The database role of this process owns no tables, so it leaves their upkeep:"
+            "The database role of this process owns no tables, so it cannot maintain them:"
             " run `manage.py counters partitions --make --close --reindex` hourly as the owner. No add fails"
             " without it. (%s)",
             str(error).strip(),

@@ -52,7 +52,9 @@ SETTLED_SECONDS = REMEMBERED_SECONDS + 8.0
 _LIKELY_COUNTERS = 20
 # Archiving a partition and widening an accept window exclude each other.
 _LOCK = "rollups.folding.retention"
-_ANOTHER_IS_CLOSING = "another process is closing partitions, or widening a window"
+_ANOTHER_IS_CLOSING = (
+    "another process is archiving partitions, or widening an accept window"
+)
 # One pass over a partition may take long. Nothing waits for it.
 STATEMENT_TIMEOUT = "15min"
 

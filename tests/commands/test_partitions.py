@@ -251,8 +251,8 @@ def test_upkeep__says_what_it_did(
     maintenance.make_partitions()
     maintenance.close_partitions()
 
-    assert "Made the partition counters_event_200101." in caplog.messages
-    assert "Closed the partition counters_event_200101: 5 events." in caplog.messages
+    assert "Created the partition counters_event_200101." in caplog.messages
+    assert "Archived the partition counters_event_200101: 5 events." in caplog.messages
 
 
 def test_upkeep__of_a_role_that_owns_nothing_warns_and_goes_on(

@@ -412,8 +412,8 @@ def test_close__passes_over_a_partition_that_another_closes_meanwhile(
 
     assert others == [{"counters_event_20010101": None}]
     assert reasons == {
-        "counters_event_20010101": "another process is closing partitions, or widening"
-        " a window"
+        "counters_event_20010101": "another process is archiving partitions, or widening"
+        " an accept window"
     }
 
 
@@ -765,7 +765,7 @@ def test_window__that_is_widened_holds_up_a_closing_until_it_is_there() -> None:
         "SELECT pg_advisory_xact_lock(hashtext('rollups.folding.retention'))"
     ):
         assert close() == {
-            "counters_event_20010101": "another process is closing partitions, or widening a window"
+            "counters_event_20010101": "another process is archiving partitions, or widening an accept window"
         }
         with pytest.raises(InvalidValue, match="try again"):
             widen(DAYS_SINCE_MONDAY)
