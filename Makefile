@@ -87,7 +87,7 @@ sync-client: $(DEV_READY) ## Write the client's code for threads from its code f
 docs: $(DEV_READY) ## Build the documentation's site in docs/_build; a broken link fails.
 	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 
-screenshots: $(DEV_READY) ## Take the documentation's pictures anew (needs /usr/bin/chromium).
+screenshots: $(DEV_READY) ## Take the pictures of the documentation (needs /usr/bin/chromium).
 	@$(BIN)/python -m tools.screenshots $(ARGS)
 
 audit: $(DEV_READY) ## Ask whether a package is withdrawn or has a known vulnerability.
