@@ -5,6 +5,7 @@ The rest of the apps works without knox, so its model is looked up at each call.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,7 +26,8 @@ NEEDS_KNOX = (
     "API tokens are stored by knox. Install django-fold-counters[rest], and add"
     " 'rest_framework' and 'knox' to INSTALLED_APPS."
 )
-# The user and the row of a token, by the token's digest. A token itself is kept nowhere.
+# The user and the row of a token, by the digest of the header that had it. A token itself is
+# kept nowhere.
 remembered: Memory[bytes, Any] = Memory()
 
 
@@ -76,6 +78,11 @@ def revoke(prefix: str) -> ApiToken:
         found[0].delete()
     forget_all()
     return described
+
+
+def digest(header: bytes) -> bytes:
+    """Return the key in `remembered` of an Authorization header."""
+    return hashlib.sha256(header).digest()
 
 
 def forget_all() -> None:

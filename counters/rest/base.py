@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from django.core.exceptions import ImproperlyConfigured
-from django.http import Http404
+from django.http import Http404, HttpRequest
 from rest_framework.authentication import (
     SessionAuthentication,
     get_authorization_header,
@@ -27,6 +26,7 @@ from counters.models import Namespace
 from counters.namespaces import access, api_tokens
 from counters.rate_window import RateWindow
 from counters.recording import tokens
+from counters.rest.calls import ApiRequest, OrdinaryCall, answer_json, ordinary_call
 from counters.rest.parsers import (
     StrictJSONParser,
     check_encoding,
@@ -52,8 +52,18 @@ class ApiTokenAuthentication(TokenAuthentication):  # type: ignore[misc]
     """Look up knox tokens and cache them for two seconds: a revoked token works for so long."""
 
     def authenticate(self, request: Request) -> Any:
+        """Return the user and the token, or None for a header of another kind."""
+        header = get_authorization_header(request)
+        digest = api_tokens.digest(header)
+        known = api_tokens.remembered.get(digest)
+        if known is not None:
+            return known
+        found = self._look_up(request, header)
+        return found and api_tokens.remembered.keep(digest, found)
+
+    def _look_up(self, request: Request, header: bytes) -> Any:
         """Authenticate by knox's prefix, or by `Bearer` (RFC 6750), which most clients send."""
-        scheme, *rest = get_authorization_header(request).split() or [b""]
+        scheme, *rest = header.split() or [b""]
         if scheme.lower() != b"bearer":
             return super().authenticate(request)
         if len(rest) != 1:
@@ -61,14 +71,9 @@ class ApiTokenAuthentication(TokenAuthentication):  # type: ignore[misc]
         return self.authenticate_credentials(rest[0])
 
     def authenticate_credentials(self, token: bytes) -> Any:
-        digest = hashlib.sha256(token).digest()
-        known = api_tokens.remembered.get(digest)
-        if known is not None:
-            return known
         if not _SHAPE.fullmatch(token):
             raise AuthenticationFailed("Invalid token.")
-        found = super().authenticate_credentials(token)
-        return api_tokens.remembered.keep(digest, found)
+        return super().authenticate_credentials(token)
 
 
 minute = RateWindow("counters.rate", seconds=60)
@@ -118,6 +123,24 @@ class CountersView(APIView):
     # Far more than one event or a namespace's settings can need.
     most_body_bytes = 64 * 1024
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Serve an ordinary call in the order of `initial`; leave any other to DRF."""
+        # Any: DRF's methods take the call as if it were one of DRF's requests.
+        call: Any = ordinary_call(request, most_body_bytes=self.most_body_bytes)
+        handler = getattr(self, call.method.lower(), None) if call else None
+        if handler is None:
+            return super().dispatch(request, *args, **kwargs)
+        self.headers = self.default_response_headers
+        try:
+            self.check_throttles(call)
+            self._check_query(call)
+            answer = handler(call, *args, **kwargs)
+        except Exception as error:
+            answer = answer_problem(error, {})
+            if answer is None:
+                raise
+        return self.finalize_response(call, answer)
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         try:
             super().initial(request, *args, **kwargs)
@@ -132,7 +155,7 @@ class CountersView(APIView):
         if request.method in _WITHOUT_BODY and hasattr(self, request.method.lower()):
             check_no_body(request)
 
-    def _check_query(self, request: Request) -> None:
+    def _check_query(self, request: ApiRequest) -> None:
         handler = getattr(self, (request.method or "").lower(), None)
         known = getattr(handler, "query_parameters", None)
         if known is not None:
@@ -142,8 +165,12 @@ class CountersView(APIView):
         return answer_problem
 
     def finalize_response(
-        self, request: Request, response: Response, *args: Any, **kwargs: Any
-    ) -> Response:
+        self, request: Any, response: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Add headers; a handler may return just the body of an answer of 200."""
+        if isinstance(response, dict):
+            is_ordinary = isinstance(request, OrdinaryCall)
+            response = answer_json(response) if is_ordinary else Response(response)
         response = super().finalize_response(request, response, *args, **kwargs)
         for name, value in self.rate_headers.items():
             response[name] = value
@@ -160,14 +187,14 @@ class CountersView(APIView):
         return {**answer} if in_path is not None else {"name": name, **answer}
 
     def check_right(
-        self, request: Request, namespace: object, right: access.Right
+        self, request: ApiRequest, namespace: object, right: access.Right
     ) -> Namespace:
         return access.check(cast(access.User, request.user), namespace, right)
 
 
-def token_of(request: Request, in_body: object) -> object:
+def token_of(request: ApiRequest, in_body: object) -> object:
     """Return the token of the body or of the Idempotency-Key header; they must agree."""
-    in_header = read_idempotency_key(request.headers.get("Idempotency-Key"))
+    in_header = read_idempotency_key(request.META.get("HTTP_IDEMPOTENCY_KEY"))
     if in_header is None or in_header == in_body:
         return in_body
     # A UUID is the same token in lower and upper case.
@@ -176,8 +203,8 @@ def token_of(request: Request, in_body: object) -> object:
     raise InvalidValue("token", in_body, f"the Idempotency-Key header's {in_header!r}")
 
 
-def refuse_token_in_header(request: Request) -> None:
+def refuse_token_in_header(request: ApiRequest) -> None:
     """Raise InvalidValue for an Idempotency-Key, which would not protect a batch."""
-    in_header = request.headers.get("Idempotency-Key")
+    in_header = request.META.get("HTTP_IDEMPOTENCY_KEY")
     if in_header is not None:
         raise InvalidValue("Idempotency-Key", in_header, NO_HEADER_WANTED)

@@ -8,7 +8,6 @@ from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import urlencode
 
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from counters import conf
@@ -30,6 +29,7 @@ from counters.recording.record import record
 from counters.recording.validation import CheckedEvent, check_event
 from counters.rest import descriptions
 from counters.rest.base import CountersView, refuse_token_in_header, token_of
+from counters.rest.calls import ApiRequest, Body
 from counters.rest.descriptions import MOST_NAMESPACES
 from counters.rest.parsers import read_named, read_object, read_whole_number
 from counters.rest.schemas import (
@@ -52,7 +52,7 @@ class AddCall(CountersView):
     """The part of an add that writes."""
 
     def add(
-        self, request: Request, namespace: str, in_path: str | None
+        self, request: ApiRequest, namespace: str, in_path: str | None
     ) -> tuple[str, dict[str, Any]]:
         """Add what the request says; return the counter's name and the answer."""
         self.check_right(request, namespace, "write")
@@ -74,7 +74,7 @@ class EventsView(CountersView):
     most_body_bytes = conf.body_bytes()
 
     @descriptions.add_batch
-    def post(self, request: Request) -> Response:
+    def post(self, request: ApiRequest) -> Body:
         refuse_token_in_header(request)
         events = _events(request.data)
         now = clock.now()
@@ -87,10 +87,10 @@ class EventsView(CountersView):
             except CountersError as error:
                 raise BatchRefused(index, error) from error
         recorded = batch.add_all(checked)
-        return Response({"results": [recorded_body(one) for one in recorded]})
+        return {"results": [recorded_body(one) for one in recorded]}
 
     def _check(
-        self, request: Request, event: object, now: datetime, may_write: set[str]
+        self, request: ApiRequest, event: object, now: datetime, may_write: set[str]
     ) -> CheckedEvent:
         fields = read_object(event, allowed=fields_of(BatchEventBody))
         namespace = fields.get("namespace")
@@ -124,7 +124,7 @@ class NamespacesView(CountersView):
     """List the namespaces that the caller may see; create one."""
 
     @descriptions.list_namespaces
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Body:
         visible = access.visible_to(cast(access.User, request.user)).order_by("name")
         query = request.query_params
         limit = _read_limit(query.get("limit"))
@@ -139,12 +139,10 @@ class NamespacesView(CountersView):
                 {"limit": limit, "cursor": CURSOR_PREFIX + page[-1].name}
             )
             link = request.build_absolute_uri(f"{request.path}?{parameters}")
-        return Response(
-            {"results": [namespace_body(one) for one in page], "next": link}
-        )
+        return {"results": [namespace_body(one) for one in page], "next": link}
 
     @descriptions.create_namespace
-    def post(self, request: Request) -> Response:
+    def post(self, request: ApiRequest) -> Response:
         user = cast(access.User, request.user)
         if not access.may_create_namespaces(user):
             raise AccessDenied("*", "create namespaces")
@@ -158,18 +156,18 @@ class NamespaceView(CountersView):
     """Read and change a namespace's settings; delete it."""
 
     @descriptions.read_namespace
-    def get(self, request: Request, namespace: str) -> Response:
+    def get(self, request: ApiRequest, namespace: str) -> Body:
         access.check_visible(cast(access.User, request.user), namespace)
-        return Response(namespace_body(lookup.get_now(namespace)))
+        return namespace_body(lookup.get_now(namespace))
 
     @descriptions.change_namespace
-    def patch(self, request: Request, namespace: str) -> Response:
+    def patch(self, request: ApiRequest, namespace: str) -> Body:
         self.check_right(request, namespace, "manage")
         settings = read_object(request.data, allowed=configuring.FIELDS)
-        return Response(namespace_body(configuring.change(namespace, settings)))
+        return namespace_body(configuring.change(namespace, settings))
 
     @descriptions.delete_namespace
-    def delete(self, request: Request, namespace: str) -> Response:
+    def delete(self, request: ApiRequest, namespace: str) -> Response:
         self.check_right(request, namespace, "manage")
         deletion.delete_namespace(
             namespace,

@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import cast
 from urllib.parse import urlencode
 
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from counters.errors import InvalidValue, MissingValue, NotAnchored
@@ -14,6 +13,7 @@ from counters.json_values import read_time
 from counters.namespaces import access, deletion
 from counters.recording import names
 from counters.rest.base import CountersView, token_of
+from counters.rest.calls import ApiRequest, Body
 from counters.rest.parsers import (
     read_claim,
     read_named,
@@ -47,11 +47,11 @@ class AddView(AddCall):
 
     @descriptions.add
     def post(
-        self, request: Request, namespace: str, name: str | None = None
-    ) -> Response:
+        self, request: ApiRequest, namespace: str, name: str | None = None
+    ) -> Body:
         wanted = request.query_params.get("get")
         if wanted is None:
-            return Response(self.add(request, namespace, name)[1])
+            return self.add(request, namespace, name)[1]
         # Checked before anything is written: an add that counted must not answer an error.
         found = self.check_right(request, namespace, "read")
         accuracy = choose_accuracy(found, wanted, field="get")
@@ -61,7 +61,7 @@ class AddView(AddCall):
         # If the counter has been deleted since, the count is 0: a 404 would say that nothing was
         # added. If the namespace has been deleted, the answer is a 404, as for all later calls.
         read = counts.get_or_zero(namespace=namespace, name=counted, accuracy=accuracy)
-        return Response({**added, **count_body(read)})
+        return {**added, **count_body(read)}
 
 
 class AddByNameView(AddView):
@@ -69,8 +69,8 @@ class AddByNameView(AddView):
 
     @descriptions.add_by_name
     def post(
-        self, request: Request, namespace: str, name: str | None = None
-    ) -> Response:
+        self, request: ApiRequest, namespace: str, name: str | None = None
+    ) -> Body:
         return super().post(request, namespace)
 
 
@@ -78,14 +78,14 @@ class CounterView(CountersView):
     """Read a counter, eventual or accurate; delete it permanently."""
 
     @descriptions.read
-    def get(self, request: Request, namespace: str, name: str) -> Response:
+    def get(self, request: ApiRequest, namespace: str, name: str) -> Body:
         self.check_right(request, namespace, "read")
         accuracy = request.query_params.get("accuracy")
         read = counts.get(namespace=namespace, name=name, accuracy=accuracy)
-        return Response(reading_body(read))
+        return reading_body(read)
 
     @descriptions.delete
-    def delete(self, request: Request, namespace: str, name: str) -> Response:
+    def delete(self, request: ApiRequest, namespace: str, name: str) -> Response:
         self.check_right(request, namespace, "manage")
         deletion.delete_counter(
             namespace=namespace, name=name, confirm=request.query_params.get("confirm")
@@ -97,21 +97,21 @@ class DeleteByNameView(CountersView):
     """Delete a counter permanently, with its name in the body."""
 
     @descriptions.delete_by_name
-    def post(self, request: Request, namespace: str) -> Response:
+    def post(self, request: ApiRequest, namespace: str) -> Body:
         self.check_right(request, namespace, "manage")
         fields = read_named(request.data, None, allowed=frozenset({"confirm"}))
         name = names.check(fields["name"])
         deletion.delete_counter(
             namespace=namespace, name=name, confirm=fields.get("confirm")
         )
-        return Response({"name": name})
+        return {"name": name}
 
 
 class CountersListView(CountersView):
     """List a namespace's counters, searched and ordered, in pages; delete one by name."""
 
     @descriptions.list_counters
-    def get(self, request: Request, namespace: str) -> Response:
+    def get(self, request: ApiRequest, namespace: str) -> Body:
         found = self.check_right(request, namespace, "read")
         query = request.query_params
         ordering = query.get("ordering", "name")
@@ -123,25 +123,23 @@ class CountersListView(CountersView):
             place=None if cursor is None else cursors.read(cursor, ordering),
             limit=read_whole_number("limit", query.get("limit"), listing.DEFAULT_LIMIT),
         )
-        return Response(
-            {
-                "results": [reading_body(one) for one in page.readings],
-                "next": _link(request, page.next, ordering),
-                "previous": _link(request, page.previous, ordering),
-            }
-        )
+        return {
+            "results": [reading_body(one) for one in page.readings],
+            "next": _link(request, page.next, ordering),
+            "previous": _link(request, page.previous, ordering),
+        }
 
     @descriptions.delete_by_query
-    def delete(self, request: Request, namespace: str) -> Response:
+    def delete(self, request: ApiRequest, namespace: str) -> Body:
         self.check_right(request, namespace, "manage")
         name = names.check(request.query_params.get("name"))
         deletion.delete_counter(
             namespace=namespace, name=name, confirm=request.query_params.get("confirm")
         )
-        return Response({"name": name})
+        return {"name": name}
 
 
-def _link(request: Request, place: counts.Place | None, ordering: str) -> str | None:
+def _link(request: ApiRequest, place: counts.Place | None, ordering: str) -> str | None:
     """Return the URL of the page at a place, with the rest of this request's query."""
     if place is None:
         return None
@@ -154,8 +152,8 @@ class ClearView(CountersView):
 
     @descriptions.clear
     def post(
-        self, request: Request, namespace: str, name: str | None = None
-    ) -> Response:
+        self, request: ApiRequest, namespace: str, name: str | None = None
+    ) -> Body:
         found = self.check_right(request, namespace, "write")
         fields = read_named(request.data, name, allowed=fields_of(NewClearBody))
         token = token_of(request, fields.get("token"))
@@ -170,7 +168,7 @@ class ClearView(CountersView):
         )
         rights = access.rights_in(cast(access.User, request.user), found)
         body = cleared_body(cleared, may_read=rights.read)
-        return Response(self.named(checked, name, body))
+        return self.named(checked, name, body)
 
 
 class ClearByNameView(ClearView):
@@ -178,8 +176,8 @@ class ClearByNameView(ClearView):
 
     @descriptions.clear_by_name
     def post(
-        self, request: Request, namespace: str, name: str | None = None
-    ) -> Response:
+        self, request: ApiRequest, namespace: str, name: str | None = None
+    ) -> Body:
         return super().post(request, namespace)
 
 
@@ -190,7 +188,7 @@ class ReadView(CountersView):
     most_body_bytes = 4 * 1024 * 1024
 
     @descriptions.read_many
-    def post(self, request: Request, namespace: str) -> Response:
+    def post(self, request: ApiRequest, namespace: str) -> Body:
         found = self.check_right(request, namespace, "read")
         fields = read_object(request.data, allowed=fields_of(ReadManyBody))
         accuracy = choose_accuracy(found, fields.get("accuracy"))
@@ -201,7 +199,7 @@ class ReadView(CountersView):
             ],
             accuracy="accurate" if accuracy == "accurate" else "eventual",
         )
-        return Response({"results": [found_body(one) for one in readings]})
+        return {"results": [found_body(one) for one in readings]}
 
 
 def _names(value: object) -> list[str]:
@@ -218,9 +216,7 @@ class SeriesView(CountersView):
     """A counter's folded sums per minute, hour or day."""
 
     @descriptions.series
-    def get(
-        self, request: Request, namespace: str, name: str | None = None
-    ) -> Response:
+    def get(self, request: ApiRequest, namespace: str, name: str | None = None) -> Body:
         found = self.check_right(request, namespace, "read")
         query = request.query_params
         checked = names.check(query.get("name") if name is None else name)
@@ -232,16 +228,14 @@ class SeriesView(CountersView):
             until=read_time("to", query.get("to")),
             with_gaps=read_claim("gaps", query.get("gaps")),
         )
-        return Response(self.named(checked, name, series_body(read)))
+        return self.named(checked, name, series_body(read))
 
 
 class SeriesByNameView(SeriesView):
     """SeriesView with the counter's name in the query."""
 
     @descriptions.series_by_name
-    def get(
-        self, request: Request, namespace: str, name: str | None = None
-    ) -> Response:
+    def get(self, request: ApiRequest, namespace: str, name: str | None = None) -> Body:
         return super().get(request, namespace)
 
 
@@ -249,7 +243,7 @@ class TotalView(CountersView):
     """Read the folded sum of a counter in a span; by default of all its events."""
 
     @descriptions.total
-    def get(self, request: Request, namespace: str) -> Response:
+    def get(self, request: ApiRequest, namespace: str) -> Body:
         found = self.check_right(request, namespace, "read")
         query = request.query_params
         total = counts.total(
@@ -258,4 +252,4 @@ class TotalView(CountersView):
             since=read_time("from", query.get("from")),
             until=read_time("to", query.get("to")),
         )
-        return Response(total_body(total))
+        return total_body(total)
