@@ -43,8 +43,8 @@ def add(
     """Add `delta` to a counter; its first add creates the counter.
 
     A token is text, a whole number or a UUID; a number is the same token as its digits.
-    A duplicate of a token returns the first event with `duplicate=True`. Without a token the
-    server makes one. Raises MissingValue, InvalidValue, NamespaceNotFound,
+    A duplicate of a token returns the first event with `duplicate=True`. Without a token, a
+    retry counts again. Raises MissingValue, InvalidValue, NamespaceNotFound,
     OutsideAcceptWindow, or TokenConflict (same token, other delta; nothing is written).
     """
     return record(

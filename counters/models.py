@@ -244,9 +244,11 @@ class Event(models.Model):
     counter: its share lock on a hot parent row costs what this design saves.
     """
 
-    pk = models.CompositePrimaryKey("counter_id", "token", "event_time")
+    # Django wants a primary key. The table has none: equal events are different events.
+    pk = models.CompositePrimaryKey("counter_id", "event_time", "xid")
     counter_id = models.BigIntegerField()
-    token = models.UUIDField()
+    # NULL for an event that was added without a token.
+    token = models.UUIDField(null=True)
     event_time = models.DateTimeField()
     delta = models.BigIntegerField()
     xid = Xid8Field(db_default=CurrentTransactionId())
@@ -259,6 +261,14 @@ class Event(models.Model):
                 name="counters_event_unfolded",
                 fields=["counter_id", "xid"],
                 include=["event_time", "delta"],
+            )
+        ]
+        constraints = [
+            # The adds' ON CONFLICT, and the look-up of a token's first event.
+            models.UniqueConstraint(
+                name="counters_event_token",
+                fields=["token", "counter_id", "event_time"],
+                condition=models.Q(token__isnull=False),
             )
         ]
 

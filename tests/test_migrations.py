@@ -154,12 +154,12 @@ def test_next_migration__gives_up_soon_and_lets_adds_through(
     next_migration: Migration,
 ) -> None:
     """Without a lock_timeout it would wait for the open transaction, and adds for it."""
-    first = events.add(namespace="test", name="hits")
+    events.add(namespace="test", name="hits", token="first")
 
     with open_transaction("SELECT FROM counters_event LIMIT 1"):
         with pytest.raises(OperationalError) as refused:
             apply(next_migration)
-        again = events.add(namespace="test", name="hits", token=first.token)
+        again = events.add(namespace="test", name="hits", token="first")
     assert isinstance(refused.value.__cause__, errors.LockNotAvailable)
     assert again.duplicate
     assert not has_next_schema()

@@ -26,10 +26,17 @@ ONE_EVENT: dict[str, Any] = {
     "event_time": NOW,
     "delta": 1,
 }
-PARAMETERS: dict[str, dict[str, Any]] = {
+PARAMETERS: dict[str, Any] = {
     "counters/add_event": ONE_EVENT,
     "counters/add_event_of_untimed_token": ONE_EVENT
     | {"accept_past": timedelta(days=1)},
+    "counters/add_event_without_token": (NOW, 1, 1, "hits"),
+    "counters/add_events_without_tokens": {
+        "namespace_ids": [1],
+        "names": ["hits"],
+        "event_times": [None],
+        "deltas": [1],
+    },
     "counters/add_events": {
         "namespace_ids": [1],
         "names": ["hits"],

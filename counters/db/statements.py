@@ -6,9 +6,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg import ClientCursor
-from psycopg.pq import Format
 
 
 @cache
@@ -35,21 +34,6 @@ def fetch(
     return rows
 
 
-def fetch_row(
-    connection: BaseDatabaseWrapper, app: str, name: str, /, **parameters: Any
-) -> tuple[Any, ...] | None:
-    """Run a statement file that returns one row at most; return that row, or None.
-
-    For the hot paths: the connection keeps a cursor for them, because making one costs
-    the client nearly as much as a small statement.
-    """
-    cursor = _kept_cursor(connection)
-    cursor.execute(load(app, name), parameters)
-    with connection.wrap_database_errors:
-        row: tuple[Any, ...] | None = cursor.cursor.fetchone()
-    return row
-
-
 def affect(
     connection: BaseDatabaseWrapper, app: str, name: str, /, **parameters: Any
 ) -> int:
@@ -59,30 +43,47 @@ def affect(
         return int(cursor.rowcount)
 
 
-def _kept_cursor(connection: BaseDatabaseWrapper) -> Any:
-    """Return Django's wrapper around the cursor that the driver's connection keeps."""
-    # Where threads share a connection, one thread must not fetch another's rows. Backends
-    # that are not Django's own may act on each new cursor: django-tenants sets the tenant's
-    # schema.
+def fetch_row(
+    connection: BaseDatabaseWrapper,
+    app: str,
+    name: str,
+    parameters: tuple[Any, ...] | dict[str, Any],
+) -> tuple[Any, ...] | None:
+    """Run a statement file of a hot path; return its one row, or None.
+
+    Give it `connections[alias]`: each attribute of `django.db.connection` is a look-up of its own.
+    Most calls use the driver's own cursor, one for each connection, and binary results: making a
+    cursor and passing through Django's wrappers costs the client nearly as much as a small
+    statement does.
+    """
+    statement = load(app, name)
+    # What Django does first. A receiver of `connection_created` may begin to watch here.
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    # Django's cursor where somebody watches the statements; where threads share the connection,
+    # because one could fetch another's row; and for backends that are not Django's own, which may
+    # act on each new cursor: django-tenants sets the tenant's schema.
     if (
-        connection.queries_logged
+        connection.execute_wrappers
+        or connection.queries_logged
         or connection.allow_thread_sharing
         or not type(connection).__module__.startswith("django.")
     ):
-        return connection.cursor()
-    # What `connection.cursor()` does before it makes one.
-    connection.validate_thread_sharing()
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    # Kept on the driver's connection and not on Django's: a pool gives that to one thread
-    # after another.
+        with connection.cursor() as watched:
+            watched.execute(statement, parameters)
+            row: tuple[Any, ...] | None = watched.fetchone()
+        return row
+    connection.validate_no_broken_transaction()
+    # Kept on the driver's connection and not on Django's: a pool gives that to one thread after
+    # another.
     driver: Any = connection.connection
-    cursor = getattr(driver, "counters_cursor", None)
-    if cursor is None:
+    try:
+        cursor = driver.counters_cursor
+    except AttributeError:
+        cursor = driver.counters_cursor = psycopg.Cursor(driver)
+    try:
+        row = cursor.execute(statement, parameters, binary=True).fetchone()
+    except psycopg.Error:
         with connection.wrap_database_errors:
-            cursor = driver.counters_cursor = connection.create_cursor()
-        # Django's loader of a timestamp that comes as text is written in Python. Its
-        # client-side cursors, which are its default, know text only.
-        if not isinstance(cursor, ClientCursor):
-            cursor.format = Format.BINARY
-    return connection.make_cursor(cursor)
+            raise
+    return row

@@ -19,7 +19,7 @@ from counters.importing.rows import Row
 from counters.models import Namespace
 from counters.recording import names, tokens
 from counters.recording.validation import (
-    CheckedEvent,
+    TokenedEvent,
     check_delta,
     check_generation_time,
 )
@@ -42,14 +42,14 @@ class RowMapping:
         # Each column once, in the order of the options.
         self.columns = list(dict.fromkeys(used))
 
-    def events_of(self, row: Row) -> list[CheckedEvent]:
+    def events_of(self, row: Row) -> list[TokenedEvent]:
         """Return the row's events, one a template; raise BadRow where one cannot be."""
         try:
             return self._events_of(row)
         except CountersError as error:
             raise BadRow(error.message) from error
 
-    def _events_of(self, row: Row) -> list[CheckedEvent]:
+    def _events_of(self, row: Row) -> list[TokenedEvent]:
         delta = check_delta(self._read_delta(row.values))
         at = self._read_time(row.values)
         check_generation_time(at)
@@ -58,14 +58,14 @@ class RowMapping:
         now = clock.now()
         event_time = token.event_time or now
         self._check_not_ahead(event_time, now)
-        events: list[CheckedEvent] = []
+        events: list[TokenedEvent] = []
         for template in self._templates:
             name = names.check(template.fill(row.values))
             earlier = sum(event.name == name for event in events)
             own = token
             if earlier:
                 own = tokens.parse(again(text, earlier), token.event_time)
-            events.append(CheckedEvent(self._namespace, name, own, event_time, delta))
+            events.append(TokenedEvent(self._namespace, name, own, event_time, delta))
         return events
 
     def _check_not_ahead(self, event_time: datetime, now: datetime) -> None:
@@ -175,14 +175,18 @@ def identifier(plan: Plan, source: str) -> Identify:
     """Return what gives each row of this source its token."""
     if plan.token is not None:
         column = plan.token
-        return lambda row: _given(row, column)
+        return lambda row: _given(row, column) or _by_place(row, source)
     if plan.key:
         # Sorted: the order in which the options name the columns means nothing.
         names = sorted(plan.key)
         return lambda row: _digest(
             json.dumps([[name, _key_part(row, name)] for name in names])
         )
-    return lambda row: _digest(place_of(row.line, row.place, source), row.content)
+    return lambda row: _by_place(row, source)
+
+
+def _by_place(row: Row, source: str) -> str:
+    return _digest(place_of(row.line, row.place, source), row.content)
 
 
 def place_of(line: int, place: str | None, source: str) -> str:
@@ -224,8 +228,11 @@ def again(token: str, times: int) -> str:
     return _digest(token, str(times))
 
 
-def _given(row: Row, column: str) -> str:
+def _given(row: Row, column: str) -> str | None:
+    """Return the row's token; None where the column is empty, as in an export of events."""
     value = row.values[column]
+    if value is None or value == "":
+        return None
     if isinstance(value, str) and value.strip():
         return value
     if isinstance(value, int) and not isinstance(value, bool):

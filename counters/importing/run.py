@@ -23,7 +23,7 @@ from counters.importing.rows import Rows, Unreadable
 from counters.importing.write import Coverage
 from counters.models import CounterType, Namespace
 from counters.namespaces import lookup
-from counters.recording.validation import CheckedEvent
+from counters.recording.validation import TokenedEvent
 
 
 @dataclass(slots=True)
@@ -254,7 +254,7 @@ class Origin:
 class Batch:
     """The rows of one commit: their events and their errors."""
 
-    events: list[CheckedEvent] = field(default_factory=list)
+    events: list[TokenedEvent] = field(default_factory=list)
     # Of each event.
     origins: list[Origin] = field(default_factory=list)
     # Rows that cannot be imported, and why.
@@ -264,6 +264,6 @@ class Batch:
     offset: int = 0
     line: int = 0
 
-    def add(self, events: list[CheckedEvent], origin: Origin) -> None:
+    def add(self, events: list[TokenedEvent], origin: Origin) -> None:
         self.events += events
         self.origins += [origin] * len(events)

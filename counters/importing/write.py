@@ -13,7 +13,7 @@ from counters.errors import BatchRefused, CountersError, TokenConflict
 from counters.partitions import create
 from counters.recording import batch
 from counters.recording.duplicates import Recorded
-from counters.recording.validation import CheckedEvent
+from counters.recording.validation import TokenedEvent
 
 # Called with the index of a refused event and what is wrong with it.
 Refuse = Callable[[int, CountersError], None]
@@ -37,7 +37,7 @@ class Written:
         )
 
 
-def write(events: Sequence[CheckedEvent], refuse: Refuse) -> Written:
+def write(events: Sequence[TokenedEvent], refuse: Refuse) -> Written:
     """Write the events, except those whose token was used with another delta.
 
     Call it in a transaction. Raises BatchRefused for any other fault.
@@ -45,7 +45,7 @@ def write(events: Sequence[CheckedEvent], refuse: Refuse) -> Written:
     return _write(list(enumerate(events)), refuse)
 
 
-def _write(numbered: list[tuple[int, CheckedEvent]], refuse: Refuse) -> Written:
+def _write(numbered: list[tuple[int, TokenedEvent]], refuse: Refuse) -> Written:
     if not numbered:
         return Written(0, 0, 0)
     try:
@@ -68,7 +68,7 @@ def _write(numbered: list[tuple[int, CheckedEvent]], refuse: Refuse) -> Written:
     return Written(len(recorded) - duplicates, duplicates, duplicates - first_new)
 
 
-def _record(events: list[CheckedEvent]) -> list[Recorded]:
+def _record(events: list[TokenedEvent]) -> list[Recorded]:
     """Record all or none of them; an error leaves the caller's transaction usable."""
     try:
         with transaction.atomic():
@@ -87,7 +87,7 @@ class Coverage:
         self._days: set[date] = set()
         self.made = 0
 
-    def ensure(self, events: Iterable[CheckedEvent]) -> None:
+    def ensure(self, events: Iterable[TokenedEvent]) -> None:
         """Make what is missing for these events: nothing for the days between them."""
         missing = {event.event_time.date() for event in events} - self._days
         if not missing:

@@ -53,15 +53,16 @@ class Migration(migrations.Migration):
                 migrations.CreateModel(
                     name='Event',
                     fields=[
-                        ('pk', models.CompositePrimaryKey('counter_id', 'token', 'event_time', blank=True, editable=False, primary_key=True, serialize=False)),
+                        ('pk', models.CompositePrimaryKey('counter_id', 'event_time', 'xid', blank=True, editable=False, primary_key=True, serialize=False)),
                         ('counter_id', models.BigIntegerField()),
-                        ('token', models.UUIDField()),
+                        ('token', models.UUIDField(null=True)),
                         ('event_time', models.DateTimeField()),
                         ('delta', models.BigIntegerField()),
                         ('xid', counters.db.fields.Xid8Field(db_default=counters.db.fields.CurrentTransactionId())),
                     ],
                     options={
                         'indexes': [models.Index(fields=['counter_id', 'xid'], include=('event_time', 'delta'), name='counters_event_unfolded')],
+                        'constraints': [models.UniqueConstraint(fields=('token', 'counter_id', 'event_time'), condition=models.Q(('token__isnull', False)), name='counters_event_token')],
                     },
                 ),
             ],

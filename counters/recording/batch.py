@@ -26,13 +26,13 @@ from counters.recording.duplicates import (
 from counters.recording.new_counters import MOST_TRIES, create_counters
 from counters.recording.record import after_commit
 from counters.recording.tokens import EPOCH
-from counters.recording.validation import CheckedEvent
+from counters.recording.validation import CheckedEvent, TokenedEvent, UntokenedEvent
 
 BATCH_EVENTS = 10_000
 # What the SQL function counters_check_repeat raises.
 CONFLICT_SQLSTATE = "CN409"
 # An event and its index in the batch.
-Numbered = tuple[int, CheckedEvent]
+Tokened = tuple[int, TokenedEvent]
 
 
 def add_all(events: Sequence[CheckedEvent]) -> list[Recorded]:
@@ -41,17 +41,24 @@ def add_all(events: Sequence[CheckedEvent]) -> list[Recorded]:
     Raises BatchRefused with the index of a conflicting event; then nothing was added, and
     inside the caller's `atomic()` the transaction is to be rolled back.
     """
+    untokened: list[tuple[int, UntokenedEvent]] = []
+    tokened: list[tuple[int, TokenedEvent]] = []
     for index, event in enumerate(events):
         if best_effort.applies_to(event.namespace):
             # A cache cannot add a batch atomically.
             raise BatchRefused(index, NotForBestEffort(event.namespace.name, "batches"))
-    if not events:
-        return []
-    numbered = list(enumerate(events))
-    if len({_use(event) for event in events}) == len(events):
-        recorded = _record(numbered)
-    else:
-        recorded = retry_if_duplicate(connection, lambda: _record_in_runs(numbered))
+        if isinstance(event, UntokenedEvent):
+            untokened.append((index, event))
+        else:
+            tokened.append((index, event))
+    answers: dict[int, Recorded] = {}
+    if tokened and untokened:
+        answers = retry_if_duplicate(connection, _record_both, tokened, untokened)
+    elif tokened:
+        answers = _record_tokened(tokened)
+    elif untokened:
+        answers = _record_untokened(untokened)
+    recorded = [answers[index] for index in range(len(events))]
     written = [answer for answer in recorded if not answer.duplicate]
     after_commit(
         connection,
@@ -61,13 +68,48 @@ def add_all(events: Sequence[CheckedEvent]) -> list[Recorded]:
     return recorded
 
 
-def _use(event: CheckedEvent) -> tuple[int, str, int]:
+def _record_both(
+    tokened: Sequence[Tokened], untokened: Sequence[tuple[int, UntokenedEvent]]
+) -> dict[int, Recorded]:
+    with own_transaction():
+        return _record_tokened(tokened) | _record_untokened(untokened)
+
+
+def _record_untokened(
+    numbered: Sequence[tuple[int, UntokenedEvent]],
+) -> dict[int, Recorded]:
+    events = [event for _, event in numbered]
+    parameters = {
+        "namespace_ids": _array(str(event.namespace.pk) for event in events),
+        "names": [event.name for event in events],
+        "event_times": _array(
+            "NULL" if event.event_time is None else event.event_time.isoformat()
+            for event in events
+        ),
+        "deltas": _array(str(event.delta) for event in events),
+    }
+    rows = _insert_all(numbered, "add_events_without_tokens", parameters)
+    return {
+        index: Recorded(counter_id, None, event_time, duplicate=False)
+        for (index, _), (counter_id, event_time) in zip(numbered, rows, strict=True)
+    }
+
+
+def _record_tokened(numbered: Sequence[Tokened]) -> dict[int, Recorded]:
+    if len({_use(event) for _, event in numbered}) == len(numbered):
+        recorded = _record(numbered)
+    else:
+        recorded = retry_if_duplicate(connection, _record_in_runs, numbered)
+    return {index: one for (index, _), one in zip(numbered, recorded, strict=True)}
+
+
+def _use(event: TokenedEvent) -> tuple[int, str, int]:
     """Return the counter and the token of an event."""
     # The int, because a UUID is slow to hash.
     return event.namespace.pk, event.name, event.token.uuid.int
 
 
-def _record_in_runs(numbered: Sequence[Numbered]) -> list[Recorded]:
+def _record_in_runs(numbered: Sequence[Tokened]) -> list[Recorded]:
     """Record a batch in which one token is used more than once on a counter.
 
     An event without a time is a duplicate of an earlier event of its token with a time. A
@@ -80,7 +122,7 @@ def _record_in_runs(numbered: Sequence[Numbered]) -> list[Recorded]:
     return recorded
 
 
-def _runs(numbered: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
+def _runs(numbered: Sequence[Tokened]) -> Iterator[Sequence[Tokened]]:
     """Cut the batch so that no run uses a token both with and without a time."""
     begin = 0
     untimed_in_run: dict[tuple[int, str, int], bool] = {}
@@ -93,9 +135,9 @@ def _runs(numbered: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
     yield numbered[begin:]
 
 
-def _record_run(run: Sequence[Numbered]) -> list[Recorded]:
+def _record_run(run: Sequence[Tokened]) -> list[Recorded]:
     """Record the first event of each token and time; the others are its duplicates."""
-    firsts: dict[tuple[Any, ...], Numbered] = {}
+    firsts: dict[tuple[Any, ...], Tokened] = {}
     for index, event in run:
         firsts.setdefault((*_use(event), event.token.event_time), (index, event))
     # Record the first uses before comparing the duplicates with them: where the database
@@ -119,30 +161,26 @@ def _record_run(run: Sequence[Numbered]) -> list[Recorded]:
     return recorded
 
 
-def _record(numbered: Sequence[Numbered]) -> list[Recorded]:
+def _record(numbered: Sequence[Tokened]) -> list[Recorded]:
     """Record events of which none is a duplicate of another."""
     events = [event for _, event in numbered]
-    for _ in range(MOST_TRIES):
-        try:
-            rows = _insert(events)
-        except DatabaseError as error:
-            cause = error.__cause__
-            if isinstance(cause, psycopg.Error) and cause.sqlstate == CONFLICT_SQLSTATE:
-                raise _conflict(cause, numbered) from error
-            raise
-        missing = [
-            one
-            for one, (counter_id, _) in zip(numbered, rows, strict=True)
-            if not counter_id
-        ]
-        if not missing:
-            break
-        create_counters(connection, [event for _, event in missing])
-    else:
-        # The namespace was deleted, or the counter is deleted again and again.
-        lookup.forget_all()
-        index, event = missing[0]
-        raise BatchRefused(index, CounterNotFound(event.namespace.name, event.name))
+    parameters = {
+        "namespace_ids": _array(str(event.namespace.pk) for event in events),
+        "names": [event.name for event in events],
+        "tokens": _array(event.token.uuid.hex for event in events),
+        "event_times": _array(event.event_time.isoformat() for event in events),
+        "deltas": _array(str(event.delta) for event in events),
+        "accept_pasts": [
+            event.namespace.accept_past if event.untimed else None for event in events
+        ],
+    }
+    try:
+        rows = _insert_all(numbered, "add_events", parameters)
+    except DatabaseError as error:
+        cause = error.__cause__
+        if isinstance(cause, psycopg.Error) and cause.sqlstate == CONFLICT_SQLSTATE:
+            raise _conflict(cause, numbered) from error
+        raise
     # A timed repeat is the first event: its time is in its key, and the statement has
     # checked its delta. Only a token without a time must be looked up.
     lookups = [
@@ -164,23 +202,31 @@ def _record(numbered: Sequence[Numbered]) -> list[Recorded]:
     return recorded
 
 
-def _insert(events: Sequence[CheckedEvent]) -> list[tuple[int, bool]]:
-    """Run the one statement; return counter id (0: unknown) and is-new of each event."""
-    parameters: dict[str, Any] = {
-        "namespace_ids": _array(str(event.namespace.pk) for event in events),
-        "names": [event.name for event in events],
-        "tokens": _array(event.token.uuid.hex for event in events),
-        "event_times": _array(event.event_time.isoformat() for event in events),
-        "deltas": _array(str(event.delta) for event in events),
-        "accept_pasts": [
-            event.namespace.accept_past if event.untimed else None for event in events
-        ],
-    }
-    rows = retry_if_duplicate(
-        connection,
-        lambda: fetch(connection, "counters", "add_events", **parameters),
-    )
-    return [(counter_id or 0, is_new) for counter_id, is_new in rows]
+def _insert_all(
+    numbered: Sequence[tuple[int, CheckedEvent]],
+    statement: str,
+    parameters: dict[str, Any],
+) -> list[tuple[int, Any]]:
+    """Run the one statement; create missing counters. Return a row for each event.
+
+    The statement writes nothing and returns no counter id for an event whose counter is missing.
+    """
+    for _ in range(MOST_TRIES):
+        rows: list[Any] = retry_if_duplicate(
+            connection, fetch, connection, "counters", statement, **parameters
+        )
+        missing = [
+            one
+            for one, (counter_id, _) in zip(numbered, rows, strict=True)
+            if counter_id is None
+        ]
+        if not missing:
+            return rows
+        create_counters(connection, [event for _, event in missing])
+    # The namespace was deleted, or the counter is deleted again and again.
+    lookup.forget_all()
+    index, event = missing[0]
+    raise BatchRefused(index, CounterNotFound(event.namespace.name, event.name))
 
 
 def _array(values: Iterable[str]) -> str:
@@ -192,7 +238,7 @@ def _array(values: Iterable[str]) -> str:
     return "{" + ",".join(values) + "}"
 
 
-def _conflict(cause: psycopg.Error, numbered: Sequence[Numbered]) -> BatchRefused:
+def _conflict(cause: psycopg.Error, numbered: Sequence[Tokened]) -> BatchRefused:
     """Find the event that the database refused: counters_check_repeat's detail names it.
 
     The detail is namespace id, token, event time (microseconds since 1970), kept delta,

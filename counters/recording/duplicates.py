@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from django.db import IntegrityError, OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -20,8 +20,9 @@ from psycopg.errors import (
 from counters.db import clock
 from counters.db.statements import affect, fetch
 from counters.errors import TokenConflict
-from counters.recording.validation import CheckedEvent
+from counters.recording.validation import TokenedEvent
 
+Given = ParamSpec("Given")
 Rows = TypeVar("Rows")
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 # Errors that may not occur again in another try of the same statement.
@@ -34,7 +35,8 @@ _DEADLOCK_PAUSE_SECONDS = 0.05
 class Recorded:
     """The answer to an add: the event that counts, and whether it existed before.
 
-    A best-effort add has no token and the id 0: nothing durable was made.
+    The token is None for an add without one. The id 0 is that of a best-effort add: nothing
+    durable was made.
     """
 
     counter_id: int
@@ -44,7 +46,10 @@ class Recorded:
 
 
 def retry_if_duplicate(
-    connection: BaseDatabaseWrapper, record: Callable[[], Rows]
+    connection: BaseDatabaseWrapper,
+    record: Callable[Given, Rows],
+    *args: Given.args,
+    **parameters: Given.kwargs,
 ) -> Rows:
     """Run `record`; run it again if another add at the same time made it fail.
 
@@ -63,7 +68,7 @@ def retry_if_duplicate(
     tries = 1
     while True:
         try:
-            return record()
+            return record(*args, **parameters)
         except (IntegrityError, OperationalError) as error:
             cause = error.__cause__
             in_block = connection.in_atomic_block or not connection.get_autocommit()
@@ -79,7 +84,7 @@ def retry_if_duplicate(
             time.sleep(_DEADLOCK_PAUSE_SECONDS)
 
 
-def answer_duplicate(event: CheckedEvent, counter_id: int) -> Recorded | None:
+def answer_duplicate(event: TokenedEvent, counter_id: int) -> Recorded | None:
     """Return the first event of the token; None if its counter has been deleted meanwhile.
 
     Raises TokenConflict for another delta.
@@ -93,7 +98,7 @@ def answer_duplicate(event: CheckedEvent, counter_id: int) -> Recorded | None:
 
 
 def find_first_events(
-    repeats: Sequence[tuple[CheckedEvent, int]],
+    repeats: Sequence[tuple[TokenedEvent, int]],
 ) -> list[tuple[datetime | None, int | None]]:
     """Return event time and delta of the first event of each (event, counter id), in order.
 
@@ -118,7 +123,7 @@ def find_first_events(
     return [(event_time, delta) for event_time, delta in found]
 
 
-def _where_to_look(event: CheckedEvent) -> tuple[datetime, datetime]:
+def _where_to_look(event: TokenedEvent) -> tuple[datetime, datetime]:
     """Return the span of event times in which the first event lies.
 
     For a token without a time, what add_event_of_untimed_token.sql takes for a first use:

@@ -14,12 +14,13 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from counters.db import clock
 from counters.db.statements import fetch_row
 from counters.errors import CounterNotFound
 from counters.namespaces import best_effort, lookup
 from counters.recording.duplicates import Recorded, answer_duplicate, retry_if_duplicate
 from counters.recording.new_counters import MOST_TRIES, create_counters
-from counters.recording.validation import CheckedEvent
+from counters.recording.validation import CheckedEvent, TokenedEvent, UntokenedEvent
 from counters.signals import events_committed
 
 
@@ -27,33 +28,48 @@ def record(event: CheckedEvent) -> Recorded:
     """Record an event that `check_event` returned; create its counter if it is missing."""
     if best_effort.applies_to(event.namespace):
         best_effort.add(event.namespace, event.name, event.delta)
-        return Recorded(0, None, event.event_time, duplicate=False)
+        return Recorded(0, None, event.event_time or clock.now(), duplicate=False)
     # Looked up once, because each use of `django.db.connection` looks up the thread's
     # connection.
     connection = connections[DEFAULT_DB_ALIAS]
     for _ in range(MOST_TRIES):
-        appended = _append(connection, event)
-        if appended is None:
-            create_counters(connection, [event])
-            continue
-        counter_id, is_new = appended
-        if is_new:
-            after_commit(connection, [counter_id])
-            return Recorded(
-                counter_id, event.token.text, event.event_time, duplicate=False
-            )
-        answer = answer_duplicate(event, counter_id)
-        if answer is not None:
-            return answer
+        recorded = (
+            _append(connection, event)
+            if isinstance(event, UntokenedEvent)
+            else _append_once(connection, event)
+        )
+        if recorded is not None:
+            if not recorded.duplicate:
+                after_commit(connection, [recorded.counter_id])
+            return recorded
+        create_counters(connection, [event])
     # The namespace was deleted, or the counter is deleted again and again.
     lookup.forget_all()
     raise CounterNotFound(event.namespace.name, event.name)
 
 
-def _append(
-    connection: BaseDatabaseWrapper, event: CheckedEvent
-) -> tuple[int, bool] | None:
-    """Run the one statement; return counter id and is-new, None without the counter."""
+def _append(connection: BaseDatabaseWrapper, event: UntokenedEvent) -> Recorded | None:
+    """Append an event without a token; return None without the counter."""
+    parameters = event.event_time, event.delta, event.namespace.pk, event.name
+    row = retry_if_duplicate(
+        connection,
+        fetch_row,
+        connection,
+        "counters",
+        "add_event_without_token",
+        parameters,
+    )
+    return Recorded(row[0], None, row[1], False) if row else None
+
+
+def _append_once(
+    connection: BaseDatabaseWrapper, event: TokenedEvent
+) -> Recorded | None:
+    """Append an event, or find the first one of its token; return None without the counter.
+
+    Raises TokenConflict.
+    """
+    statement = "add_event"
     parameters: dict[str, Any] = {
         "namespace_id": event.namespace.pk,
         "name": event.name,
@@ -61,15 +77,19 @@ def _append(
         "event_time": event.event_time,
         "delta": event.delta,
     }
-    statement = "add_event"
     if event.untimed:
         statement = "add_event_of_untimed_token"
         parameters["accept_past"] = event.namespace.accept_past
     row = retry_if_duplicate(
-        connection,
-        lambda: fetch_row(connection, "counters", statement, **parameters),
+        connection, fetch_row, connection, "counters", statement, parameters
     )
-    return (row[0], row[1]) if row else None
+    if row is None:
+        return None
+    counter_id, is_new = row
+    if is_new:
+        return Recorded(counter_id, event.token.text, event.event_time, duplicate=False)
+    # None: the counter was deleted meanwhile, with its events.
+    return answer_duplicate(event, counter_id)
 
 
 class Announcement:
@@ -83,13 +103,14 @@ class Announcement:
         self.events = 0
 
     def __call__(self) -> None:
-        # send_robust: the events are committed, so a receiver's error must not reach the
-        # writer.
-        events_committed.send_robust(
-            sender=Announcement,
-            counter_ids=frozenset(self.counter_ids),
-            events=self.events,
-        )
+        _announce(self.counter_ids, self.events)
+
+
+def _announce(counter_ids: Iterable[int], events: int) -> None:
+    # send_robust: the events are committed, so a receiver's error must not reach the writer.
+    events_committed.send_robust(
+        sender=Announcement, counter_ids=frozenset(counter_ids), events=events
+    )
 
 
 def after_commit(
@@ -99,11 +120,12 @@ def after_commit(
 
     In autocommit mode that is now. A transaction that rolls back announces nothing.
     """
+    if not connection.in_atomic_block:
+        _announce(counter_ids, events)
+        return
     announcement = _registered(connection)
     announcement.counter_ids.update(counter_ids)
     announcement.events += events
-    if not connection.in_atomic_block:
-        announcement()
 
 
 def _registered(connection: BaseDatabaseWrapper) -> Announcement:
@@ -113,8 +135,6 @@ def _registered(connection: BaseDatabaseWrapper) -> Announcement:
     later are in the same savepoint or in an inner one, so every commit is announced. An add
     whose savepoint was rolled back may be announced; its fold changes nothing.
     """
-    if not connection.in_atomic_block:
-        return Announcement()
     # The stubs know tuples of two; each has a third item, "robust".
     hooks: list[Any] = connection.run_on_commit
     for _, hook, _ in hooks:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from counters.db import clock
 from counters.errors import InvalidValue, MissingValue, NotForBestEffort
@@ -15,9 +15,9 @@ DELTA_MIN, DELTA_MAX = -(2**63), 2**63 - 1
 DELTA_WANTED = f"a whole number from {DELTA_MIN} to {DELTA_MAX}"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedEvent:
-    """A validated event."""
+# Named tuples, because a frozen dataclass takes three times as long to make.
+class TokenedEvent(NamedTuple):
+    """A validated event with a token."""
 
     namespace: Namespace
     name: str
@@ -29,6 +29,19 @@ class CheckedEvent:
     def untimed(self) -> bool:
         """Tell whether the token fixes no time, so that a duplicate must be looked up."""
         return self.token.event_time is None
+
+
+class UntokenedEvent(NamedTuple):
+    """A validated event without a token: sent again, it counts again."""
+
+    namespace: Namespace
+    name: str
+    # None: the database's time when it is written.
+    event_time: datetime | None
+    delta: int
+
+
+CheckedEvent = TokenedEvent | UntokenedEvent
 
 
 def check_event(
@@ -53,18 +66,17 @@ def check_event(
     checked_name = names.check(name)
     checked_delta = check_delta(delta)
     check_generation_time(generation_time)
+    if token is None:
+        if generation_time is not None and not any_age:
+            lookup.check_event_time(found, generation_time, now or clock.now())
+        return UntokenedEvent(found, checked_name, generation_time, checked_delta)
     now = now or clock.now()
-    # A token made here carries the generation time, so that the time fits when it is sent again.
-    parsed = (
-        tokens.new(generation_time or now)
-        if token is None
-        else tokens.parse(token, generation_time)
-    )
+    parsed = tokens.parse(token, generation_time)
     event_time = parsed.event_time or now
     if not any_age:
         carried = generation_time is None and parsed.event_time is not None
         lookup.check_event_time(found, event_time, now, carried=carried)
-    return CheckedEvent(found, checked_name, parsed, event_time, checked_delta)
+    return TokenedEvent(found, checked_name, parsed, event_time, checked_delta)
 
 
 def check_delta(delta: object) -> int:

@@ -100,8 +100,8 @@ NEW_EVENTS: dict[str, Json] = {
 ADD = (
     "Adds `delta` to the counter; the first add creates it. The answer comes when the event"
     " is durable. If you get no answer, send the same token again: it counts once, as long as"
-    " the namespace's accept window lasts (24 hours by default). Without a token the server"
-    " makes one, which does not protect your retries."
+    " the namespace's accept window lasts (24 hours by default). Without a token a"
+    " retry may count twice, and the answer's `token` is null."
 )
 add_batch = operation(
     "add_batch",

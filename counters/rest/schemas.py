@@ -110,9 +110,7 @@ GenerationTime = Annotated[
 ]
 Token = Annotated[
     str | None,
-    Doc(
-        "Your token, or the one that the server made. Null in a best-effort namespace."
-    ),
+    Doc("Your token. Null if you sent none."),
 ]
 NamespaceName = Annotated[
     str,
@@ -140,7 +138,7 @@ class PromiseBody(TypedDict, total=False):
 
 
 class RecordedBody(PromiseBody):
-    """The answer to an add. `token` is null in a best-effort namespace."""
+    """The answer to an add."""
 
     token: Token
     event_time: Annotated[
@@ -251,7 +249,7 @@ def recorded_body(recorded: Recorded) -> RecordedBody:
         "token": recorded.token,
         "event_time": stamp(recorded.event_time),
         "duplicate": recorded.duplicate,
-        **promise_body(best_effort=recorded.token is None),
+        **promise_body(best_effort=recorded.counter_id == 0),
     }
 
 

@@ -1,9 +1,9 @@
--- Appends one event with a known event time and marks its counter as pending.
+-- Appends one event with a token of a known event time and marks its counter as pending.
 -- Parameters: namespace_id bigint, name text, token uuid, event_time timestamptz,
 --   delta bigint.
 -- Returns: no row where the counter does not exist yet (nothing is written), else one:
 --   counter_id, is_new (false: this counter has an event of that token and time already).
--- Indexes: counters_counter_namespace_name; the primary keys of event and last write.
+-- Indexes: counters_counter_namespace_name; counters_event_token; the primary key of last write.
 WITH counter AS (
   SELECT id
   FROM counters_counter
@@ -15,7 +15,7 @@ event AS (
   SELECT id, %(token)s::uuid, %(event_time)s::timestamptz, (%(delta)s)::bigint
   FROM counter
   -- The same token twice at once: the second waits here for the first one's commit.
-  ON CONFLICT (counter_id, token, event_time) DO NOTHING
+  ON CONFLICT (token, counter_id, event_time) WHERE token IS NOT NULL DO NOTHING
   RETURNING counter_id, event_time
 ),
 last_write AS (

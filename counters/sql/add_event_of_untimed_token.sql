@@ -2,7 +2,8 @@
 -- Parameters: namespace_id bigint, name text, token uuid, event_time timestamptz (taken if
 --   this is the first use: now), delta bigint, accept_past interval (good for this long).
 -- Returns: as add_event.sql; is_new is false where the token was used on this counter.
--- Indexes: counters_counter_namespace_name; the primary keys of event, claim, last write.
+-- Indexes: counters_counter_namespace_name; counters_event_token; the primary keys of claim and last
+--   write.
 -- The claim's primary key settles which of several first uses at once is the first.
 WITH counter AS (
   SELECT id
@@ -35,7 +36,7 @@ event AS (
   INSERT INTO counters_event (counter_id, token, event_time, delta)
   SELECT counter_id, token, event_time, delta
   FROM claim
-  ON CONFLICT (counter_id, token, event_time) DO NOTHING
+  ON CONFLICT (token, counter_id, event_time) WHERE token IS NOT NULL DO NOTHING
   RETURNING counter_id, event_time
 ),
 last_write AS (

@@ -1,4 +1,4 @@
--- Appends a batch of events, all or none, and marks their counters as pending.
+-- Appends a batch of events with tokens, all or none, and marks their counters as pending.
 -- Parameters: arrays of one length, an element an event: namespace_ids bigint[],
 --   names text[], tokens uuid[], event_times timestamptz[], deltas bigint[],
 --   accept_pasts interval[] (NULL where the token fixes the event time; else the event
@@ -6,7 +6,8 @@
 -- Returns: one row an event, in order: counter_id (NULL: that counter does not exist yet,
 --   and nothing of the batch is written), is_new.
 -- Raises: CN409, from counters_check_repeat, where a token was used with another delta.
--- Indexes: counters_counter_namespace_name; the primary keys of event, claim, last write.
+-- Indexes: counters_counter_namespace_name; counters_event_token; the primary keys of claim and last
+--   write.
 -- Everything is inserted in the order of its key, so batches cannot deadlock each other.
 WITH input AS MATERIALIZED (
   SELECT i.position, counter.id AS counter_id, i.token, i.event_time, i.delta, i.accept_past
@@ -79,7 +80,8 @@ event AS (
   ORDER BY counter_id, token, event_time
   -- Never updates: the check is true for a duplicate and raises for a conflict, also where
   -- the first use was committed after this statement began.
-  ON CONFLICT (counter_id, token, event_time) DO UPDATE SET delta = counters_event.delta
+  ON CONFLICT (token, counter_id, event_time) WHERE token IS NOT NULL
+  DO UPDATE SET delta = counters_event.delta
   WHERE NOT counters_check_repeat(
     counters_event.counter_id, counters_event.token, counters_event.event_time,
     counters_event.delta, excluded.delta)

@@ -4,7 +4,7 @@
 --   used_ats timestamptz[] (NULL where the token fixes the event time; else the time of
 --   this use: a claim that is good at that time says what the first use was).
 -- Returns: one row an element, in order: event_time, delta; NULLs where there is none.
--- Index: the primary keys of claim and event, the latter's in the partitions between the
+-- Index: the primary key of claim and counters_event_token, the latter in the partitions between the
 --   two times.
 SELECT coalesce(claim.event_time, first.event_time), coalesce(claim.delta, first.delta)
 FROM unnest(

@@ -10,6 +10,7 @@ CREATE TABLE {partition} (
     event_time >= {since}::timestamptz AND event_time < {until}::timestamptz
   )
 );
+ALTER TABLE {partition} REPLICA IDENTITY FULL;
 INSERT INTO {partition}
 SELECT * FROM counters_event_default
 WHERE event_time >= {since}::timestamptz AND event_time < {until}::timestamptz

@@ -7,23 +7,46 @@
 -- (A fold has both locks before it is planned: see lock_rollups.sql.)
 LOCK TABLE ONLY counters_event IN ACCESS EXCLUSIVE MODE;
 LOCK TABLE counters_event_default IN ACCESS EXCLUSIVE MODE;
--- Deleted since it was copied, or given another transaction by `reanchor`.
+-- Events without a token may be equal, so equal events are counted. What differs was added or
+-- deleted since it was copied, or `reanchor` gave it another transaction. All of its copies go.
 DELETE FROM {partition} AS copied
-WHERE NOT EXISTS (
-  SELECT FROM counters_event_default AS event
-  WHERE event.token = copied.token
-    AND event.counter_id = copied.counter_id
-    AND event.event_time = copied.event_time
-    AND event.xid = copied.xid
-);
+USING (
+  SELECT counter_id, token, event_time, delta, xid
+  FROM (
+    SELECT counter_id, token, event_time, delta, xid, 1 AS copies
+    FROM counters_event_default
+    WHERE event_time >= {since}::timestamptz AND event_time < {until}::timestamptz
+    UNION ALL
+    SELECT counter_id, token, event_time, delta, xid, -1 FROM {partition}
+  ) AS event
+  GROUP BY counter_id, token, event_time, delta, xid
+  HAVING sum(copies) <> 0
+) AS changed
+WHERE copied.counter_id = changed.counter_id
+  AND copied.token IS NOT DISTINCT FROM changed.token
+  AND copied.event_time = changed.event_time
+  AND copied.delta = changed.delta
+  AND copied.xid = changed.xid;
+-- Now only events without any copy differ.
 INSERT INTO {partition}
-SELECT * FROM counters_event_default AS event
-WHERE event_time >= {since}::timestamptz AND event_time < {until}::timestamptz
-  AND NOT EXISTS (
-    SELECT FROM {partition} AS copied
-    WHERE copied.token = event.token
-      AND copied.counter_id = event.counter_id
-      AND copied.event_time = event.event_time
-  );
+SELECT event.*
+FROM counters_event_default AS event
+JOIN (
+  SELECT counter_id, token, event_time, delta, xid
+  FROM (
+    SELECT counter_id, token, event_time, delta, xid, 1 AS copies
+    FROM counters_event_default
+    WHERE event_time >= {since}::timestamptz AND event_time < {until}::timestamptz
+    UNION ALL
+    SELECT counter_id, token, event_time, delta, xid, -1 FROM {partition}
+  ) AS event
+  GROUP BY counter_id, token, event_time, delta, xid
+  HAVING sum(copies) <> 0
+) AS missing
+  ON event.counter_id = missing.counter_id
+  AND event.token IS NOT DISTINCT FROM missing.token
+  AND event.event_time = missing.event_time
+  AND event.delta = missing.delta
+  AND event.xid = missing.xid;
 DELETE FROM counters_event_default
 WHERE event_time >= {since}::timestamptz AND event_time < {until}::timestamptz

@@ -37,7 +37,8 @@ EXAMPLES = """\
 
 how rows are recognised:
   An event is identified by its counter, its token and its event time. The token is
-    --token COLUMN   the text in the column;
+    --token COLUMN   the text in the column; a row without a token is identified like
+                     a row of an import without --token and --key;
     --key COLUMNS    made from these columns: rows may move, and other columns may change;
                      a row in which one of them is empty or blank is rejected;
     neither          made from the whole row, its line number and the file's name (or

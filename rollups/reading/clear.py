@@ -21,7 +21,7 @@ from counters.models import Namespace
 from counters.namespaces import best_effort, lookup
 from counters.recording import batch, names, tokens
 from counters.recording.duplicates import find_first_events
-from counters.recording.validation import DELTA_MAX, CheckedEvent, check_generation_time
+from counters.recording.validation import DELTA_MAX, TokenedEvent, check_generation_time
 from rollups.folding.cluster_identity import anchored_only
 
 # A total beyond one event's range takes several events. This limit is never reached in practice.
@@ -111,15 +111,15 @@ def _event(
     event_time: datetime,
     delta: int,
     part: int,
-) -> CheckedEvent:
+) -> TokenedEvent:
     """Return a compensating event under a token of its own, derived from the clear's."""
     # Control characters: no client's token can be the same text.
     text = f"\x01clear\x01{part}\x01{token.text}"
     derived = tokens.Token(text, tokens.digest(text), token.event_time)
-    return CheckedEvent(namespace, name, derived, event_time, delta)
+    return TokenedEvent(namespace, name, derived, event_time, delta)
 
 
-def _first_time(marker: CheckedEvent, counter_id: int) -> datetime | None:
+def _first_time(marker: TokenedEvent, counter_id: int) -> datetime | None:
     """Return when this token has cleared the counter, None if it has not."""
     return find_first_events([(marker, counter_id)])[0][0]
 

@@ -70,8 +70,7 @@ def get(*, namespace: str, name: str, accuracy: str | None = None) -> Reading:
                 connections[DEFAULT_DB_ALIAS],
                 "rollups",
                 f"read_{chosen}",
-                namespace_id=found.pk,
-                name=name,
+                {"namespace_id": found.pk, "name": name},
             )
         )
     if row is None:

@@ -47,7 +47,41 @@ def test_add_many__answers_in_order(
     )
 
     assert [one.counter_id for one in recorded] == [counter_id(name) for name in names]
-    assert len({one.token for one in recorded}) == 4
+    assert {one.token for one in recorded} == {None}
+
+
+def test_add_many__of_events_with_and_without_tokens_answers_in_order(
+    namespace: Namespace,
+) -> None:
+    batch = [
+        NewEvent("test", "a", 1),
+        NewEvent("test", "b", 2, "order 1"),
+        NewEvent("test", "c", 3),
+        NewEvent("test", "a", 4, "order 2"),
+        NewEvent("test", "b", 2, "order 1"),
+    ]
+
+    first = record.add_many(batch)
+    again = record.add_many(batch)
+
+    expected = [None, "order 1", None, "order 2", "order 1"]
+    assert [one.token for one in first] == expected
+    assert [one.duplicate for one in first] == [False, False, False, False, True]
+    assert [one.duplicate for one in again] == [False, True, False, True, True]
+    assert sorted(Event.objects.values_list("delta", flat=True)) == [1, 1, 2, 3, 3, 4]
+
+
+def test_add_many__with_a_conflict_records_nothing_without_a_token_either(
+    namespace: Namespace,
+) -> None:
+    record.add(namespace="test", name="hits", token="order 1")
+
+    with pytest.raises(BatchRefused, match=r"events\[1\]: token"):
+        record.add_many(
+            [NewEvent("test", "other"), NewEvent("test", "hits", 2, "order 1")]
+        )
+
+    assert Event.objects.count() == 1
 
 
 def test_add_many__of_nothing_is_nothing(namespace: Namespace) -> None:

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from django.db import connection
 from django.db.backends.postgresql.base import DatabaseWrapper
+from django.db.backends.signals import connection_created
 from django.test.utils import CaptureQueriesContext
 
 from counters import events
@@ -80,6 +81,31 @@ def test_statement__is_seen_by_whoever_watches(committed_namespace: Namespace) -
     assert len(seen) == len(queries) == 1
 
 
+def test_statement__that_makes_the_connection_is_seen_too(
+    committed_namespace: Namespace,
+) -> None:
+    """Tools that trace statements begin when `connection_created` is sent."""
+    seen = []
+
+    def watch(execute: Any, sql: str, *rest: Any) -> Any:
+        seen.append(sql)
+        return execute(sql, *rest)
+
+    def begin(*, connection: Any, **_: Any) -> None:
+        connection.execute_wrappers.append(watch)
+
+    add(committed_namespace)
+    connection.close()
+    connection_created.connect(begin)
+    try:
+        add(committed_namespace)
+    finally:
+        connection_created.disconnect(begin)
+        connection.execute_wrappers.remove(watch)
+
+    assert len(seen) == 1
+
+
 def test_cursor__reads_what_any_other_reads(committed_namespace: Namespace) -> None:
     events.add(namespace="test", name="hits", delta=-(2**63))
     events.add(namespace="test", name="hits", delta=-5)
@@ -114,6 +140,6 @@ def test_cursor__is_not_kept_by_a_backend_that_is_not_djangos_own(db: None) -> N
 
     with closing(Tenants(connection.settings_dict, "default")) as tenants:
         for _ in range(3):
-            fetch_row(tenants, "rollups", "measure_lag_spread")
+            fetch_row(tenants, "rollups", "measure_lag_spread", ())
 
     assert len(made) == 3

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -33,14 +34,55 @@ from rollups.reading import clear
 pytestmark = pytest.mark.usefixtures("triggers")
 
 
+def test_add__without_a_token_counts_each_time(namespace: Namespace) -> None:
+    at = datetime.now(UTC) - timedelta(hours=1)
+    answers = [
+        events.add(namespace="test", name="hits", generation_time=at) for _ in range(3)
+    ]
+    answers += events.add_many(
+        [events.NewEvent("test", "hits", generation_time=at)] * 2
+    )
+
+    assert {(one.token, one.event_time, one.duplicate) for one in answers} == {
+        (None, at, False)
+    }
+    assert Event.objects.filter(token=None, event_time=at).count() == 5
+
+
+def test_add__without_a_token_or_a_time_takes_the_databases(
+    namespace: Namespace,
+) -> None:
+    """In one transaction too: each statement has its own time."""
+    with transaction.atomic():
+        first = events.add(namespace="test", name="hits")
+        [second] = events.add_many([events.NewEvent("test", "hits")])
+
+    assert first.event_time < second.event_time
+    assert list(Event.objects.order_by("event_time").values_list("event_time")) == [
+        (first.event_time,),
+        (second.event_time,),
+    ]
+
+
+@pytest.mark.parametrize("offset", [timedelta(days=-2), timedelta(hours=1)])
+def test_add__without_a_token_keeps_to_the_accept_window(
+    namespace: Namespace, offset: timedelta
+) -> None:
+    at = datetime.now(UTC) + offset
+    with pytest.raises(OutsideAcceptWindow):
+        events.add(namespace="test", name="hits", generation_time=at)
+
+    assert not Event.objects.exists()
+
+
 def test_add__appends_one_event_and_one_last_write(namespace: Namespace) -> None:
     recorded = events.add(namespace="test", name="hits", delta=3)
 
     event = Event.objects.get()
     last_write = LastWrite.objects.get()
     assert (event.counter_id, event.delta) == (recorded.counter_id, 3)
-    assert str(event.token) == recorded.token
-    assert event.event_time == recorded.event_time
+    assert (event.token, recorded.token) == (None, None)
+    assert event.event_time == recorded.event_time == last_write.written_at
     assert last_write.counter_id == recorded.counter_id
     assert last_write.xid == event.xid
     assert (
@@ -653,17 +695,19 @@ def test_add__takes_the_least_delta(
     token: str | None,
 ) -> None:
     """Whichever way the project's connections send parameters."""
+    watch: Any = nullcontext()
     if binding == "client":
-        wire = connection.connection
-        monkeypatch.setattr(wire, "cursor_factory", ClientCursor)
-        monkeypatch.setattr(wire, "counters_cursor", None, raising=False)
-    events.add(
-        namespace="test",
-        name="hits",
-        delta=-(2**63),
-        token=token,
-        generation_time=datetime.now(UTC),
-    )
+        # A watched statement passes through Django's cursor.
+        monkeypatch.setattr(connection.connection, "cursor_factory", ClientCursor)
+        watch = CaptureQueriesContext(connection)
+    with watch:
+        events.add(
+            namespace="test",
+            name="hits",
+            delta=-(2**63),
+            token=token,
+            generation_time=datetime.now(UTC),
+        )
 
     assert Event.objects.get().delta == -(2**63)
 

@@ -61,7 +61,9 @@ def _two_keys(committed_namespace: Namespace) -> Iterator[None]:
         cursor.execute(f"CREATE INDEX test_gate ON {name} (test_wait_at_gate(token))")
         # Indexes get their entries in the order of their making: the gate, the key, and
         # the one beside it.
-        cursor.execute(f"REINDEX INDEX CONCURRENTLY {name}_pkey")
+        cursor.execute(
+            f"REINDEX INDEX CONCURRENTLY {name}_token_counter_id_event_time_idx"
+        )
         cursor.execute(
             f"CREATE UNIQUE INDEX test_beside ON {name} (token, counter_id, event_time)"
         )
