@@ -79,11 +79,11 @@ MIDDLEWARE = [
     "counters_project.middleware.Probes",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "counters.rest.paths.CounterNameInPath",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "counters_project.middleware.PageSessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "counters_project.middleware.PageUsers",
+    "counters_project.middleware.PageMessages",
 ]
 TEMPLATES = [
     {
