@@ -155,7 +155,11 @@ def list_tokens(out: Output, options: Any) -> None:
 @subcommand(
     "revoke-token",
     "Revoke an API token, named by its first characters.",
-    arg("prefix", help="the first characters, enough to match only one token"),
+    arg(
+        "prefix",
+        help=f"the first {api_tokens.LEAST_PREFIX} characters or more, enough to match only"
+        " one token",
+    ),
     about="The token works for at most two more seconds.",
     examples="""\
   manage.py counters list-tokens
