@@ -73,10 +73,6 @@ class Plan:
             raise CannotImport(
                 "--source is empty. Give a name, or leave it out to use the file's name."
             )
-        if self.batch_rows < 1:
-            raise CannotImport("--batch-rows must be 1 or more.")
-        if self.max_rejects is not None and self.max_rejects < 0:
-            raise CannotImport("--max-rejects must be 0 or more.")
         _check_encoding(self.encoding)
         if self.delimiter is not None and len(self.separator or "") != 1:
             raise CannotImport(

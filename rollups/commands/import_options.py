@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from counters.importing.plan import FORMATS, Plan
-from rollups.commands.base import arg, flag, instant
+from rollups.commands.base import arg, flag, instant, whole_number
 
 ABOUT = """\
 A CSV file has a header; NDJSON has one JSON object in each line. FILE may be gzipped or zipped.
@@ -185,7 +185,7 @@ ARGUMENTS = (
     ),
     arg(
         "--batch-rows",
-        type=int,
+        type=whole_number(1, of="events"),
         default=Plan.batch_rows,
         metavar="N",
         help=f"commit after this many events (default: {Plan.batch_rows:,})",
@@ -200,7 +200,7 @@ ARGUMENTS = (
     ),
     arg(
         "--max-rejects",
-        type=int,
+        type=whole_number(0, of="rows"),
         metavar="N",
         help="stop when more rows than this are rejected",
         group=_RUNNING,

@@ -82,6 +82,16 @@ def test_help__teaches(command: str, capsys: pytest.CaptureFixture[str]) -> None
     assert ("--json" in text) is (command != "export")
 
 
+def test_help__names_how_much_of_a_token_revoke_token_needs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        call_command("counters", "revoke-token", "--help")
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the first 8 characters or more" in said
+
+
 @pytest.mark.parametrize("command", SUBCOMMANDS)
 def test_subcommand__names_what_it_does_not_know(
     command: str, capsys: pytest.CaptureFixture[str]
@@ -322,6 +332,14 @@ def test_namespaces__refuse_with_the_reason(run: Run) -> None:
         (
             ("create-token", "alice", "--expires-in", "²"),
             "--expires-in: '²' is not a whole number of days from 1 to 36,500",
+        ),
+        (
+            ("import", "f.csv", "--batch-rows", "0"),
+            "--batch-rows: '0' is not a whole number of events from 1 to 1,000,000,000",
+        ),
+        (
+            ("import", "f.csv", "--max-rejects", "x"),
+            "--max-rejects: 'x' is not a whole number of rows from 0 to 1,000,000,000",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

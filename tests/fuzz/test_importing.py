@@ -121,8 +121,6 @@ def test_template__is_filled_or_refused(text: str) -> None:
             "time_zone": any_text,
             "delimiter": any_text,
             "encoding": any_text | st.sampled_from(["utf-16", "rot13", "zlib", "idna"]),
-            "batch_rows": st.integers(),
-            "max_rejects": st.integers(),
         },
     )
 )

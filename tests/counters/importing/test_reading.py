@@ -156,7 +156,6 @@ def test_import__gz_that_ends_before_its_first_line_is_refused(
             "--time-zone is not for Unix times",
         ),
         (("--counter", "a", "--at", "2025-03-01T00:00:00Z"), "exclude each other"),
-        (("--counter", "a", "--batch-rows", "0"), "1 or more"),
         (("--counter", "a", "--no-quotes", "--multiline"), "cannot be used together"),
     ],
 )
