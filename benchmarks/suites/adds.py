@@ -5,34 +5,60 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.clients import Load
-from benchmarks.results import Result
+from benchmarks.results import Result, figure, ratios
 from benchmarks.turns import Options, Peer, alternate, result
 
 # More batches at once only wait for the processor.
 BATCH_CLIENTS = 4
 WRITERS = (1, 2, 4, 8, 16, 32, 64)
-WRITER_PROCESSES = 4
+NAMES = ["add", "update_f", "slots", "bare_insert", "add_with_token"]
+IN_REDIS = ["buffered", "cache_incr", "cache_incr_always"]
 
 
 def hot(options: Options) -> Result:
-    """Add to one hot counter."""
-    others = ["update_f", "slots", "bare_insert"]
-    others += ["cache_incr", "cache_incr_always", "buffered"]
-    return _compare("Add, one hot counter", [Peer("add"), *map(Peer, others)], options)
+    """Add to one hot counter, as a web server does: threads in a few processes."""
+    names = NAMES + options.pick(full=IN_REDIS, quick=[])
+    return _hot("Add, one hot counter", names, options)
+
+
+def hot_processes(options: Options) -> Result:
+    """Add to one hot counter from processes with one connection each."""
+    apart = replace(options, processes=options.clients)
+    return _hot("Add, one hot counter, a process for each writer", NAMES, apart)
+
+
+def _hot(title: str, names: list[str], options: Options) -> Result:
+    peers = [Peer(name) for name in names]
+    found = alternate(peers, options)
+    others = [peer.key for peer in peers if peer.name not in {"add", "add_with_token"}]
+    compared = {"add, hot": others, "add_with_token, hot": others}
+    made = result(title, peers, found, compared=compared)
+    ours, limit = found["add, hot"], found["bare_insert, hot"]
+    made.figures["client CPU, add ÷ bare_insert"] = ratios(
+        ours.cpu_us["client"], limit.cpu_us["client"]
+    )
+    made.figures["WAL bytes, add"] = figure(ours.wal_bytes)
+    return made
 
 
 def in_request(options: Options) -> Result:
     """Add to one hot counter, each in a transaction that takes 5 ms more."""
     title = "Add inside a request's transaction, one hot counter"
     peers = [Peer("add_in_request"), Peer("update_f_in_request")]
-    return _compare(title, peers, options)
+    compared = {peers[0].key: [peers[1].key]}
+    return result(title, peers, alternate(peers, options), compared=compared)
 
 
 def batches(options: Options) -> Result:
-    """Add 1,000 events in one statement."""
-    peers = [Peer("add_many"), Peer("bare_insert_many")]
-    few = replace(options, clients=BATCH_CLIENTS)
-    return _compare("Batch add of 1,000", peers, few)
+    """Add 1,000 events at once, without tokens and with."""
+    pairs = {
+        "add_many": "bare_insert_many",
+        "add_many_with_tokens": "bare_insert_many_with_tokens",
+    }
+    peers = [Peer(name) for pair in pairs.items() for name in pair]
+    found = alternate(peers, replace(options, clients=BATCH_CLIENTS))
+    compared = {f"{ours}, hot": [f"{limit}, hot"] for ours, limit in pairs.items()}
+    return result("Batch add of 1,000", peers, found, compared=compared)
 
 
 def many(options: Options) -> Result:
@@ -52,17 +78,7 @@ def many(options: Options) -> Result:
 
 
 def writers(options: Options) -> Result:
-    """Add with 1 to 64 writers: threads in up to four processes, without a worker."""
+    """Add with 1 to 64 writers, without a worker."""
     load = Load(10_000, "uniform")
-    peers = [
-        Peer("add", load, clients=n, processes=WRITER_PROCESSES, programs=())
-        for n in WRITERS
-    ]
+    peers = [Peer("add", load, clients=n, programs=()) for n in WRITERS]
     return result("Writers", peers, alternate(peers, options), compared={})
-
-
-def _compare(title: str, peers: list[Peer], options: Options) -> Result:
-    """Compare the first peer with the others."""
-    found = alternate(peers, options)
-    ours, *others = [peer.key for peer in peers]
-    return result(title, peers, found, compared={ours: others})

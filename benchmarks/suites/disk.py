@@ -21,6 +21,13 @@ FROM (
   WHERE tree.isleaf
 ) AS leaf
 """
+LOG_SIZES = """
+SELECT count(*), pg_table_size('bench_log'), pg_indexes_size('bench_log')
+FROM bench_log
+"""
+MANY = Load(100_000, "uniform")
+BATCHES = [("add_many", HOT), ("add_many_with_tokens", HOT)]
+SINGLE = [("add", HOT), ("add", MANY), ("add_with_token", HOT)]
 
 
 def disk(options: Options) -> Result:
@@ -28,50 +35,32 @@ def disk(options: Options) -> Result:
     headings = ["written as", "events", "rows", "indexes", "together"]
     headings += ["indexes, compacted", "together"]
     made = Result("Bytes on disk for each event", Table(headings))
-    many = Load(options.pick(full=100_000, quick=10_000), "uniform")
-    seconds = options.pick(full=20, quick=5)
-    for name, peer, load in (
-        ("add, one hot counter", "add", HOT),
-        (f"add, {many.words}", "add", many),
-        ("add_many, 1,000 counters", "add_many", HOT),
-    ):
+    seconds = options.pick(full=10, quick=2)
+    for peer, load in BATCHES + options.pick(full=SINGLE, quick=[]):
+        name = f"{WAYS[peer].title}, {load.words}"
         options.say(name)
         execute("TRUNCATE counters_event, counters_lastwrite")
         empty = _sizes()
         WAYS[peer].setup(load.counters)
-        _write(peer, load, seconds, options.clients)
+        _write(peer, load, seconds, options)
         [(events,)] = execute("SELECT count(*) FROM counters_event")
         # Each index of each coming day has a page: much in a short run.
         (rows, indexes), (_, dense) = _beyond(empty), _compacted(empty)
-        made.figures[f"bytes, {name}"] = figure([(rows + indexes) / events])
-        made.figures[f"bytes, {name}, compacted"] = figure([(rows + dense) / events])
+        key = f"bytes, {peer}, {load.spread}"
+        made.figures[key] = figure([(rows + indexes) / events])
+        made.figures[f"{key}, compacted"] = figure([(rows + dense) / events])
+        sizes = [rows, indexes, rows + indexes, dense, rows + dense]
         made.table.rows.append(
-            [
-                name,
-                f"{events:,}",
-                f"{rows / events:.0f}",
-                f"{indexes / events:.0f}",
-                f"{(rows + indexes) / events:.0f}",
-                f"{dense / events:.0f}",
-                f"{(rows + dense) / events:.0f}",
-            ]
+            [name, f"{events:,}", *(f"{size / events:.0f}" for size in sizes)]
         )
     WAYS["bare_insert_many"].setup(1)
-    _write("bare_insert_many", HOT, seconds / 3, options.clients)
-    [(events, rows, indexes)] = execute(
-        "SELECT count(*), pg_table_size('bench_log'), pg_indexes_size('bench_log')"
-        " FROM bench_log"
-    )
+    _write("bare_insert_many", HOT, seconds / 2, options)
+    [(events, rows, indexes)] = execute(LOG_SIZES)
+    sizes = [rows, indexes, rows + indexes]
     made.table.rows.append(
-        [
-            "the limit: bare rows, one index",
-            f"{events:,}",
-            f"{rows / events:.0f}",
-            f"{indexes / events:.0f}",
-            f"{(rows + indexes) / events:.0f}",
-            "",
-            "",
-        ]
+        ["the limit: bare rows, one index", f"{events:,}"]
+        + [f"{size / events:.0f}" for size in sizes]
+        + ["", ""]
     )
     return made
 
@@ -99,6 +88,12 @@ def _compacted(empty: tuple[int, int]) -> tuple[int, int]:
     return _beyond(empty)
 
 
-def _write(peer: str, load: Load, seconds: float, how_many: int) -> None:
-    orders = Orders(peer=peer, load=load, clients=how_many, seconds=seconds)
+def _write(peer: str, load: Load, seconds: float, options: Options) -> None:
+    orders = Orders(
+        peer=peer,
+        load=load,
+        clients=options.clients,
+        processes=options.processes,
+        seconds=seconds,
+    )
     clients.run(orders, meanwhile=nullcontext())

@@ -109,7 +109,6 @@ def workers(options: Options) -> Result:
     for processes in WORKERS:
         rates[processes], last, took = [], Cost(), 0.0
         with programs.workers(Running(), processes=processes) as running:
-            time.sleep(4)
             for number in range(options.rounds + 1):
                 options.say(f"{processes} workers, round {number} of {options.rounds}")
                 cost = Cost()

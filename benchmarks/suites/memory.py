@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import statistics
 import threading
-import time
 from contextlib import nullcontext
 
 import psutil
@@ -34,7 +33,6 @@ def memory(options: Options) -> Result:
     running = Running()
     samples: dict[str, list[float]] = {}
     with programs.web(running), programs.worker(running), programs.beat(running):
-        time.sleep(4)
         probe = _orders(running, options, seconds=5, steps_per_second=None)
         rate = clients.run(probe, meanwhile=nullcontext()).steps_per_second
         orders = _orders(running, options, seconds=seconds, steps_per_second=rate / 2)
@@ -58,6 +56,7 @@ def _orders(
         peer="rest_add",
         load=LOAD,
         clients=options.clients,
+        processes=options.processes,
         seconds=seconds,
         steps_per_second=steps_per_second,
         variables=running.variables,

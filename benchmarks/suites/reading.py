@@ -8,7 +8,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 from django.db import connection
@@ -24,9 +24,14 @@ from rollups import counts
 from rollups.folding import fold
 
 READS = 1_000
+# Short blocks in turn: a core's speed changes within a second.
+BLOCK = 50
 BY_KEY = "SELECT total FROM plain_plaincounter WHERE id = %s"
 PENDING = (1, 1_000, 10_000)
+FEW = 1_000
+TOGETHER = 1_000
 OURS, ACCURATE = "eventual (this project)", "accurate (this project)"
+MULTI = f"{TOGETHER:,} counters at once (this project)"
 
 
 def reading(options: Options) -> Result:
@@ -34,22 +39,24 @@ def reading(options: Options) -> Result:
     counters = options.pick(full=100_000, quick=10_000)
     create_counters(counters)
     create_table(counters)
-    few, many = 1_000, options.pick(full=10_000_000, quick=100_000)
-    ids = {kept: _counter(kept, options) for kept in (few, many)}
+    many = options.pick(full=10_000_000, quick=100_000)
+    ids = {kept: _counter(kept, options) for kept in (FEW, many)}
     made = Result(
         "Reads of one counter among many",
         Table(["read", "kept events", "pending", "median µs"]),
     )
-    ways: dict[tuple[str, int], Callable[[], object]] = {
-        (OURS, kept): partial(_read, kept, "eventual") for kept in ids
-    }
-    ways |= {(name, few): way for name, way in RAW.items()}
+    ways: Ways = {(OURS, kept): partial(_read, kept, "eventual") for kept in ids}
+    ways |= {(name, FEW): way for name, way in RAW.items()}
     found = _in_turns(ways, options.rounds, READS)
-    _add_rows(made, found, pending=0)
+    ours = found[OURS, FEW]
+    both = {(MULTI, FEW): _read_many, (OURS, FEW): ways[OURS, FEW]}
+    together = _in_turns(both, options.rounds, BLOCK)
+    _add_rows(made, found | {(MULTI, FEW): together[MULTI, FEW]}, pending=0)
     for name in RAW:
-        made.figures[f"eventual ÷ {name}"] = ratios(found[OURS, few], found[name, few])
-    made.figures["eventual, many kept ÷ few"] = ratios(
-        found[OURS, many], found[OURS, few]
+        made.figures[f"eventual ÷ {name}"] = ratios(ours, found[name, FEW])
+    made.figures[f"eventual, {many:,} kept ÷ few"] = ratios(found[OURS, many], ours)
+    made.figures[f"{TOGETHER:,} at once ÷ {TOGETHER:,} single reads"] = ratios(
+        together[MULTI, FEW], [TOGETHER * one for one in together[OURS, FEW]]
     )
     for pending in PENDING:
         options.say(f"{pending:,} pending events")
@@ -58,8 +65,8 @@ def reading(options: Options) -> Result:
         ways = {(ACCURATE, kept): partial(_read, kept, "accurate") for kept in ids}
         found = _in_turns(ways, options.rounds, READS // 10)
         _add_rows(made, found, pending=pending)
-        made.figures[f"accurate, many kept ÷ few, {pending:,} pending"] = ratios(
-            found[ACCURATE, many], found[ACCURATE, few]
+        made.figures[f"accurate, {many:,} kept ÷ few, {pending:,} pending"] = ratios(
+            found[ACCURATE, many], found[ACCURATE, FEW]
         )
         fold.fold(ids.values())
     return made
@@ -79,29 +86,31 @@ def _counter(kept: int, options: Options) -> int:
     return counter_id
 
 
+Ways = dict[tuple[str, int], Callable[[], object]]
 Turns = dict[tuple[str, int], list[float]]
 
 
-def _in_turns(
-    ways: Mapping[tuple[str, int], Callable[[], object]], rounds: int, reads: int
-) -> Turns:
+def _in_turns(ways: Ways, rounds: int, reads: int) -> Turns:
     """Return the median microseconds of a read, a number a round."""
     found: Turns = defaultdict(list)
     for number in range(rounds + 1):
-        for way, read in ways.items():
-            took = _median_us(read, reads)
-            if number:  # the first round warms up
-                found[way].append(took)
+        took: Turns = defaultdict(list)
+        for _ in range(0, reads, BLOCK):
+            for way, read in ways.items():
+                took[way] += _block_us(read)
+        if number:  # the first round warms up
+            for way, times in took.items():
+                found[way].append(statistics.median(times))
     return found
 
 
-def _median_us(read: Callable[[], object], reads: int) -> float:
+def _block_us(read: Callable[[], object]) -> list[float]:
     took = []
-    for _ in range(reads):
+    for _ in range(BLOCK):
         began = time.perf_counter()
         read()
         took.append((time.perf_counter() - began) * 1e6)
-    return statistics.median(took)
+    return took
 
 
 def _add_rows(made: Result, found: Turns, *, pending: int) -> None:
@@ -112,6 +121,12 @@ def _add_rows(made: Result, found: Turns, *, pending: int) -> None:
 
 def _read(kept: int, accuracy: str) -> object:
     return counts.get(namespace="bench", name=f"read {kept}", accuracy=accuracy)
+
+
+def _read_many() -> object:
+    return counts.get_many(
+        [counts.CounterName("bench", f"c{i}") for i in range(TOGETHER)]
+    )
 
 
 def _by_key() -> object:

@@ -1,50 +1,54 @@
 """Staleness: the time from an add's commit to an eventual read that shows it.
 
-A worker folds in a process of its own. A reader looks at the rollups every two
-milliseconds, so a figure may be two milliseconds too high.
+A reader looks at the rollups every two milliseconds, so a figure may be two milliseconds
+too high. The n-th event that a counter shows is taken for its n-th add that returned.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
-from django.db import connection, connections
-
-from benchmarks.programs import Running, worker
+from benchmarks import clients, programs
+from benchmarks.clients import Done, Load, Orders
+from benchmarks.data import fold_all
+from benchmarks.peers.registry import WAYS
 from benchmarks.results import Result, Table, figure, percentile
-from benchmarks.suites.trigger import Adds, adds
+from benchmarks.servers import connect, execute
 from benchmarks.turns import Options
-from counters import events
 
 TITLE = "From commit to visible in an eventual read"
-COUNTERS = 100
-THREADS = 4
+LOAD = Load(100, "uniform")
 LOOK_EVERY_SECONDS = 0.002
+# After the last add, until all are folded.
+LOOK_ON_SECONDS = 1.0
 A_FEW = 20.0
-ALL = "SELECT counter_id, events FROM rollups_rollup"
+SHOWN = "SELECT counter_id, events FROM rollups_rollup"
+IDS = "SELECT id, substr(name, 2)::int FROM counters_counter"
+
+# By counter: the events that were shown, and since when.
+Looks = dict[int, list[tuple[int, float]]]
 
 
 def staleness(options: Options) -> Result:
-    made = Result(
-        TITLE,
-        Table(["adds/s", "share of capacity", "seen", "p50 ms", "p99 ms", "worst ms"]),
-    )
-    with worker(Running()):
-        time.sleep(4)
-        full = Adds()
-        adds(full, threads=THREADS, seconds=options.seconds, counters=COUNTERS)
-        capacity = len(full.seconds) / options.seconds
-        for rate in (A_FEW, capacity / 4, capacity / 2):
-            turns = []
-            for _ in range(options.rounds):
-                time.sleep(1)
-                turns.append(sorted(_Run(rate).measure(options.seconds)))
+    """Measure it at several rates, the highest half of what the writers can do."""
+    headings = ["adds/s", "share of capacity", "seen", "p50 ms", "p99 ms", "worst ms"]
+    made = Result(TITLE, Table(headings))
+    WAYS["add"].setup(LOAD.counters)
+    with programs.running(["worker"]):
+        turn = clients.run(_orders(options, rate=None), meanwhile=nullcontext())
+        capacity = turn.steps_per_second
+        slower = {"a few adds/s": A_FEW, "25%": capacity / 4}
+        rates = options.pick(full=slower, quick={}) | {"50%": capacity / 2}
+        for name, rate in rates.items():
+            options.say(f"{name} of {capacity:,.0f} adds/s")
+            turns = [_turn(_orders(options, rate=rate)) for _ in range(options.rounds)]
             p50, p99 = (
                 [percentile(one, share) * 1e3 for one in turns] for share in (50, 99)
             )
-            name = "a few adds/s" if rate == A_FEW else f"{rate / capacity:.0%}"
             made.figures[f"p50 ms, {name}"] = figure(p50)
             made.figures[f"p99 ms, {name}"] = figure(p99)
             made.table.rows.append(
@@ -60,72 +64,68 @@ def staleness(options: Options) -> Result:
     return made
 
 
-class _Run:
-    """Writers at a steady rate, and a reader that sees their adds."""
+def _orders(options: Options, *, rate: float | None) -> Orders:
+    return Orders(
+        peer="add",
+        load=LOAD,
+        clients=options.clients,
+        processes=options.processes,
+        seconds=options.seconds,
+        steps_per_second=rate,
+    )
 
-    def __init__(self, rate: float) -> None:
-        self.rate = rate
-        # By counter: earlier events, seen events, and this run's commits in order.
-        self.base: dict[int, int] = {}
-        self.seen: dict[int, int] = {}
-        self.committed: dict[int, list[float]] = {}
-        self.stale: list[float] = []
-        self.lock = threading.Lock()
-        self.started = threading.Barrier(THREADS + 1)
-        self.ends = threading.Event()
 
-    def measure(self, seconds: float) -> list[float]:
-        """Return the seconds from each commit to the read that shows it."""
-        writers = [
-            threading.Thread(target=self._write, args=(number, seconds))
-            for number in range(THREADS)
-        ]
-        reader = threading.Thread(target=self._look)
-        for thread in (reader, *writers):
-            thread.start()
-        for thread in writers:
-            thread.join()
-        time.sleep(1)
-        self.ends.set()
-        reader.join()
-        return self.stale
+def _turn(orders: Orders) -> list[float]:
+    """Return the seconds from each add to the look that showed it, in order."""
+    looks: Looks = defaultdict(list)
+    turn = clients.run(orders, meanwhile=_looking(looks))
+    times, keys = returned(turn.clients), dict(execute(IDS))
+    found = []
+    for counter_id, shown in looks.items():
+        found += stale(shown, times[keys[counter_id]])
+    return sorted(found)
 
-    def _look(self) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(ALL)
-            self.base = dict(cursor.fetchall())
-            self.seen = dict(self.base)
-            self.started.wait()
-            while not self.ends.is_set():
-                cursor.execute(ALL)
-                self._note(cursor.fetchall(), now=time.perf_counter())
-                time.sleep(LOOK_EVERY_SECONDS)
-        connections.close_all()
 
-    def _note(self, rows: list[Any], *, now: float) -> None:
-        for counter_id, seen in rows:
-            before, first = self.seen.get(counter_id, 0), self.base.get(counter_id, 0)
-            if seen <= before:
-                continue
-            with self.lock:
-                times = self.committed.get(counter_id, [])
-                new = times[before - first : seen - first]
-            self.seen[counter_id] = before + len(new)
-            self.stale += [max(0.0, now - one) for one in new]
+def stale(looks: Sequence[tuple[int, float]], times: Sequence[float]) -> list[float]:
+    """Return the seconds from each add to the look that showed it."""
+    (base, _), *later = looks
+    found: list[float] = []
+    for events, now in later:
+        seen = times[len(found) : events - base]
+        found += [max(0.0, now - one) for one in seen]
+    return found
 
-    def _write(self, number: int, seconds: float) -> None:
-        self.started.wait()
-        due = time.perf_counter() + number / self.rate
-        until = time.perf_counter() + seconds
-        turn = number
-        while due < until:
-            time.sleep(max(0.0, due - time.perf_counter()))
-            # Each thread has counters of its own, so that a counter's commits are in order.
-            turn += THREADS
-            name = f"s{turn % COUNTERS // THREADS * THREADS + number}"
-            answer = events.add(namespace="bench", name=name)
-            with self.lock:
-                times = self.committed.setdefault(answer.counter_id, [])
-                times.append(time.perf_counter())
-            due += THREADS / self.rate
-        connections.close_all()
+
+def returned(done: Sequence[Done]) -> dict[int, list[float]]:
+    """Return the times at which the adds of each key returned, in order."""
+    times: dict[int, list[float]] = defaultdict(list)
+    for key, ended in sorted(pair for one in done for pair in one.ended):
+        times[key].append(ended)
+    return times
+
+
+@contextmanager
+def _looking(looks: Looks) -> Iterator[None]:
+    """Look at the rollups from before the first add until after the last."""
+    # The writers wait for the turn to begin: what is pending is their warm-up.
+    fold_all()
+    ends, began = threading.Event(), threading.Event()
+    reader = threading.Thread(target=_look, args=(looks, began, ends))
+    reader.start()
+    began.wait()
+    yield
+    time.sleep(LOOK_ON_SECONDS)
+    ends.set()
+    reader.join()
+
+
+def _look(looks: Looks, began: threading.Event, ends: threading.Event) -> None:
+    with connect() as own:
+        while not ends.wait(LOOK_EVERY_SECONDS):
+            shown = own.execute(SHOWN).fetchall()
+            now = time.perf_counter()
+            for counter_id, events in shown:
+                seen = looks[counter_id]
+                if not seen or events > seen[-1][0]:
+                    seen.append((events, now))
+            began.set()

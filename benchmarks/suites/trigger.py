@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connections
 
-from benchmarks.results import Result, Table, percentile, ratios
+from benchmarks.results import Result, Table, figure, percentile, ratios
 from benchmarks.turns import Options
 from counters import events, signals
 from rollups import receivers
@@ -179,6 +179,8 @@ def _compare(
         for share in (50, 99)
     )
     errors = sum(one.errors for one in sick)
+    before = made.figures.get("errors", figure([0])).median
+    made.figures["errors"] = figure([before + errors])
     made.figures[f"p99 ÷ healthy, {kind} {outage}"] = p99
     made.table.rows.append(
         [

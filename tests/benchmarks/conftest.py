@@ -25,6 +25,7 @@ def bench_tables(transactional_db: None) -> Iterator[None]:
     """Take the peers' own tables away again: they belong to no app."""
     yield
     # A client keeps its connection; each test has another one.
-    database._own.__dict__.clear()
+    database.bare_cursor().connection.close()
+    del database._own.cursor
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TABLE IF EXISTS {TABLES}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from threading import BrokenBarrierError
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from django.core.cache import cache
 from django.db import connection
 
 from benchmarks import programs
-from benchmarks.clients import HOT, Load, Orders, run
+from benchmarks.clients import HOT, Done, Load, Orders, run
 from benchmarks.peers import valkey
 from benchmarks.peers.registry import WAYS
 from benchmarks.plain.models import PlainCounter
+from benchmarks.suites.staleness import returned, stale
 
 STEPS = 3
 
@@ -33,9 +35,12 @@ def test_peers__name_known_programs() -> None:
         ("slots", "SELECT sum(total) FROM bench_slot"),
         ("bare_insert", "SELECT sum(delta) FROM bench_log"),
         ("bare_insert_many", "SELECT sum(delta) FROM bench_log"),
+        ("bare_insert_many_with_tokens", "SELECT count(token) FROM bench_log"),
         ("add", "SELECT sum(delta) FROM counters_event"),
+        ("add_with_token", "SELECT sum(delta) FROM counters_event"),
         ("add_in_request", "SELECT sum(delta) FROM counters_event"),
         ("add_many", "SELECT sum(delta) FROM counters_event"),
+        ("add_many_with_tokens", "SELECT count(token) FROM counters_event"),
     ],
 )
 @pytest.mark.django_db(transaction=True)
@@ -113,4 +118,29 @@ def test_run__shares_clients_as_threads_of_processes() -> None:
 
     assert [one.first_error for one in turn.clients] == [""] * 5
     # The clients have warmed up with more steps.
+    assert {key for one in turn.clients for key, _ in one.ended} == {0}
     assert cache.get("bench-0") > sum(len(one.step_seconds) for one in turn.clients) > 0
+
+
+def test_run__ends_at_once_if_a_client_cannot_warm_up() -> None:
+    cache.clear()  # so the counter does not exist
+    orders = Orders(peer="cache_incr", load=HOT, clients=2, processes=1, seconds=60)
+
+    with pytest.raises(BrokenBarrierError):
+        run(orders, meanwhile=nullcontext())
+
+
+def test_returned__are_the_times_of_each_key_in_order() -> None:
+    clients = [
+        Done(1.0, [], [(1, 0.3), (2, 0.4), (1, 0.5)], 0),
+        Done(1.0, [], [(2, 0.1), (1, 0.2)], 0),
+    ]
+
+    assert returned(clients) == {1: [0.2, 0.3, 0.5], 2: [0.1, 0.4]}
+
+
+def test_stale__is_the_time_from_an_add_to_the_look_that_shows_it() -> None:
+    """Two events were folded before; the third add was seen by no look yet."""
+    looks = [(2, 0.0), (3, 0.25), (4, 0.75)]
+
+    assert stale(looks, [0.25, 0.5, 0.9]) == [0.0, 0.25]
