@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from django.conf import settings
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 
 from counters.conf import Choice, Seconds, Setting, Text, Whole
 
@@ -116,8 +119,12 @@ SETTINGS: tuple[Setting[Any], ...] = (
 )
 
 
+@cache
 def trigger_mode() -> TriggerMode:
-    """Return who publishes a trigger: a thread in the background, the writer, nobody."""
+    """Return who publishes a trigger: a thread in the background, the writer, nobody.
+
+    Kept, because every add asks: two settings cost it more than the whole of the publisher.
+    """
     # Eager tasks are for tests without a broker, and an add should not fold.
     if getattr(settings, "CELERY_TASK_ALWAYS_EAGER", False):
         return "off"
@@ -128,6 +135,12 @@ def trigger_mode() -> TriggerMode:
             return "off"
         case _:
             return "background"
+
+
+@receiver(setting_changed)
+def _forget_the_mode(**_: Any) -> None:
+    """Ask the settings again where a test has changed them."""
+    trigger_mode.cache_clear()
 
 
 def metrics_dir() -> Path | None:

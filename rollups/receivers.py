@@ -42,8 +42,7 @@ JSON = "application/json"
 
 @receiver(events_committed)
 def fire_trigger(*, counter_ids: frozenset[int], events: int = 0, **_: Any) -> None:
-    publisher.get().count_adds(events)
-    request.request(counter_ids)
+    request.request(counter_ids, events=events)
 
 
 @task_prerun.connect

@@ -118,7 +118,10 @@ def triggers(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     """Collects the triggers that are requested, instead of sending them to the broker."""
     fired: list[list[int]] = []
 
-    def collect(self: Publisher, counter_ids: Collection[int], **_: object) -> int:
+    def collect(
+        self: Publisher, counter_ids: Collection[int], *, events: int = 0, **_: object
+    ) -> int:
+        self.count_adds(events)
         fired.append(sorted(counter_ids))
         return len(counter_ids)
 

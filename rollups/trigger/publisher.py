@@ -118,7 +118,7 @@ class Publisher:
         """How many counters wait in the set right now."""
         return len(self._waiting)
 
-    def put(self, counter_ids: Collection[int]) -> int:
+    def put(self, counter_ids: Collection[int], *, events: int = 0) -> int:
         """Leave counters to the background; return how many were accepted.
 
         Never waits and never raises. A counter that already waits is coalesced; one beyond
@@ -132,6 +132,7 @@ class Publisher:
             if not waiting:
                 self._woken.notify()
             waiting.update(islice(new, room) if dropped else new)
+            counts.adds += events
             counts.requested += len(counter_ids)
             counts.coalesced += len(counter_ids) - len(new)
             if dropped:

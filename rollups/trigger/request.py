@@ -16,14 +16,15 @@ from rollups.trigger.publisher import MESSAGE_COUNTERS
 logger = logging.getLogger(__name__)
 
 
-def request(counter_ids: Collection[int]) -> int:
+def request(counter_ids: Collection[int], *, events: int = 0) -> int:
     """Ask the workers to fold these counters; return how many were accepted.
 
-    In background mode this touches no socket. In inline mode it takes a few broker time-outs
+    `events` were just recorded, for the metrics. In background mode this touches no socket. In inline mode it takes a few broker time-outs
     at most, and no time while the circuit breaker is open.
     """
     if conf.trigger_mode() == "background":
-        return publisher.get().put(counter_ids)
+        return publisher.get().put(counter_ids, events=events)
+    publisher.get().count_adds(events)
     return send(sorted(counter_ids))
 
 
