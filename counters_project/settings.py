@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from counters import conf as counters_conf
 from counters.db import timeouts
-from counters_project import api_description, embedded, env, startup_checks
+from counters_project import embedded, env, openapi_introduction, startup_checks
 from rollups import conf as rollups_conf
 from rollups.trigger.broker import rollup_queue
 from rollups.worker.schedule import beat_schedule
@@ -332,15 +332,15 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Fold counters",
     "VERSION": "1",
-    "DESCRIPTION": api_description.INTRODUCTION,
-    "POSTPROCESSING_HOOKS": ["counters_project.api_pages.finish"],
+    "DESCRIPTION": openapi_introduction.INTRODUCTION,
+    "POSTPROCESSING_HOOKS": ["counters_project.openapi_views.finish"],
     # The page's scripts come from here, not from another company's servers.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "TAGS": api_description.TAGS,
+    "TAGS": openapi_introduction.TAGS,
     "SORT_OPERATION_PARAMETERS": False,
     # Sessions need nothing that a person could fill in; the introduction tells of them.
-    "AUTHENTICATION_WHITELIST": ["counters.rest.base.ApiTokenAuthentication"],
+    "AUTHENTICATION_WHITELIST": ["counters.rest.base_view.ApiTokenAuthentication"],
 }
 REST_KNOX = {"AUTO_REFRESH": False, "TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Token"}
 

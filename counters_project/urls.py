@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
-from counters_project.api_pages import DocsView, SchemaView
+from counters_project.openapi_views import DocsView, SchemaView
 
 urlpatterns = [
     path("api/v1/", include("rollups.rest.urls")),

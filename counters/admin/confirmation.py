@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from counters.admin.bases import AdminMixinBase
-from counters.admin.durations import SpanField
+from counters.admin.duration_field import SpanField
+from counters.admin.typed_bases import AdminMixinBase
 from counters.durations import format_duration
 
 _LONGEST_SHOWN = 80

@@ -6,10 +6,10 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from counters.admin.accounts import USER_NAME_BEGINS, SearchedChoicesMixin
-from counters.admin.bases import AdminBase, InlineBase
+from counters.admin.account_fields import USER_NAME_BEGINS, SearchedChoicesMixin
 from counters.admin.confirmation import ConfirmingMixin
 from counters.admin.pagination import BoundedListMixin
+from counters.admin.typed_bases import AdminBase, InlineBase
 from counters.models import Grant
 
 

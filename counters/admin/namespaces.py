@@ -14,11 +14,11 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from counters.admin.bases import AdminBase
 from counters.admin.confirmation import ConfirmingMixin
-from counters.admin.durations import SpanField
+from counters.admin.duration_field import SpanField
 from counters.admin.grants import GrantInline
 from counters.admin.pagination import BoundedListMixin
+from counters.admin.typed_bases import AdminBase
 from counters.db.statements import fetch
 from counters.durations import format_duration
 from counters.models import CounterType, Namespace

@@ -10,7 +10,7 @@ from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import HttpRequest
 
-from counters.admin.bases import AdminBase, AdminMixinBase
+from counters.admin.typed_bases import AdminBase, AdminMixinBase
 
 # The list ends here; search finds the other rows.
 MOST_ROWS = 1_000

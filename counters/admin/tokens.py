@@ -20,9 +20,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from knox.models import AuthToken
 
-from counters.admin.accounts import USER_NAME_BEGINS
-from counters.admin.bases import AdminBase
+from counters.admin.account_fields import USER_NAME_BEGINS
 from counters.admin.pagination import BoundedListMixin
+from counters.admin.typed_bases import AdminBase
 from counters.errors import AccountNotFound
 from counters.namespaces import access, api_tokens
 from counters.namespaces.access import user_named

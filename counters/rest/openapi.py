@@ -1,6 +1,6 @@
 """Build the API's description (OpenAPI 3): one decorator for each call.
 
-`descriptions.py` of each side has the texts. The examples of errors come from the code that
+`openapi_operations.py` of each side has the texts. The examples of errors come from the code that
 answers errors, so they cannot differ from it.
 """
 

@@ -27,10 +27,10 @@ from counters.namespaces import settings as configuring
 from counters.recording import batch
 from counters.recording.record import record
 from counters.recording.validation import CheckedEvent, check_event
-from counters.rest import descriptions
-from counters.rest.base import CountersView, refuse_token_in_header, token_of
+from counters.rest import openapi_operations
+from counters.rest.base_view import CountersView, refuse_token_in_header, token_of
 from counters.rest.calls import ApiRequest, Body
-from counters.rest.descriptions import MOST_NAMESPACES
+from counters.rest.openapi_operations import MOST_NAMESPACES
 from counters.rest.parsers import read_named, read_object, read_whole_number
 from counters.rest.schemas import (
     BatchBody,
@@ -73,7 +73,7 @@ class EventsView(CountersView):
 
     most_body_bytes = conf.body_bytes()
 
-    @descriptions.add_batch
+    @openapi_operations.add_batch
     def post(self, request: ApiRequest) -> Body:
         refuse_token_in_header(request)
         events = _events(request.data)
@@ -123,7 +123,7 @@ def _events(body: object) -> list[Any]:
 class NamespacesView(CountersView):
     """List the namespaces that the caller may see; create one."""
 
-    @descriptions.list_namespaces
+    @openapi_operations.list_namespaces
     def get(self, request: ApiRequest) -> Body:
         visible = access.visible_to(cast(access.User, request.user)).order_by("name")
         query = request.query_params
@@ -141,7 +141,7 @@ class NamespacesView(CountersView):
             link = request.build_absolute_uri(f"{request.path}?{parameters}")
         return {"results": [namespace_body(one) for one in page], "next": link}
 
-    @descriptions.create_namespace
+    @openapi_operations.create_namespace
     def post(self, request: ApiRequest) -> Response:
         user = cast(access.User, request.user)
         if not access.may_create_namespaces(user):
@@ -155,18 +155,18 @@ class NamespacesView(CountersView):
 class NamespaceView(CountersView):
     """Read and change a namespace's settings; delete it."""
 
-    @descriptions.read_namespace
+    @openapi_operations.read_namespace
     def get(self, request: ApiRequest, namespace: str) -> Body:
         access.check_visible(cast(access.User, request.user), namespace)
         return namespace_body(lookup.get_now(namespace))
 
-    @descriptions.change_namespace
+    @openapi_operations.change_namespace
     def patch(self, request: ApiRequest, namespace: str) -> Body:
         self.check_right(request, namespace, "manage")
         settings = read_object(request.data, allowed=configuring.FIELDS)
         return namespace_body(configuring.change(namespace, settings))
 
-    @descriptions.delete_namespace
+    @openapi_operations.delete_namespace
     def delete(self, request: ApiRequest, namespace: str) -> Response:
         self.check_right(request, namespace, "manage")
         deletion.delete_namespace(

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from counters_project.embedded.files import make_private_dir
+from counters_project.embedded.data_dir import make_private_dir
 
 # pip checks the hash of a download before it opens it.
 REQUIREMENT = (

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from counters_project.embedded.files import make_private_dir
+from counters_project.embedded.data_dir import make_private_dir
 from counters_project.runner import processes
+from counters_project.runner.command_lines import log_path
 from counters_project.runner.config import (
     BASE_DIR,
     CannotStartError,
@@ -23,7 +24,6 @@ from counters_project.runner.config import (
     read_run_record,
 )
 from counters_project.runner.processes import Program
-from counters_project.runner.programs import log_path
 
 _READY_WITHIN_SECONDS = 180.0
 _STOPPED_WITHIN_SECONDS = 60.0

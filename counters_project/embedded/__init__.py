@@ -5,7 +5,7 @@ This module exports what the settings need; it must import without those wheels.
 
 from __future__ import annotations
 
-from counters_project.embedded.files import (
+from counters_project.embedded.data_dir import (
     EmbeddedError,
     database_url,
     make_private_dir,

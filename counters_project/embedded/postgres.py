@@ -17,20 +17,19 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from counters_project.embedded.files import (
+from counters_project.embedded.account import (
+    find_account,
+    open_programs,
+    own_private_dir,
+)
+from counters_project.embedded.data_dir import (
     POSTGRES_PORT,
     EmbeddedError,
     cluster_dir,
     postgres_dir,
     socket_dir,
 )
-from counters_project.embedded.machine import (
-    MEGABYTE,
-    find_account,
-    memory_bytes,
-    open_programs,
-    own_private_dir,
-)
+from counters_project.embedded.memory import MEGABYTE, memory_bytes
 from counters_project.runner.processes import Account, Program
 
 VERSION = 18

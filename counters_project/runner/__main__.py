@@ -20,8 +20,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 from counters_project import embedded, env
 from counters_project.embedded import postgres, valkey
-from counters_project.embedded.files import make_private_dir, refuse_shared
-from counters_project.runner import processes, programs
+from counters_project.embedded.data_dir import make_private_dir, refuse_shared
+from counters_project.runner import command_lines, processes
+from counters_project.runner.command_lines import Environment, log_path
 from counters_project.runner.config import (
     CannotStartError,
     RunConfig,
@@ -33,7 +34,6 @@ from counters_project.runner.config import (
     remove_run_record,
     write_run_record,
 )
-from counters_project.runner.programs import Environment, log_path
 from counters_project.runner.supervisor import StopRequested, Supervisor
 
 _READY_WITHIN_SECONDS = 120.0
@@ -107,9 +107,9 @@ def _start(config: RunConfig, supervisor: Supervisor) -> None:
             supervisor, environment, "create_demo", "--token-file", str(token_file)
         )
     with _reported("worker, beat and web server"):
-        supervisor.start(programs.worker(environment))
-        supervisor.start(programs.beat(environment))
-        supervisor.start(programs.web(environment, bind=config.bind))
+        supervisor.start(command_lines.worker(environment))
+        supervisor.start(command_lines.beat(environment))
+        supervisor.start(command_lines.web(environment, bind=config.bind))
         _wait_until_ready(config, supervisor)
         # Worker and beat have no health check. If one cannot run, it ends within this time.
         supervisor.settle(_SETTLED_AFTER_SECONDS)
@@ -172,7 +172,7 @@ def _start_servers(config: RunConfig, supervisor: Supervisor) -> Environment:
 
 
 def _run_command(supervisor: Supervisor, environment: Environment, *words: str) -> None:
-    program = programs.command(environment, *words)
+    program = command_lines.command(environment, *words)
     code = supervisor.run_step(program)
     if code:
         raise CannotStartError(

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 from counters_project import env
-from counters_project.embedded.files import write_private
+from counters_project.embedded.data_dir import write_private
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 _ALL_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104

@@ -17,7 +17,7 @@ from typing import TypedDict
 
 import psutil
 
-from counters_project.embedded.files import write_private
+from counters_project.embedded.data_dir import write_private
 
 _PR_SET_PDEATHSIG = 1
 # Environment variable of every child: the data directory of its service.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from rollups.admin.background import ClosingAdmin, FailureAdmin, SweepAdmin
 from rollups.admin.counters import CounterAdmin
-from rollups.admin.lists import ClosingAdmin, FailureAdmin, SweepAdmin
 
 __all__ = ["ClosingAdmin", "CounterAdmin", "FailureAdmin", "SweepAdmin"]

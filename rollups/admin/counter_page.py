@@ -16,7 +16,7 @@ from counters.errors import CountersError
 from counters.models import Counter
 from rollups.admin import actions
 from rollups.folding import audit
-from rollups.monitor import charts, diagnosis
+from rollups.monitor import diagnosis, svg_charts
 from rollups.reading import series
 
 _FORMATS = {"minute": "%H:%M", "hour": "%m-%d %H:%M", "day": "%Y-%m-%d"}
@@ -75,7 +75,7 @@ def _series(counter: Counter, per: str) -> dict[str, Any]:
     return {
         "per": bucket,
         "offered": offered,
-        "plot": charts.bars(
+        "plot": svg_charts.bars(
             [float(one.delta) for one in found.buckets],
             label=f"Sums of the last {len(found.buckets)} buckets, one per {bucket}; the table"
             " below has the same numbers.",

@@ -15,14 +15,14 @@ from django.urls import path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from counters.admin.bases import AdminBase
 from counters.admin.pagination import BoundedListMixin
+from counters.admin.typed_bases import AdminBase
 from counters.models import Counter
 from rollups.admin import actions as acting
 from rollups.admin import counter_page
 from rollups.admin.search import CounterList, NamespaceFilter, OrderFilter, StateFilter
 from rollups.monitor import diagnosis
-from rollups.monitor.charts import sparkline
+from rollups.monitor.svg_charts import sparkline
 
 
 class CountedList(CounterList):

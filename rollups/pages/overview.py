@@ -14,7 +14,7 @@ from rollups.monitor import samples as sampling
 from rollups.monitor import status
 from rollups.monitor.heartbeat import ALIVE_WITHIN, ENDED, WATCH
 from rollups.monitor.status import Level, Status, Verdict
-from rollups.pages import plots
+from rollups.pages import last_hour
 
 HOUR = timedelta(hours=1)
 # Current rates come from the samples of this time.
@@ -103,8 +103,8 @@ def measure() -> Overview:
         verdicts=verdicts,
         status=now,
         lags=Lags(*lags),
-        adds_per_second=plots.over(samples, "inserted"),
-        folded_per_second=plots.over(samples, "events_folded"),
+        adds_per_second=last_hour.over(samples, "inserted"),
+        folded_per_second=last_hour.over(samples, "events_folded"),
         triggers=_triggers(),
         roles=roles,
         open_breakers=sum(process.breaker_is_open for process in alive),

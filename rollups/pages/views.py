@@ -14,7 +14,7 @@ from django.urls import NoReverseMatch, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from rollups.pages import overview, plots
+from rollups.pages import last_hour, overview
 
 # A page in the background sends no requests: see ops.js.
 REFRESH_SECONDS = 5
@@ -56,7 +56,7 @@ def fragment(request: HttpRequest) -> HttpResponse:
 
 def _context() -> dict[str, Any]:
     now = overview.measure()
-    return {"now": now, "plots": plots.draw(now.at)}
+    return {"now": now, "plots": last_hour.draw(now.at)}
 
 
 def _has_admin() -> bool:

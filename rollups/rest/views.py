@@ -12,7 +12,7 @@ from counters.errors import InvalidValue, MissingValue, NotAnchored
 from counters.json_values import read_time
 from counters.namespaces import access, deletion
 from counters.recording import names
-from counters.rest.base import CountersView, token_of
+from counters.rest.base_view import CountersView, token_of
 from counters.rest.calls import ApiRequest, Body
 from counters.rest.parsers import (
     read_claim,
@@ -27,7 +27,7 @@ from rollups import counts
 from rollups.folding import cluster_identity
 from rollups.reading import listing
 from rollups.reading.read import choose_accuracy
-from rollups.rest import cursors, descriptions
+from rollups.rest import cursors, openapi_operations
 from rollups.rest.schemas import (
     MOST_NAMES,
     NAMES_WANTED,
@@ -45,7 +45,7 @@ from rollups.rest.schemas import (
 class AddView(AddCall):
     """Add a delta; also read the count if the query has `get`."""
 
-    @descriptions.add
+    @openapi_operations.add
     def post(
         self, request: ApiRequest, namespace: str, name: str | None = None
     ) -> Body:
@@ -67,7 +67,7 @@ class AddView(AddCall):
 class AddByNameView(AddView):
     """AddView with the counter's name in the body."""
 
-    @descriptions.add_by_name
+    @openapi_operations.add_by_name
     def post(
         self, request: ApiRequest, namespace: str, name: str | None = None
     ) -> Body:
@@ -77,14 +77,14 @@ class AddByNameView(AddView):
 class CounterView(CountersView):
     """Read a counter, eventual or accurate; delete it permanently."""
 
-    @descriptions.read
+    @openapi_operations.read
     def get(self, request: ApiRequest, namespace: str, name: str) -> Body:
         self.check_right(request, namespace, "read")
         accuracy = request.query_params.get("accuracy")
         read = counts.get(namespace=namespace, name=name, accuracy=accuracy)
         return reading_body(read)
 
-    @descriptions.delete
+    @openapi_operations.delete
     def delete(self, request: ApiRequest, namespace: str, name: str) -> Response:
         self.check_right(request, namespace, "manage")
         deletion.delete_counter(
@@ -96,7 +96,7 @@ class CounterView(CountersView):
 class DeleteByNameView(CountersView):
     """Delete a counter permanently, with its name in the body."""
 
-    @descriptions.delete_by_name
+    @openapi_operations.delete_by_name
     def post(self, request: ApiRequest, namespace: str) -> Body:
         self.check_right(request, namespace, "manage")
         fields = read_named(request.data, None, allowed=frozenset({"confirm"}))
@@ -110,7 +110,7 @@ class DeleteByNameView(CountersView):
 class CountersListView(CountersView):
     """List a namespace's counters, searched and ordered, in pages; delete one by name."""
 
-    @descriptions.list_counters
+    @openapi_operations.list_counters
     def get(self, request: ApiRequest, namespace: str) -> Body:
         found = self.check_right(request, namespace, "read")
         query = request.query_params
@@ -129,7 +129,7 @@ class CountersListView(CountersView):
             "previous": _link(request, page.previous, ordering),
         }
 
-    @descriptions.delete_by_query
+    @openapi_operations.delete_by_query
     def delete(self, request: ApiRequest, namespace: str) -> Body:
         self.check_right(request, namespace, "manage")
         name = names.check(request.query_params.get("name"))
@@ -150,7 +150,7 @@ def _link(request: ApiRequest, place: counts.Place | None, ordering: str) -> str
 class ClearView(CountersView):
     """Set a counter to 0; a duplicate clears nothing."""
 
-    @descriptions.clear
+    @openapi_operations.clear
     def post(
         self, request: ApiRequest, namespace: str, name: str | None = None
     ) -> Body:
@@ -174,7 +174,7 @@ class ClearView(CountersView):
 class ClearByNameView(ClearView):
     """ClearView with the counter's name in the body."""
 
-    @descriptions.clear_by_name
+    @openapi_operations.clear_by_name
     def post(
         self, request: ApiRequest, namespace: str, name: str | None = None
     ) -> Body:
@@ -187,7 +187,7 @@ class ReadView(CountersView):
     # The longest names, each character written as two JSON escapes.
     most_body_bytes = 4 * 1024 * 1024
 
-    @descriptions.read_many
+    @openapi_operations.read_many
     def post(self, request: ApiRequest, namespace: str) -> Body:
         found = self.check_right(request, namespace, "read")
         fields = read_object(request.data, allowed=fields_of(ReadManyBody))
@@ -215,7 +215,7 @@ def _names(value: object) -> list[str]:
 class SeriesView(CountersView):
     """A counter's folded sums per minute, hour or day."""
 
-    @descriptions.series
+    @openapi_operations.series
     def get(self, request: ApiRequest, namespace: str, name: str | None = None) -> Body:
         found = self.check_right(request, namespace, "read")
         query = request.query_params
@@ -234,7 +234,7 @@ class SeriesView(CountersView):
 class SeriesByNameView(SeriesView):
     """SeriesView with the counter's name in the query."""
 
-    @descriptions.series_by_name
+    @openapi_operations.series_by_name
     def get(self, request: ApiRequest, namespace: str, name: str | None = None) -> Body:
         return super().get(request, namespace)
 
@@ -242,7 +242,7 @@ class SeriesByNameView(SeriesView):
 class TotalView(CountersView):
     """Read the folded sum of a counter in a span; by default of all its events."""
 
-    @descriptions.total
+    @openapi_operations.total
     def get(self, request: ApiRequest, namespace: str) -> Body:
         found = self.check_right(request, namespace, "read")
         query = request.query_params

@@ -16,7 +16,7 @@ from rollups.folding import maintenance
 from rollups.folding import sweep as sweeping
 from rollups.monitor import prometheus, samples
 from rollups.trigger.broker import TASK
-from rollups.worker import handle
+from rollups.worker import message_handler
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def rollup(
     and folding is right whatever they say, so they are ignored.
     """
     try:
-        handle.work(counter_ids, reenqueued=reenqueued, sweep_id=sweep_id)
+        message_handler.work(counter_ids, reenqueued=reenqueued, sweep_id=sweep_id)
     except NotAnchored as error:
         logger.error("Not folded: %s", error.message)
 

@@ -26,7 +26,7 @@ from knox.models import AuthToken
 
 from counters.models import Event, LastWrite, Namespace
 from counters.recording import tokens
-from counters_project.runner.programs import Environment, web
+from counters_project.runner.command_lines import Environment, web
 from tests import programs
 from tests.acceptance.conftest import free_port
 from tests.conftest import Threads

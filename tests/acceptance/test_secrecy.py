@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from counters_project.embedded.files import POSTGRES_PORT, socket_dir
+from counters_project.embedded.data_dir import POSTGRES_PORT, socket_dir
 from tests.acceptance.conftest import BASE_DIR, Service, is_gone, wait_until
 
 pytestmark = pytest.mark.acceptance

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from counters_project.embedded.files import cluster_dir
+from counters_project.embedded.data_dir import cluster_dir
 from tests.acceptance.conftest import BASE_DIR, Service, is_gone, wait_until
 
 pytestmark = pytest.mark.acceptance

@@ -14,7 +14,7 @@ from rollups.monitor import heartbeat
 from rollups.monitor import samples as sampling
 from rollups.monitor.heartbeat import Reporter
 from rollups.monitor.samples import Reading
-from rollups.pages import overview, plots
+from rollups.pages import last_hour, overview
 
 pytestmark = pytest.mark.usefixtures("triggers")
 
@@ -100,9 +100,9 @@ def test_rates__of_a_number_that_began_anew_are_unknown() -> None:
 
     samples = [reading(0, 5), reading(2, 9), reading(4, 1), reading(4, 1)]
 
-    assert plots.each(samples, "inserted") == [None, 2.0, None, None]
-    assert plots.over(samples, "inserted") is None
-    assert plots.over(samples[:1], "inserted") is None
+    assert last_hour.each(samples, "inserted") == [None, 2.0, None, None]
+    assert last_hour.over(samples, "inserted") is None
+    assert last_hour.over(samples[:1], "inserted") is None
 
 
 @pytest.mark.django_db
@@ -111,7 +111,7 @@ def test_plots__leave_gaps_where_nothing_is_known() -> None:
     sample(timedelta(minutes=1), pending=9)
     sample(timedelta(minutes=90), pending=99)
 
-    lag, pending, _ = plots.draw(datetime.now(UTC))
+    lag, pending, _ = last_hour.draw(datetime.now(UTC))
 
     assert [values for _, values in pending.rows] == [["9"], ["7"]]
     assert lag.names == ["p50", "p99", "max"]

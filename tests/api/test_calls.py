@@ -105,7 +105,7 @@ def test_call__is_answered_as_drf_would(
 ) -> None:
     found = sent(known, name)
 
-    monkeypatch.setattr("counters.rest.base.ordinary_call", lambda *_, **__: None)
+    monkeypatch.setattr("counters.rest.base_view.ordinary_call", lambda *_, **__: None)
     assert found == sent(known, name)
     assert Event.objects.count() == 1
 

@@ -9,7 +9,7 @@ import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from counters.models import Counter, Event
-from counters.rest.base import CountersView
+from counters.rest.base_view import CountersView
 from tests.api.conftest import Api, counter, problem
 from tests.api.test_access import CALLS
 

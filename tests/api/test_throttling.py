@@ -12,7 +12,7 @@ from django.core.cache import cache
 from knox.models import AuthToken
 from pytest_django import Settings
 
-from counters.rest.base import TokenRate, minute
+from counters.rest.base_view import TokenRate, minute
 from rollups import counts
 from tests.api.conftest import Api, problem
 from tests.conftest import Threads

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from counters_project.embedded import postgres, valkey
-from counters_project.embedded.files import cluster_dir, postgres_dir
+from counters_project.embedded.data_dir import cluster_dir, postgres_dir
 from counters_project.embedded.servers import running
 
 

@@ -16,13 +16,13 @@ import psutil
 import psycopg
 
 from counters_project.embedded import postgres
-from counters_project.embedded.files import (
+from counters_project.embedded.data_dir import (
     POSTGRES_PORT,
     database_url,
     make_private_dir,
     socket_dir,
 )
-from counters_project.runner import processes, programs
+from counters_project.runner import command_lines, processes
 from counters_project.runner.processes import Program
 from tests.faults.brokers import free_port
 from tests.programs import ROOT, wait_until
@@ -115,14 +115,16 @@ class OwnWeb:
         self.port = free_port()
         make_private_dir(directory)
         make_private_dir(directory / "logs")
-        self.environment = programs.Environment(
+        self.environment = command_lines.Environment(
             data_dir=directory,
             database_url=database,
             broker_url=broker,
             cache_url="",
             allowed_hosts="127.0.0.1",
         )
-        self.program = programs.web(self.environment, bind=f"127.0.0.1:{self.port}")
+        self.program = command_lines.web(
+            self.environment, bind=f"127.0.0.1:{self.port}"
+        )
         self.token = ""
 
     @contextmanager

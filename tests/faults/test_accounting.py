@@ -16,7 +16,7 @@ from counters import events
 from counters.models import Counter, Event, LastWrite, Namespace
 from rollups.folding.sweep import sweep
 from rollups.models import Rollup, Sweep
-from rollups.worker.handle import work
+from rollups.worker.message_handler import work
 from tests.faults.brokers import OwnBroker, Proxy
 from tests.faults.conftest import (
     Publishing,

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 
 from counters_project.embedded import postgres, servers
-from counters_project.embedded.files import cluster_dir
-from counters_project.embedded.machine import find_account, own_private_dir
+from counters_project.embedded.account import find_account, own_private_dir
+from counters_project.embedded.data_dir import cluster_dir
 from tests.programs import ROOT
 
 pytestmark = [pytest.mark.faults, pytest.mark.own_brokers, pytest.mark.timeout(300)]

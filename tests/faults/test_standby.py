@@ -17,8 +17,8 @@ import pytest
 
 from counters.db.statements import load
 from counters_project.embedded import postgres
-from counters_project.embedded.files import POSTGRES_PORT, cluster_dir, socket_dir
-from counters_project.embedded.machine import find_account
+from counters_project.embedded.account import find_account
+from counters_project.embedded.data_dir import POSTGRES_PORT, cluster_dir, socket_dir
 from tests.faults.databases import OwnPostgres
 from tests.programs import ROOT, wait_until
 

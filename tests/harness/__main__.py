@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from counters_project.embedded.files import make_private_dir
+from counters_project.embedded.data_dir import make_private_dir
 from tests.faults.brokers import has_rabbitmq
 from tests.harness import disk, faults, options, report, stack, trial
 from tests.harness.hosts import NoHostsError

@@ -14,7 +14,7 @@ import psutil
 import psycopg
 
 from counters_project.embedded import postgres
-from counters_project.embedded.machine import (
+from counters_project.embedded.account import (
     find_account,
     open_programs,
     own_private_dir,

@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 
-from counters_project.embedded.files import make_private_dir
-from counters_project.runner import programs
+from counters_project.embedded.data_dir import make_private_dir
+from counters_project.runner import command_lines
 from counters_project.runner.processes import Program, tail
 from tests.faults.brokers import OwnBroker, OwnRabbitMQ, OwnValkey, free_port
 from tests.harness.disk import SmallDisk
@@ -169,7 +169,7 @@ class Stack:
             raise CannotStartError(f"{name} does not answer. Its log:\n{tail(log)}")
 
     def _command(self, *words: str) -> None:
-        program = programs.command(self._environment(0), *words)
+        program = command_lines.command(self._environment(0), *words)
         done = subprocess.run(
             program.argv,
             env=program.env,
@@ -187,11 +187,11 @@ class Stack:
             match role:
                 case "web":
                     bind = f"{self._address(number)}:{self.ports[number]}"
-                    program = programs.web(environment, bind=bind)
+                    program = command_lines.web(environment, bind=bind)
                 case "worker":
-                    program = programs.worker(environment)
+                    program = command_lines.worker(environment)
                 case _:
-                    program = programs.beat(environment)
+                    program = command_lines.beat(environment)
         program = replace(program, stop_within_seconds=15)
         if self.hosts is None:
             return program
@@ -201,10 +201,10 @@ class Stack:
         """Where the web process of this node answers."""
         return self.hosts.address(_host_of("web", number)) if self.hosts else LOOPBACK
 
-    def _environment(self, number: int) -> programs.Environment:
+    def _environment(self, number: int) -> command_lines.Environment:
         data_dir = make_private_dir(self.directory / f"node {number + 1}")
         make_private_dir(data_dir / "logs")
-        return programs.Environment(
+        return command_lines.Environment(
             data_dir=data_dir,
             database_url=self.postgres.url,
             broker_url=self.broker.url,

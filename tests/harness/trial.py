@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from counters_project.embedded.files import make_private_dir
+from counters_project.embedded.data_dir import make_private_dir
 from tests.harness import checks, faults, ledger, looking, schedule
 from tests.harness.checks import State
 from tests.harness.faults import Ground

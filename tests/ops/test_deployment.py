@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from counters_project.runner import programs
-from counters_project.runner.programs import Environment
+from counters_project.runner import command_lines
+from counters_project.runner.command_lines import Environment
 from docs.site import settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -134,8 +134,10 @@ def _argv_of_make_run(role: str, directory: Path) -> list[str]:
         allowed_hosts="",
     )
     if role == "web":
-        return list(programs.web(told, bind="127.0.0.1:8000").argv)
-    return list({"worker": programs.worker, "beat": programs.beat}[role](told).argv)
+        return list(command_lines.web(told, bind="127.0.0.1:8000").argv)
+    return list(
+        {"worker": command_lines.worker, "beat": command_lines.beat}[role](told).argv
+    )
 
 
 def _argv_of(place: str, role: str) -> list[str]:

@@ -19,7 +19,7 @@ from counters.models import LastWrite, Namespace
 from rollups.folding import sweep
 from rollups.folding.fold import Folded, fold
 from rollups.models import Rollup, Sweep
-from rollups.worker.handle import work
+from rollups.worker.message_handler import work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BATCH = 500

@@ -134,7 +134,7 @@ def test_status__is_critical_where_the_database_does_not_answer(
     def fail() -> Status:
         raise OperationalError("gone")
 
-    monkeypatch.setattr("rollups.commands.maintenance.measure", fail)
+    monkeypatch.setattr("rollups.commands.folding.measure", fail)
 
     assert ask() == (2, "CRITICAL - The database cannot serve this now: gone\n")
 

@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from knox.models import AuthToken
 from pytest_django import DjangoDbBlocker
 
-from counters_project.runner.programs import Environment, web
+from counters_project.runner.command_lines import Environment, web
 from rollups.models import Process
 from tests.acceptance.conftest import free_port
 from tests.api.conftest import api, api_of  # noqa: F401 - fixtures

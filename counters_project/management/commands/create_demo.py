@@ -13,7 +13,7 @@ from knox.models import AuthToken
 from rest_framework.exceptions import AuthenticationFailed
 
 from counters.models import Namespace
-from counters_project.embedded.files import write_private
+from counters_project.embedded.data_dir import write_private
 
 NAMESPACE = "demo"
 USERNAME = "demo"

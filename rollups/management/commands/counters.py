@@ -14,7 +14,7 @@ from django.db import Error as DatabaseProblem
 
 from counters.db import errors
 from counters.errors import CountersError
-from rollups.commands import access, counts, files, maintenance, namespaces
+from rollups.commands import access, counts, folding, import_export, namespaces
 from rollups.commands.base import Output, Refused, Subcommand
 from rollups.commands.partitions import partitions
 from rollups.commands.series import series
@@ -30,7 +30,7 @@ GROUPS: dict[str, tuple[Subcommand, ...]] = {
         counts.clear,
         counts.delete,
     ),
-    "files": (files.import_events, files.export_counters),
+    "files": (import_export.import_events, import_export.export_counters),
     "namespaces": (
         namespaces.create,
         namespaces.change,
@@ -46,11 +46,11 @@ GROUPS: dict[str, tuple[Subcommand, ...]] = {
         access.role_sql,
     ),
     "maintenance": (
-        maintenance.rollup,
-        maintenance.status,
-        maintenance.verify,
+        folding.rollup,
+        folding.status,
+        folding.verify,
         partitions,
-        maintenance.reanchor,
+        folding.reanchor,
     ),
 }
 SUBCOMMANDS = {one.name: one for group in GROUPS.values() for one in group}

@@ -10,8 +10,8 @@ from itertools import pairwise
 from django.utils.safestring import SafeString
 
 from rollups.monitor import samples as sampling
-from rollups.monitor.charts import Line, Values, lines, short
 from rollups.monitor.samples import Reading
+from rollups.monitor.svg_charts import Line, Values, lines, short
 
 MINUTE = timedelta(minutes=1)
 MINUTES = 60

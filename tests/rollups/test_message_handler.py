@@ -22,7 +22,7 @@ from rollups.folding.fold import fold
 from rollups.models import Bucket, Failure, Rollup, Sweep
 from rollups.trigger.publisher import Publisher
 from rollups.worker import tasks
-from rollups.worker.handle import work
+from rollups.worker.message_handler import work
 from rollups.worker.tasks import rollup
 
 pytestmark = [
@@ -165,7 +165,7 @@ def test_held_counter__is_released_before_its_fold(
         return done
 
     with monkeypatch.context() as patch:
-        patch.setattr("rollups.worker.handle.fold_each", trigger_late)
+        patch.setattr("rollups.worker.message_handler.fold_each", trigger_late)
         work([counter_id], reenqueued=True)
 
     assert late == [counter_id]
@@ -174,7 +174,9 @@ def test_held_counter__is_released_before_its_fold(
 def test_claim__lasts_also_in_the_memory_of_one_process(
     held: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rollups.worker.handle.cache", LocMemCache("claims", {}))
+    monkeypatch.setattr(
+        "rollups.worker.message_handler.cache", LocMemCache("claims", {})
+    )
 
     assert work([held]) == [held]
     assert work([held]) == []
@@ -189,7 +191,7 @@ def test_held_counter__is_left_to_the_sweep_where_the_cache_fails(
     def fail(*_: Any, **__: Any) -> None:
         raise ConnectionError("no cache")
 
-    monkeypatch.setattr(f"rollups.worker.handle.cache.{call}", fail)
+    monkeypatch.setattr(f"rollups.worker.message_handler.cache.{call}", fail)
 
     reenqueued = [one for _ in range(10) for one in work([held])]
     work([held], reenqueued=True)
@@ -381,7 +383,7 @@ def test_healed__counts_once_what_is_folded_in_parts(
 ) -> None:
     monkeypatch.setattr("rollups.folding.fold.MOST_EVENTS", 3)
     # One part a task.
-    monkeypatch.setattr("rollups.worker.handle.TASK_SECONDS", 0.0)
+    monkeypatch.setattr("rollups.worker.message_handler.TASK_SECONDS", 0.0)
     monkeypatch.setattr("rollups.folding.fold._LEAST_EVENTS", 1)
     for _ in range(10):
         counter_id = add("hits")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 
-from counters.admin.bases import OptionsMixinBase
+from counters.admin.typed_bases import OptionsMixinBase
 
 # The lookup of the beginning of a user's name; the model need not call it `username`.
 USER_NAME_BEGINS = f"user__{get_user_model().USERNAME_FIELD}__startswith"

@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from counters.rest.schemas import COMPONENTS
-from rollups.rest.descriptions import HEALTH
+from rollups.rest.openapi_operations import HEALTH
 
 
 @extend_schema(exclude=True)
@@ -36,7 +36,7 @@ class DocsView(SpectacularSwaggerSplitView):
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """Describe how a client sends its API token."""
 
-    target_class = "counters.rest.base.ApiTokenAuthentication"
+    target_class = "counters.rest.base_view.ApiTokenAuthentication"
     name = "token"
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:

@@ -28,7 +28,7 @@ from counters.recording.batch import BATCH_EVENTS
 from counters.recording.names import WANTED as COUNTER_NAME_WANTED
 from counters.recording.tokens import TOKEN_LENGTH
 from counters.recording.validation import DELTA_WANTED
-from counters.rest.base import NO_HEADER_WANTED
+from counters.rest.base_view import NO_HEADER_WANTED
 from counters.rest.openapi import (
     CSRF,
     NAMESPACE,

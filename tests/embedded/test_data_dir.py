@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 
 from counters_project.embedded import EmbeddedError, database_url, secret_key
-from counters_project.embedded.files import socket_dir
+from counters_project.embedded.data_dir import socket_dir
 from counters_project.env import running_service
 from counters_project.runner.config import (
     CannotStartError,

@@ -1,4 +1,4 @@
-"""The memory of this machine, and the account that runs PostgreSQL for root."""
+"""The account that runs PostgreSQL if the service was started by root."""
 
 from __future__ import annotations
 
@@ -8,27 +8,8 @@ import stat
 import subprocess
 from pathlib import Path
 
-import psutil
-
-from counters_project.embedded.files import ACCOUNT_NAME, EmbeddedError
+from counters_project.embedded.data_dir import ACCOUNT_NAME, EmbeddedError
 from counters_project.runner.processes import Account
-
-MEGABYTE = 1024 * 1024
-_CONTAINER_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
-
-
-def memory_bytes() -> int:
-    """Return the memory of the machine, or the container's limit if it is lower."""
-    limits = [int(psutil.virtual_memory().total)]
-    for path in _CONTAINER_LIMITS:
-        try:
-            limits.append(int(path.read_text()))
-        except (OSError, ValueError):  # no such limit, or the word "max"
-            continue
-    return min(limits)
 
 
 def find_account() -> Account | None:

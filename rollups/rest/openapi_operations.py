@@ -14,8 +14,7 @@ from counters.errors import (
     NotForBestEffort,
 )
 from counters.recording.names import WANTED as COUNTER_NAME_WANTED
-from counters.rest import descriptions as writes
-from counters.rest.descriptions import ADDED, AT, IDEMPOTENCY_KEY, NEXT_DAY, TOKEN
+from counters.rest import openapi_operations as writes
 from counters.rest.openapi import (
     BY_NAME,
     CSRF,
@@ -29,6 +28,7 @@ from counters.rest.openapi import (
     operation,
     query,
 )
+from counters.rest.openapi_operations import ADDED, AT, IDEMPOTENCY_KEY, NEXT_DAY, TOKEN
 from counters.rest.schemas import Json, NewEventBody, ref, schema
 from rollups.reading.listing import DEFAULT_LIMIT, MOST, ORDERINGS
 from rollups.reading.series import LENGTHS
