@@ -181,12 +181,7 @@ def _read_limit(value: str | None) -> int | None:
     """Return how many namespaces a page has; None for all of them."""
     if value is None:
         return None
-    limit = read_whole_number("limit", value, 0)
-    if not 1 <= limit <= MOST_NAMESPACES:
-        raise InvalidValue(
-            "limit", limit, f"a whole number from 1 to {MOST_NAMESPACES}"
-        )
-    return limit
+    return read_whole_number("limit", value, most=MOST_NAMESPACES)
 
 
 def _read_cursor(value: str) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from counters import events
-from counters.errors import counted, stamp
+from counters.errors import counted, shown, stamp
 from counters.importing.mapping import WHOLE_NUMBER
 from counters.namespaces import deletion, lookup
+from counters.recording.validation import DELTA_WANTED
 from counters.rest.schemas import recorded_body
 from rollups import counts
 from rollups.commands.base import (
@@ -37,8 +38,9 @@ _GENERATION_TIME = arg(
 
 def _delta(text: str) -> int:
     """Parse digits only: `int` would also take `1_000`, ` 7` and digits of other scripts."""
+    # It takes at most 40 digits; `int` takes at most 4,300.
     if not WHOLE_NUMBER.fullmatch(text):
-        raise ArgumentTypeError(f"{text!r} is not a whole number in digits, such as -5")
+        raise ArgumentTypeError(f"{shown(text)} is not {DELTA_WANTED}, in digits")
     return int(text)
 
 

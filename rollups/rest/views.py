@@ -121,7 +121,11 @@ class CountersListView(CountersView):
             ordering=ordering,
             search=read_text("search", query.get("search", "")),
             place=None if cursor is None else cursors.read(cursor, ordering),
-            limit=read_whole_number("limit", query.get("limit"), listing.DEFAULT_LIMIT),
+            limit=read_whole_number(
+                "limit",
+                query.get("limit", str(listing.DEFAULT_LIMIT)),
+                most=listing.MOST,
+            ),
         )
         return {
             "results": [reading_body(one) for one in page.readings],

@@ -304,7 +304,11 @@ def test_search__of_what_no_name_holds_is_refused(api: Api, search: str) -> None
 def test_list__names_what_is_wrong_with_the_query(
     api: Api, query: str, field: str
 ) -> None:
-    assert problem(api.get(f"{LIST}?{query}"), 400, "invalid")["field"] == field
+    refused = problem(api.get(f"{LIST}?{query}"), 400, "invalid")
+
+    assert refused["field"] == field
+    if field == "limit":
+        assert "is not a whole number from 1 to 500." in str(refused["detail"])
 
 
 @pytest.mark.parametrize("ordering", ORDERINGS)

@@ -149,9 +149,19 @@ def test_add__gets_the_count_where_it_is_asked_for(run: Run, run_json: Any) -> N
 
 
 @pytest.mark.usefixtures("namespace")
-@pytest.mark.parametrize("delta", ["1e3", "1.0", "1_000", " 7", "\u0661"])
+@pytest.mark.parametrize(
+    "delta",
+    [
+        "1e3",
+        "1.0",
+        "1_000",
+        " 7",
+        "\u0661",
+        pytest.param("9" * 5_000, id="5,000 digits"),
+    ],
+)
 def test_add__takes_a_delta_in_digits_only(run: Run, delta: str) -> None:
-    with pytest.raises(CommandError, match="is not a whole number in digits, such as"):
+    with pytest.raises(CommandError, match=f"from -{2**63} to {2**63 - 1}, in digits"):
         run("add", "test", "a", delta)
 
     assert not Counter.objects.exists()
