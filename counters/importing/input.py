@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from counters.importing.errors import DAMAGED, CannotImport, InputBroken
-from counters.importing.plan import STDIN, Plan
+from counters.importing.options import STDIN, Options
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZIP_MAGIC = b"PK\x03\x04"
@@ -58,18 +58,21 @@ class Input:
 
 
 @contextmanager
-def opened(plan: Plan) -> Iterator[Input]:
-    """Open the plan's input; raise CannotImport where that is not possible."""
+def opened(options: Options) -> Iterator[Input]:
+    """Open the input file or pipe; raise CannotImport if it cannot be opened."""
     with ExitStack() as stack:
-        raw, size = _raw(plan, stack)
+        raw, size = _raw(options, stack)
         magic = raw.peek(len(ZIP_MAGIC))
         stream = raw
         if magic.startswith(GZIP_MAGIC):
             stream = io.BufferedReader(stack.enter_context(gzip.GzipFile(fileobj=raw)))
         elif magic.startswith(ZIP_MAGIC):
-            stream = io.BufferedReader(_only_member(raw, stack, plan))
+            stream = io.BufferedReader(_only_member(raw, stack, options))
         yield Input(
-            stream, raw, "stdin" if plan.from_stdin else bare_name(plan.file), size
+            stream,
+            raw,
+            "stdin" if options.from_stdin else bare_name(options.file),
+            size,
         )
 
 
@@ -81,33 +84,35 @@ def bare_name(file: str) -> str:
     return path.name
 
 
-def _raw(plan: Plan, stack: ExitStack) -> tuple[io.BufferedReader, int | None]:
-    if plan.file == STDIN:
+def _raw(options: Options, stack: ExitStack) -> tuple[io.BufferedReader, int | None]:
+    if options.file == STDIN:
         # Django closes nothing here, and neither do we: standard input is not ours.
         return io.BufferedReader(_Unclosed(sys.stdin.buffer)), None
     try:
-        raw = Path(plan.file).open("rb")  # noqa: SIM115 - the stack closes it
+        raw = Path(options.file).open("rb")  # noqa: SIM115 - the stack closes it
     except OSError as error:
-        raise CannotImport(f"{plan.file} cannot be read: {error.strerror}.") from error
-    size = None if plan.from_stdin else os.fstat(raw.fileno()).st_size
+        raise CannotImport(
+            f"{options.file} cannot be read: {error.strerror}."
+        ) from error
+    size = None if options.from_stdin else os.fstat(raw.fileno()).st_size
     return stack.enter_context(raw), size
 
 
 def _only_member(
-    raw: io.BufferedReader, stack: ExitStack, plan: Plan
+    raw: io.BufferedReader, stack: ExitStack, options: Options
 ) -> zipfile.ZipExtFile:
-    if plan.from_stdin:
+    if options.from_stdin:
         raise CannotImport("A .zip cannot be read from a pipe; give the file's name.")
     try:
         archive = stack.enter_context(zipfile.ZipFile(raw))
         members = [member for member in archive.infolist() if not member.is_dir()]
         if len(members) != 1:
             raise CannotImport(
-                f"{plan.file} has {len(members)} members; a .zip must hold one file."
+                f"{options.file} has {len(members)} members; a .zip must hold one file."
             )
         return cast("zipfile.ZipExtFile", archive.open(members[0]))
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-        raise CannotImport(f"{plan.file} cannot be unzipped: {error}.") from error
+        raise CannotImport(f"{options.file} cannot be unzipped: {error}.") from error
 
 
 class _Unclosed(io.RawIOBase):

@@ -14,7 +14,7 @@ from counters.db import clock
 from counters.errors import CountersError, shown, stamp
 from counters.importing import times
 from counters.importing.errors import BadRow, CannotImport
-from counters.importing.plan import Plan
+from counters.importing.options import Options
 from counters.importing.rows import Row
 from counters.models import Namespace
 from counters.recording import names, tokens
@@ -28,17 +28,17 @@ WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,40}")
 
 
 class RowMapping:
-    """Map one row at a time, by the options of the plan."""
+    """Map one row at a time, as the options say."""
 
-    def __init__(self, plan: Plan, namespace: Namespace, source: str) -> None:
+    def __init__(self, options: Options, namespace: Namespace, source: str) -> None:
         self._namespace = namespace
-        self._templates = [parse(text) for text in plan.counters]
-        self._identify = identifier(plan, source)
-        self._read_delta, delta_columns = _delta_reader(plan.delta)
-        self._read_time = _time_reader(plan)
+        self._templates = [parse(text) for text in options.counters]
+        self._identify = identifier(options, source)
+        self._read_delta, delta_columns = _delta_reader(options.delta)
+        self._read_time = _time_reader(options)
         used = [name for template in self._templates for name in template.columns]
-        used += [*delta_columns, *plan.key]
-        used += [name for name in (plan.time, plan.token) if name is not None]
+        used += [*delta_columns, *options.key]
+        used += [name for name in (options.time, options.token) if name is not None]
         # Each column once, in the order of the options.
         self.columns = list(dict.fromkeys(used))
 
@@ -93,11 +93,11 @@ def _whole_number(column: str, value: object) -> int:
     )
 
 
-def _time_reader(plan: Plan) -> Callable[[dict[str, Any]], datetime | None]:
-    if plan.time is None:
-        fixed = plan.at
+def _time_reader(options: Options) -> Callable[[dict[str, Any]], datetime | None]:
+    if options.time is None:
+        fixed = options.at
         return lambda values: fixed
-    column, read = plan.time, times.reader(plan.time_format, plan.time_zone)
+    column, read = options.time, times.reader(options.time_format, options.time_zone)
     return lambda values: read(values[column])
 
 
@@ -171,14 +171,14 @@ ROTATED = re.compile(r"\.[0-9]+$")
 Identify = Callable[[Row], str]
 
 
-def identifier(plan: Plan, source: str) -> Identify:
+def identifier(options: Options, source: str) -> Identify:
     """Return what gives each row of this source its token."""
-    if plan.token is not None:
-        column = plan.token
+    if options.token is not None:
+        column = options.token
         return lambda row: _given(row, column) or _by_place(row, source)
-    if plan.key:
+    if options.key:
         # Sorted: the order in which the options name the columns means nothing.
-        names = sorted(plan.key)
+        names = sorted(options.key)
         return lambda row: _digest(
             json.dumps([[name, _key_part(row, name)] for name in names])
         )
@@ -202,14 +202,14 @@ def as_written(source: str, encoding: str) -> str:
     return source.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def doubt(plan: Plan, source: str) -> str | None:
+def doubt(options: Options, source: str) -> str | None:
     """Return why different rows may be taken for one, or rows count again; None if unlikely."""
-    if plan.token is not None or plan.key or plan.source is not None:
+    if options.token is not None or options.key or options.source is not None:
         return None
     known_by = (
         f"A row is identified by its content, its line number and the name {source!r}."
     )
-    if plan.from_stdin:
+    if options.from_stdin:
         return (
             f"{known_by} An equal row on the same line of another pipe counts as a duplicate."
             " Give --key, --token, or --source with a name for this input."

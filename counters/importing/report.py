@@ -23,7 +23,7 @@ from rich.progress import (
 from counters.durations import format_duration
 from counters.errors import counted
 from counters.importing.input import Input
-from counters.importing.plan import Plan
+from counters.importing.options import Options
 from counters.importing.resume import Totals
 from counters.importing.run import Outcome
 from counters.models import Namespace
@@ -53,23 +53,23 @@ class Summary(TypedDict):
     events_per_second: int
 
 
-def summarise(plan: Plan, outcome: Outcome) -> Summary:
+def summarise(options: Options, outcome: Outcome) -> Summary:
     totals = outcome.totals
     return {
-        "file": plan.file,
-        "namespace": plan.namespace,
-        "dry_run": plan.dry_run,
+        "file": options.file,
+        "namespace": options.namespace,
+        "dry_run": options.dry_run,
         "complete": outcome.complete,
         "rows": totals.rows,
         "events": totals.events,
         "added": totals.added,
         "duplicates": totals.duplicates,
         "late_duplicates": (
-            0 if plan.key or plan.token is not None else totals.late_duplicates
+            0 if options.key or options.token is not None else totals.late_duplicates
         ),
         "unfinished_line": outcome.unfinished_line,
         "rejected_rows": totals.rejected,
-        "rejects_file": str(plan.rejects_file) if totals.rejected else None,
+        "rejects_file": str(options.rejects_file) if totals.rejected else None,
         "older_than_retention": totals.older_than_retention,
         "partitions_made": outcome.partitions_made,
         "seconds": round(totals.seconds, 3),

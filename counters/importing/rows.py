@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from counters.importing.errors import CannotImport
 from counters.importing.input import Input, Lines
-from counters.importing.plan import Plan
+from counters.importing.options import Options
 
 # The columns that a rejects file has in front: the row's place in the first file, and why
 # it was rejected.
@@ -222,16 +222,20 @@ class Table:
     dialect: Dialect
 
 
-def table(plan: Plan, source: Input, lines: Lines, wanted: Sequence[str]) -> Table:
+def table(
+    options: Options, source: Input, lines: Lines, wanted: Sequence[str]
+) -> Table:
     """Read the header, if the format has one; raise CannotImport if it is not usable."""
-    separator = plan.separator or ("\t" if Path(source.name).suffix == ".tsv" else ",")
-    dialect = Dialect(separator, plan.quotes, plan.multiline)
-    name = _named_format(plan, source) or _guessed_format(source)
+    separator = options.separator or (
+        "\t" if Path(source.name).suffix == ".tsv" else ","
+    )
+    dialect = Dialect(separator, options.quotes, options.multiline)
+    name = _named_format(options, source) or _guessed_format(source)
     if name == "ndjson":
         for option, given in (
-            ("--delimiter", plan.delimiter is not None),
-            ("--no-quotes", not plan.quotes),
-            ("--multiline", plan.multiline),
+            ("--delimiter", options.delimiter is not None),
+            ("--no-quotes", not options.quotes),
+            ("--multiline", options.multiline),
         ):
             if given:
                 raise CannotImport(f"{option} is for CSV, and the file is NDJSON.")
@@ -241,9 +245,9 @@ def table(plan: Plan, source: Input, lines: Lines, wanted: Sequence[str]) -> Tab
     return Table(lambda: read_csv(lines, header, wanted, dialect), text, dialect)
 
 
-def _named_format(plan: Plan, source: Input) -> str | None:
-    if plan.format != "auto":
-        return plan.format
+def _named_format(options: Options, source: Input) -> str | None:
+    if options.format != "auto":
+        return options.format
     return SUFFIXES.get(Path(source.name).suffix.lower())
 
 

@@ -16,7 +16,7 @@ from counters.importing import rows as formats
 from counters.importing.errors import BadRow, CannotImport
 from counters.importing.input import Input, Lines
 from counters.importing.mapping import RowMapping
-from counters.importing.plan import Plan
+from counters.importing.options import Options
 from counters.importing.rejects import Rejects
 from counters.importing.resume import Progress, Totals
 from counters.importing.rows import Rows, Unreadable
@@ -50,24 +50,24 @@ class Outcome:
 
 
 class TooManyRejects(Exception):
-    """More rows were rejected than the plan allows."""
+    """More rows were rejected than --max-rejects allows."""
 
 
 class Import:
     """One import under way."""
 
-    def __init__(self, plan: Plan, source: Input, watcher: Watcher) -> None:
-        self._plan = plan
+    def __init__(self, options: Options, source: Input, watcher: Watcher) -> None:
+        self._options = options
         self._watcher = watcher
-        self._namespace = lookup.get(plan.namespace)
+        self._namespace = lookup.get(options.namespace)
         if self._namespace.counter_type == CounterType.BEST_EFFORT:
             raise CannotImport(
-                f"Namespace {plan.namespace!r} is best-effort: its counters take no tokens,"
+                f"Namespace {options.namespace!r} is best-effort: its counters take no tokens,"
                 " so nothing would count only once."
             )
-        self._reader = Reader(plan, source, self._namespace)
+        self._reader = Reader(options, source, self._namespace)
         self._rejects = Rejects(
-            plan.rejects_file,
+            options.rejects_file,
             encoding=self._reader.lines.encoding,
             header_text=self._reader.table.header_text,
             dialect=self._reader.table.dialect,
@@ -75,7 +75,7 @@ class Import:
         self._coverage = Coverage()
         # None where no progress is kept.
         self._digest = (
-            plan.digest(source.fingerprint()) if plan.keeps_progress else None
+            options.digest(source.fingerprint()) if options.keeps_progress else None
         )
         self._progress = self._begin_or_resume()
         self._totals = self._progress.totals
@@ -131,7 +131,7 @@ class Import:
         self._watcher.rejected(origin.line, reason)
 
     def _stop_at_max_rejects(self) -> None:
-        most = self._plan.max_rejects
+        most = self._options.max_rejects
         if most is not None and self._totals.rejected > most:
             raise TooManyRejects
 
@@ -142,10 +142,10 @@ class Import:
         for origin, reason in batch.bad:
             self._reject(origin, reason)
             self._stop_at_max_rejects()
-        if not self._plan.dry_run:
+        if not self._options.dry_run:
             self._coverage.ensure(batch.events)
         with own_transaction(durable=True):
-            if not self._plan.dry_run:
+            if not self._options.dry_run:
                 self._write(batch)
             self._count_old(batch)
             totals.events += len(batch.events)
@@ -185,16 +185,16 @@ class Import:
 class Reader:
     """Read batches of events, one ahead of the batch that is being committed."""
 
-    def __init__(self, plan: Plan, source: Input, namespace: Namespace) -> None:
-        self.lines = Lines(source.stream, plan.encoding)
+    def __init__(self, options: Options, source: Input, namespace: Namespace) -> None:
+        self.lines = Lines(source.stream, options.encoding)
         self.source = mapping.as_written(
-            plan.source or source.name, self.lines.encoding
+            options.source or source.name, self.lines.encoding
         )
-        self._mapping = RowMapping(plan, namespace, self.source)
-        self._batch_rows = plan.batch_rows
+        self._mapping = RowMapping(options, namespace, self.source)
+        self._batch_rows = options.batch_rows
         # A read from a pipe may never return, and a thread in it cannot be stopped.
-        self._reads_ahead = not plan.from_stdin
-        self.table = formats.table(plan, source, self.lines, self._mapping.columns)
+        self._reads_ahead = not options.from_stdin
+        self.table = formats.table(options, source, self.lines, self._mapping.columns)
 
     def batches(self) -> Generator[Batch, None, None]:
         """Yield what is left to import, from where the lines stand."""

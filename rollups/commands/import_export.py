@@ -19,7 +19,7 @@ from counters.errors import BatchRefused, NamespaceNotFound
 from counters.importing import mapping, report
 from counters.importing.errors import CannotImport, InputBroken
 from counters.importing.input import Input, opened
-from counters.importing.plan import Plan
+from counters.importing.options import Options
 from counters.importing.run import Import, Outcome, Watcher
 from counters.namespaces import lookup
 from rollups.commands import import_options
@@ -55,10 +55,10 @@ _GC_THRESHOLD = 200_000
 )
 def import_events(out: Output, options: Any) -> None:
     try:
-        plan = import_options.plan_of(options)
-        _check_rejects_file(plan)
-        with opened(plan) as source:
-            outcome = _import(out, plan, source)
+        checked = import_options.checked(options)
+        _check_rejects_file(checked)
+        with opened(checked) as source:
+            outcome = _import(out, checked, source)
     except NamespaceNotFound as error:
         raise Refused(
             f"{error.message} Create it first: manage.py counters create-namespace"
@@ -69,18 +69,18 @@ def import_events(out: Output, options: Any) -> None:
         raise Refused(str(error), returncode=_WRONG_OPTIONS) from error
     except InputBroken as error:
         raise Refused(f"The import cannot begin: {error}") from error
-    done = report.summarise(plan, outcome)
-    out.answer(done, report.as_text(done, lookup.get(plan.namespace)))
+    done = report.summarise(checked, outcome)
+    out.answer(done, report.as_text(done, lookup.get(checked.namespace)))
     if outcome.totals.rejected:
         sys.exit(_SOME_REJECTED)
 
 
-def _import(out: Output, plan: Plan, source: Input) -> Outcome:
+def _import(out: Output, options: Options, source: Input) -> Outcome:
     # A batch is tens of thousands of objects without a cycle; searching for cycles at
     # Python's usual rate took a quarter of the time.
     gc.set_threshold(_GC_THRESHOLD)
-    reporter = _ImportReporter(plan)
-    running = Import(plan, source, reporter.watcher)
+    reporter = _ImportReporter(options)
+    running = Import(options, source, reporter.watcher)
     reporter.warn(running.source)
     try:
         before = running.committed.totals.events
@@ -88,20 +88,20 @@ def _import(out: Output, plan: Plan, source: Input) -> Outcome:
             reporter.watcher.advanced = reporter.speaker.advance
             return running.run()
     except KeyboardInterrupt:
-        out.warn(f"\nStopped. {_how_far(plan, running)}")
+        out.warn(f"\nStopped. {_how_far(options, running)}")
         sys.exit(_STOPPED_BY_CTRL_C)
     except (InputBroken, DatabaseError, BatchRefused, OSError) as error:
         raise Refused(
             f"The import was interrupted: {str(error).strip()}"
-            f"\n{_how_far(plan, running)}"
+            f"\n{_how_far(options, running)}"
         ) from error
 
 
 class _ImportReporter:
     """Reports on standard error while an import runs."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, options: Options) -> None:
+        self._options = options
         self._rejects_shown = 0
         self.speaker = report.Quiet()
         self.watcher = Watcher(
@@ -114,14 +114,14 @@ class _ImportReporter:
 
     def warn(self, source: str) -> None:
         """Warn of options with which another import may count again."""
-        plan = self._plan
-        if plan.time is None and plan.at is None:
-            window = format_duration(lookup.get(plan.namespace).accept_past)
+        options = self._options
+        if options.time is None and options.at is None:
+            window = format_duration(lookup.get(options.namespace).accept_past)
             self.speaker.say(
                 "Without --time and --at the event time is now, and importing again counts"
                 f" once only within {window}."
             )
-        if doubt := mapping.doubt(plan, source):
+        if doubt := mapping.doubt(options, source):
             self.speaker.say(doubt)
 
     def _rejected(self, line: int, reason: str) -> None:
@@ -129,21 +129,21 @@ class _ImportReporter:
         if self._rejects_shown <= _SHOWN_REJECTS:
             self.speaker.say(f"line {line:,}: {reason}")
         elif self._rejects_shown == _SHOWN_REJECTS + 1:
-            self.speaker.say(f"More rejected rows: see {self._plan.rejects_file}")
+            self.speaker.say(f"More rejected rows: see {self._options.rejects_file}")
 
 
-def _how_far(plan: Plan, running: Import) -> str:
-    if plan.dry_run:
+def _how_far(options: Options, running: Import) -> str:
+    if options.dry_run:
         return "Nothing was written: this was a dry run."
     far = f"Everything up to line {running.committed.line:,} is counted."
-    if not plan.keeps_progress:
+    if not options.keeps_progress:
         return f"{far} Run it again: rows that are already counted do not count again."
     return f"{far} Run the same command again to continue there."
 
 
-def _check_rejects_file(plan: Plan) -> None:
+def _check_rejects_file(options: Options) -> None:
     """Refuse a rejects file that could not be written at the first rejected row."""
-    file = plan.rejects_file
+    file = options.rejects_file
     if not os.access(file.parent, os.W_OK):
         raise CannotImport(
             f"{file} cannot be written. Change its permissions, or give --rejects FILE."

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from counters.importing.plan import FORMATS, Plan
+from counters.importing.options import FORMATS, Options
 from rollups.commands.base import arg, flag, instant, whole_number
 
 ABOUT = """\
@@ -60,10 +60,10 @@ event times:
 """
 
 
-def plan_of(options: Any) -> Plan:
-    """Return the plan that the options describe. Raises CannotImport."""
-    given = {field.name: getattr(options, field.name) for field in fields(Plan)}
-    return Plan(**given | {"counters": tuple(options.counters)})
+def checked(options: Any) -> Options:
+    """Check the options of the command line. Raises CannotImport."""
+    given = {field.name: getattr(options, field.name) for field in fields(Options)}
+    return Options(**given | {"counters": tuple(options.counters)})
 
 
 def _columns(text: str) -> tuple[str, ...]:
@@ -186,9 +186,9 @@ ARGUMENTS = (
     arg(
         "--batch-rows",
         type=whole_number(1, of="events"),
-        default=Plan.batch_rows,
+        default=Options.batch_rows,
         metavar="N",
-        help=f"commit after this many events (default: {Plan.batch_rows:,})",
+        help=f"commit after this many events (default: {Options.batch_rows:,})",
         group=_RUNNING,
     ),
     arg(

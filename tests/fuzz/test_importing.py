@@ -17,13 +17,15 @@ from counters.importing import rows, times
 from counters.importing.errors import BadRow, CannotImport, InputBroken
 from counters.importing.input import Lines
 from counters.importing.mapping import RowMapping
-from counters.importing.plan import Plan
+from counters.importing.options import Options
 from counters.models import Namespace
 from tests.fuzz.examples import almost, any_text, fuzzed, json_values
 from tests.fuzz.test_parsers import json_like
 
 NAMESPACE = Namespace(id=1, name="test", accept_future=timedelta(minutes=5))
-PLAN = Plan(file="x.csv", namespace="test", counters=("{a}/{b}",), time="b", token="c")
+OPTIONS = Options(
+    file="x.csv", namespace="test", counters=("{a}/{b}",), time="b", token="c"
+)
 
 line = st.lists(any_text | almost, max_size=5).map(",".join)
 files = (
@@ -57,7 +59,7 @@ def test_file__is_rows_and_rejects(
     dialect = rows.Dialect(",", *quotes_and_multiline)
     # Compared already, so that no database is asked.
     clock.compare(datetime.now(UTC), asked_at=datetime.now(UTC))
-    mapping = RowMapping(PLAN, NAMESPACE, "x.csv")
+    mapping = RowMapping(OPTIONS, NAMESPACE, "x.csv")
     wanted = mapping.columns
     found: list[rows.Row | rows.Unreadable] = []
 
@@ -126,4 +128,4 @@ def test_template__is_filled_or_refused(text: str) -> None:
 )
 def test_plan__is_made_or_refused(options: dict[str, Any]) -> None:
     with suppress(CannotImport, CountersError):
-        Plan(file="x.csv", namespace="test", counters=("a",), **options)
+        Options(file="x.csv", namespace="test", counters=("a",), **options)

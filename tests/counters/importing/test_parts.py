@@ -10,7 +10,7 @@ import pytest
 
 from counters.importing.errors import BadRow, CannotImport
 from counters.importing.mapping import parse
-from counters.importing.plan import Plan
+from counters.importing.options import Options
 from counters.importing.times import reader
 
 
@@ -144,8 +144,8 @@ def test_local_time__that_comes_twice_is_refused(text: str) -> None:
 
 
 def test_plan__digest_is_about_what_rows_become() -> None:
-    plan = Plan(file="f", namespace="n", counters=("c",))
+    options = Options(file="f", namespace="n", counters=("c",))
 
-    assert plan.digest("1") == replace(plan, batch_rows=9).digest("1")
-    assert plan.digest("1") != replace(plan, delta="2").digest("1")
-    assert plan.digest("1") != plan.digest("2")
+    assert options.digest("1") == replace(options, batch_rows=9).digest("1")
+    assert options.digest("1") != replace(options, delta="2").digest("1")
+    assert options.digest("1") != options.digest("2")

@@ -13,7 +13,7 @@ import pytest
 from django.core.management import CommandError
 
 from counters.importing.input import opened
-from counters.importing.plan import Plan
+from counters.importing.options import Options
 from counters.models import CounterType, Namespace
 from counters.namespaces import lookup
 from tests.counters.importing.conftest import (
@@ -104,7 +104,7 @@ def test_pipe__has_no_size_and_no_place_to_compare_with_it(tmp_path: Path) -> No
     os.mkfifo(pipe)
     threading.Thread(target=pipe.write_text, args=[HEADER], daemon=True).start()
 
-    with opened(Plan(file=str(pipe), namespace="test", counters=("c",))) as source:
+    with opened(Options(file=str(pipe), namespace="test", counters=("c",))) as source:
         assert (source.size, source.bytes_read()) == (None, 0)
 
 

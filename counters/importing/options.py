@@ -19,7 +19,7 @@ DELIMITERS = {"tab": "\t", "\\t": "\t"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Options:
     """The checked options of one import."""
 
     file: str
@@ -52,7 +52,7 @@ class Plan:
         if self.time is None:
             if self.time_zone is not None:
                 raise CannotImport("--time-zone needs --time.")
-            if self.time_format != Plan.time_format:
+            if self.time_format != Options.time_format:
                 raise CannotImport("--time-format needs --time.")
         if self.key and self.token is not None:
             raise CannotImport(
