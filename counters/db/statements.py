@@ -27,20 +27,11 @@ def fetch(
 
     The first three are positional only: statements have parameters called `name`.
     """
-    with connection.cursor() as cursor:
-        # Without parameters psycopg looks for none: a statement may then hold a bare `%`.
-        cursor.execute(load(app, name), parameters or None)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    # Without parameters psycopg looks for none: a statement may then hold a bare `%`.
+    rows: list[tuple[Any, ...]] = _run(
+        connection, load(app, name), parameters or None
+    ).fetchall()
     return rows
-
-
-def affect(
-    connection: BaseDatabaseWrapper, app: str, name: str, /, **parameters: Any
-) -> int:
-    """Run a statement file that returns no rows; return how many it wrote."""
-    with connection.cursor() as cursor:
-        cursor.execute(load(app, name), parameters or None)
-        return int(cursor.rowcount)
 
 
 def fetch_row(
@@ -52,11 +43,33 @@ def fetch_row(
     """Run a statement file of a hot path; return its one row, or None.
 
     Give it `connections[alias]`: each attribute of `django.db.connection` is a look-up of its own.
-    Most calls use the driver's own cursor, one for each connection, and binary results: making a
-    cursor and passing through Django's wrappers costs the client nearly as much as a small
-    statement does.
     """
-    statement = load(app, name)
+    row: tuple[Any, ...] | None = _run(
+        connection, load(app, name), parameters
+    ).fetchone()
+    return row
+
+
+def affect(
+    connection: BaseDatabaseWrapper, app: str, name: str, /, **parameters: Any
+) -> int:
+    """Run a statement file that returns no rows; return how many it wrote."""
+    with connection.cursor() as cursor:
+        cursor.execute(load(app, name), parameters or None)
+        return int(cursor.rowcount)
+
+
+def _run(
+    connection: BaseDatabaseWrapper,
+    statement: str,
+    parameters: tuple[Any, ...] | dict[str, Any] | None,
+) -> Any:
+    """Execute a statement; return the cursor, which has all of its rows.
+
+    Most calls use the driver's own cursor, one for each connection, and binary results. Making a
+    cursor and passing through Django's wrappers costs the client nearly as much as a small
+    statement does, and Django reads times that come as text in Python.
+    """
     # What Django does first. A receiver of `connection_created` may begin to watch here.
     connection.close_if_health_check_failed()
     connection.ensure_connection()
@@ -69,10 +82,9 @@ def fetch_row(
         or connection.allow_thread_sharing
         or not type(connection).__module__.startswith("django.")
     ):
-        with connection.cursor() as watched:
-            watched.execute(statement, parameters)
-            row: tuple[Any, ...] | None = watched.fetchone()
-        return row
+        watched = connection.cursor()
+        watched.execute(statement, parameters)
+        return watched
     connection.validate_no_broken_transaction()
     # Kept on the driver's connection and not on Django's: a pool gives that to one thread after
     # another.
@@ -82,8 +94,7 @@ def fetch_row(
     except AttributeError:
         cursor = driver.counters_cursor = psycopg.Cursor(driver)
     try:
-        row = cursor.execute(statement, parameters, binary=True).fetchone()
+        return cursor.execute(statement, parameters, binary=True)
     except psycopg.Error:
         with connection.wrap_database_errors:
             raise
-    return row
