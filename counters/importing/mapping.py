@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from counters.db import clock
@@ -15,10 +16,12 @@ from counters.errors import CountersError, shown, stamp
 from counters.importing import times
 from counters.importing.errors import BadRow, CannotImport
 from counters.importing.options import Options
-from counters.importing.rows import Row
+from counters.importing.rows import NumberText, Row
+from counters.json_values import EXACT_IN_JAVASCRIPT
 from counters.models import Namespace
 from counters.recording import names, tokens
 from counters.recording.validation import (
+    DELTA_WANTED,
     TokenedEvent,
     check_delta,
     check_generation_time,
@@ -87,10 +90,23 @@ def _whole_number(column: str, value: object) -> int:
         return value
     if isinstance(value, str) and WHOLE_NUMBER.fullmatch(value.strip()):
         return int(value)
+    if isinstance(value, NumberText) and (whole := _whole(value)) is not None:
+        return whole
     raise BadRow(
-        f"delta: column {column!r} holds {shown(value)}. Write a whole number in digits"
-        " only, such as -5"
+        f"delta: column {column!r} holds {shown(value)}. Write {DELTA_WANTED}, in digits"
+        " only"
     )
+
+
+def _whole(text: NumberText) -> int | None:
+    """Return the whole number that was written as `5.0` or `5e0`; None if it may be rounded."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    if abs(number) <= EXACT_IN_JAVASCRIPT and number == number.to_integral_value():
+        return int(number)
+    return None
 
 
 def _time_reader(options: Options) -> Callable[[dict[str, Any]], datetime | None]:

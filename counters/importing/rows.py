@@ -202,9 +202,25 @@ def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-# Numbers with a fraction stay as they are written: 1.10 is not 1.1 in a counter's name.
+class NumberText(str):
+    """A JSON number as it is written: 1.10 is not 1.1 in a counter's name."""
+
+    __slots__ = ()
+
+
+def _read_integer(text: str) -> int | NumberText:
+    try:
+        return int(text)
+    except ValueError:
+        # Python reads no int of more than 4,300 digits.
+        return NumberText(text)
+
+
 _decode: Callable[[str], Any] = json.JSONDecoder(
-    parse_float=str, parse_constant=_refuse_constant, object_pairs_hook=_read_object
+    parse_int=_read_integer,
+    parse_float=NumberText,
+    parse_constant=_refuse_constant,
+    object_pairs_hook=_read_object,
 ).decode
 
 

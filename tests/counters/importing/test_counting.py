@@ -62,6 +62,30 @@ def test_import__counts_ndjson(run: Run, write: Write, counts: Counts) -> None:
     assert first.event_time == datetime(2025, 3, 1, 8, 50, tzinfo=UTC)
 
 
+def test_import__counts_whole_numbers_with_a_point_in_ndjson(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    file = write(
+        *(
+            f'{{"at": "2025-03-01T10:00:00Z", "name": {name}, "amount": {amount}}}'
+            for name, amount in [
+                ('"a"', "5.0"),
+                ('"b"', "-1.2e1"),
+                ('"c"', "9007199254740991.0"),
+                ("1.0", "1"),
+            ]
+        ),
+        name="events.ndjson",
+        header="",
+    )
+
+    ran = run(file)
+
+    assert ran.code == 0
+    # In a name a number stays as it is written.
+    assert counts() == {"a": 5, "b": -12, "c": 2**53 - 1, "1.0": 1}
+
+
 def test_import__twice_counts_once(run: Run, write: Write, counts: Counts) -> None:
     file = write("2025-03-01T10:00:00Z,a,1", "2025-03-01T10:00:00Z,a,1")
     first = run(file)

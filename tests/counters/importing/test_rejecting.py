@@ -51,10 +51,34 @@ def test_import__rejects_each_bad_row_with_its_line(
     ]
     assert "line 3: 2 columns, but the header has 3" in ran.err
     assert (
-        "line 5: delta: column 'amount' holds '3.0'. Write a whole number in" in ran.err
+        "line 5: delta: column 'amount' holds '3.0'. Write a whole number from"
+        in ran.err
     )
     assert "line 9: time '2025-03-01T10:00:00' has no UTC offset" in ran.err
     assert "More rejected rows: see" in ran.err
+
+
+@pytest.mark.parametrize(
+    "amount", ["1.5", '"1.0"', "9007199254740992.0", "1e400", "1e-400", "9" * 5_000]
+)
+@pytest.mark.parametrize("name", ["events.csv", "events.ndjson"])
+def test_import__a_delta_that_is_no_exact_whole_number_is_rejected(
+    run: Run, write: Write, counts: Counts, amount: str, name: str
+) -> None:
+    file = (
+        write(f"2025-03-01T10:00:00Z,a,{amount}", name=name)
+        if name == "events.csv"
+        else write(
+            f'{{"at": "2025-03-01T10:00:00Z", "name": "a", "amount": {amount}}}',
+            name=name,
+            header="",
+        )
+    )
+
+    ran = run(file)
+
+    assert (ran.code, counts()) == (1, {})
+    assert f"Write a whole number from -{2**63} to {2**63 - 1}, in digits" in ran.err
 
 
 def test_import__ndjson_with_a_key_twice_is_rejected(
@@ -295,7 +319,7 @@ def test_import__rejects_bad_json_lines(run: Run, write: Write, counts: Counts) 
         "[1]",
         '{"at": "2025-03-01T10:00:00Z", "amount": 1}',
         '{"at": "2025-03-01T10:00:00Z", "name": ["a"], "amount": 1}',
-        '{"at": "2025-03-01T10:00:00Z", "name": "a", "amount": 1.0}',
+        '{"at": "2025-03-01T10:00:00Z", "name": "a", "amount": 1.5}',
         '{"at": "2025-03-01T10:00:00Z", "name": "a", "amount": NaN}',
         '{"at": "2025-03-01T10:00:00Z", "name": "a", "amount": true}',
         "[" * 100_000,
