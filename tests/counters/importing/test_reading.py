@@ -5,14 +5,17 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import sys
 import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError
 
-from counters.importing.input import opened
+from counters.importing.input import Lines, opened
 from counters.importing.options import Options
 from counters.models import CounterType, Namespace
 from counters.namespaces import lookup
@@ -106,6 +109,29 @@ def test_pipe__has_no_size_and_no_place_to_compare_with_it(tmp_path: Path) -> No
 
     with opened(Options(file=str(pipe), namespace="test", counters=("c",))) as source:
         assert (source.size, source.bytes_read()) == (None, 0)
+
+
+def test_stdin__gives_the_rows_that_a_slow_producer_has_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row = "2025-03-01T10:00:00Z,a,1\n"
+
+    def read_lines() -> list[str]:
+        with opened(Options(file="-", namespace="test", counters=("c",))) as source:
+            lines = Lines(source.stream, "utf-8")
+            return [next(lines), next(lines)]
+
+    reading, writing = os.pipe()
+    # The producer is closed before the thread is joined, so that no failure hangs.
+    with (
+        ThreadPoolExecutor(max_workers=1) as thread,
+        os.fdopen(reading, "rb") as stdin,
+        os.fdopen(writing, "wb", buffering=0) as producer,
+    ):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=stdin))
+        producer.write((HEADER + row).encode())
+
+        assert thread.submit(read_lines).result(timeout=20) == [HEADER, row]
 
 
 def test_import__broken_gz_says_how_far_it_came(
