@@ -349,6 +349,25 @@ def test_close__looks_at_a_kept_partition_by_an_index_and_under_no_lock() -> Non
     assert locks <= {"AccessShareLock"}
 
 
+def test_look__reads_no_counter_of_a_namespace_with_a_short_retention() -> None:
+    short = Namespace.objects.get(name="test")
+    archive = Namespace.objects.create(name="archive", retention=400 * DAY)
+    for namespace, counters in ((short, 20_000), (archive, 20)):
+        Counter.objects.bulk_create(
+            Counter(namespace=namespace, name=f"a{number:05}")
+            for number in range(counters)
+        )
+    add("kept", 1, MONDAY, namespace="archive")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE counters_counter")
+    before = pages_read("counters_counter")
+
+    [(_, reason)] = list(retention.look(now=LET_GO))
+
+    assert reason is not None
+    assert pages_read("counters_counter") - before < 50
+
+
 def test_look__tries_the_counter_first_that_kept_the_day_before() -> None:
     """A namespace may have many counters, and few of them events of a day."""
     archive = Namespace.objects.create(name="archive", retention=400 * DAY)
