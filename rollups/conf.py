@@ -23,7 +23,7 @@ _trigger = Choice(
         "inline": "the writer publishes",
         "off": "nobody publishes",
     },
-    meaning="who publishes triggers; `off` is for `manage.py counters rollup --watch`"
+    meaning="who publishes triggers; set `off` if you run `manage.py counters rollup --watch`"
     " without a broker",
 )
 trigger_timeout_seconds = Seconds(
@@ -38,22 +38,22 @@ trigger_pause_seconds = Seconds(
     default=1,
     least=0.1,
     most=60,
-    meaning="time for which the circuit to the broker is open after a failure",
+    meaning="time for which the circuit to the broker stays open after a failure",
 )
 trigger_waiting_counters = Whole(
     name="ROLLUPS_TRIGGER_WAITING_COUNTERS",
     default=100_000,
     least=500,
     most=10_000_000,
-    meaning="counters that may wait in a process for their message, about 0.1 kB each;"
-    " more are dropped",
+    meaning="most counters whose triggers may wait in a process, about 0.1 kB each; further"
+    " triggers are dropped",
 )
 trigger_exit_seconds = Seconds(
     name="ROLLUPS_TRIGGER_EXIT_SECONDS",
     default=1,
     least=0,
     most=30,
-    meaning="time for which a process that ends publishes what still waits",
+    meaning="time limit for publishing the waiting triggers when a process ends",
 )
 queue_name = Text(
     name="ROLLUPS_QUEUE",
@@ -61,14 +61,14 @@ queue_name = Text(
     # Celery's -Q and -X take names separated by commas.
     pattern="[^,]+",
     description="the name of a queue: text without a comma",
-    meaning="queue of the rollup messages",
+    meaning="the queue of the rollup messages",
 )
 sweep_period_seconds = Seconds(
     name="ROLLUPS_SWEEP_PERIOD_SECONDS",
     default=5,
     least=0.1,
     most=3600,
-    meaning="how often beat looks for pending counters; bounds staleness when triggers are"
+    meaning="time between two sweeps for pending counters; bounds staleness if triggers are"
     " lost",
 )
 sweep_grace_seconds = Seconds(
@@ -76,14 +76,14 @@ sweep_grace_seconds = Seconds(
     default=1,
     least=0,
     most=3600,
-    meaning="time for which a pending counter is left to its own trigger",
+    meaning="the sweep leaves out counters that have been pending for less than this time",
 )
 sweep_counters = Whole(
     name="ROLLUPS_SWEEP_COUNTERS",
     default=50_000,
     least=1,
     most=10_000_000,
-    meaning="counters that one sweep enqueues at most; the next sweep takes the rest",
+    meaning="most counters that one sweep enqueues; the next sweep enqueues the others",
 )
 _metrics_directory = Text(
     name="ROLLUPS_METRICS_DIR",
@@ -101,7 +101,7 @@ metrics_port = Whole(
     least=0,
     most=65_535,
     meaning="port where a worker serves the metrics of its machine's processes to"
-    " Prometheus; 0 is none",
+    " Prometheus; 0 opens no port",
 )
 
 SETTINGS: tuple[Setting[Any], ...] = (
@@ -121,11 +121,12 @@ SETTINGS: tuple[Setting[Any], ...] = (
 
 @cache
 def trigger_mode() -> TriggerMode:
-    """Return who publishes a trigger: a thread in the background, the writer, nobody.
+    """Return who publishes triggers: a background thread, the writer, or nobody.
 
-    Kept, because every add asks: two settings cost it more than the whole of the publisher.
+    The result is cached. Every add needs it, and reading two settings would take longer than the
+    publisher's work.
     """
-    # Eager tasks are for tests without a broker, and an add should not fold.
+    # Eager tasks are for tests without a broker; an add must not fold in them.
     if getattr(settings, "CELERY_TASK_ALWAYS_EAGER", False):
         return "off"
     match _trigger():
@@ -144,6 +145,6 @@ def _forget_the_mode(**_: Any) -> None:
 
 
 def metrics_dir() -> Path | None:
-    """Return the directory of this machine's metrics; None: each process has its own."""
+    """Return the directory of this machine's metrics, or None if each process has its own."""
     found = _metrics_directory() or os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     return Path(found) if found else None

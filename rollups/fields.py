@@ -1,4 +1,4 @@
-"""Attach counters to models: one line in the model, no column in its table.
+"""Attach counters to models, without a column in their tables.
 
 class Article(models.Model):
     views = CounterField(namespace="articles")
@@ -93,7 +93,7 @@ class AttachedCounter:
         token: GivenToken | None = None,
         generation_time: datetime | None = None,
     ) -> Recorded:
-        """Add to it, as `recording.add`: with the caller's transaction, or at once."""
+        """Add an event in the caller's transaction, or commit it at once; see `events.add`."""
         self._loaded.pop(self.attribute, None)
         return events.add(
             namespace=self.namespace,
@@ -105,11 +105,11 @@ class AttachedCounter:
 
     @property
     def count(self) -> int:
-        """The count that `with_counts` read, or the result of a new read."""
+        """Return the count that `with_counts` has read, or read it now."""
         return (self._loaded.get(self.attribute) or self.read()).count
 
     def count_for_page(self, *, accuracy: str | None = None) -> int | None:
-        """Return the count; None if it cannot be read, so that it never breaks a page."""
+        """Return the count, or None if it cannot be read: a page must not fail for a count."""
         if accuracy is None and self.attribute in self._loaded:
             loaded = self._loaded[self.attribute]
             return None if loaded is None else loaded.count
@@ -117,24 +117,24 @@ class AttachedCounter:
 
     @property
     def _loaded(self) -> dict[str, Reading | None]:
-        """Return what was read for the object; None for a count that could not be read."""
+        """Return the object's loaded readings; None for a count that could not be read."""
         if self.instance is None:
             return {}
         loaded: dict[str, Reading | None] = self.instance.__dict__.get(_LOADED, {})
         return loaded
 
     def read(self, *, accuracy: str | None = None) -> Reading:
-        """Read it now, as `reading.get`; 0 where nothing was added to it yet."""
+        """Read the counter now, as `counts.get` does. Without events the count is 0."""
         return get_or_zero(namespace=self.namespace, name=self.name, accuracy=accuracy)
 
 
 class CounterField:
     """Attach a counter to each object of a model. A descriptor, not a column.
 
-    `migrate` creates the namespace, with the counter type, where it is missing. `label`
-    takes the place of the model's own ("blog.article") in the counters' names: give the
-    old one when a model is renamed. `on_delete="delete"` deletes an object's counter with
-    all its events once the object's deletion has committed; "keep" leaves it.
+    `migrate` creates the namespace, with this counter type, if it is missing. Counters' names
+    begin with `label`, by default the model's label ("blog.article"). If you rename a model,
+    give its old label. With `on_delete="delete"`, the deletion of an object also deletes its
+    counter with all events, after the commit. With "keep" the counter stays.
     """
 
     def __init__(
@@ -204,10 +204,10 @@ class CounterField:
 
 
 def _named_for(declared_in: type[Any], model: type[Any]) -> Any:
-    """Return the model that names the counters, the same for all views of one row.
+    """Return the model whose label begins the counters' names.
 
-    Proxies and multi-table children count where their topmost table does that has the
-    field; the children of an abstract model each count for themselves.
+    A proxy or a multi-table child uses the topmost concrete parent that has the field. Each
+    child of an abstract model has its own counters.
     """
     concrete = [
         each
@@ -219,13 +219,13 @@ def _named_for(declared_in: type[Any], model: type[Any]) -> Any:
     ]
     if not concrete:
         raise TypeError(
-            f"{model.__name__} is abstract: it has no objects to count for."
+            f"{model.__name__} is abstract: it has no objects, so no counters."
         )
     return concrete[-1]._meta.concrete_model
 
 
 def _key_of(model: type[Any], key: object) -> object:
-    """Return a primary key as the database has it; raise InvalidValue if it cannot be one."""
+    """Convert a primary key to the database's form; raise InvalidValue if that fails."""
     field = model._meta.pk
     if isinstance(key, model):
         key = getattr(key, field.attname)
@@ -253,7 +253,7 @@ def _converted(field: Field[Any, Any], key: object) -> object:
     if key is None or isinstance(key, bool | Model):
         raise TypeError(key)
     converted = field.to_python(key)
-    # A text field takes the text of any object, an integer field the whole part of 42.5.
+    # A text field would accept any object's text; an integer field would make 42 of 42.5.
     if isinstance(converted, str) and not isinstance(key, str | int | UUID):
         raise TypeError(key)
     if isinstance(key, float | Decimal) and converted != key:
@@ -269,11 +269,11 @@ def _converted(field: Field[Any, Any], key: object) -> object:
 def _as_read_back(field: Field[Any, Any], key: object) -> object:
     """Return a key in the form in which the database returns it.
 
-    An object that was just created has the key as it was given: 12 for 12.00, or an instant in
-    another time zone. Its counter is the same after the object is read back.
+    A new object has its key in the caller's form: 12 for 12.00, or an instant in another time
+    zone. The counter's name must be the same before and after the object is read back.
     """
     if isinstance(key, Decimal) and isinstance(field, DecimalField):
-        # Raises where digits would be lost, or are more than the column holds.
+        # Raises if digits would be lost, or if the column cannot hold them.
         exact = Context(prec=field.max_digits, traps=[Inexact, InvalidOperation])
         fixed = key.quantize(Decimal(1).scaleb(-field.decimal_places), context=exact)
         return abs(fixed) if fixed == 0 else fixed
@@ -286,7 +286,7 @@ def _as_read_back(field: Field[Any, Any], key: object) -> object:
 
 
 def if_told(read: Callable[[], T]) -> T | None:
-    """Return what is read for a page; None, with a line in the log, if it cannot be read."""
+    """Read a value for a page; log an error and return None if it cannot be read."""
     try:
         if connections[DEFAULT_DB_ALIAS].in_atomic_block:
             # A failed statement would break the block for the rest of the page.
@@ -301,9 +301,9 @@ def if_told(read: Callable[[], T]) -> T | None:
 def with_counts(objects: Iterable[M], *attributes: str) -> list[M]:
     """Read the counts of all these objects in one query; return the objects.
 
-    After it `article.views.count` needs no query until the next `article.views.add()`. A
-    queryset is evaluated, and keeps the objects. The counts are eventual, in namespaces of
-    accurate reads as well.
+    Afterwards `article.views.count` needs no query until the next `article.views.add()`. A
+    queryset is evaluated and keeps its objects. The counts are eventual, also in namespaces
+    with accurate reads.
     """
     found = list(objects)
     counters: list[tuple[M, AttachedCounter]] = [

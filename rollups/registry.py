@@ -16,7 +16,7 @@ from rollups.fields import AttachedCounter, CounterField
 
 
 def fields_of(model: type[Model]) -> list[CounterField]:
-    """Return the model's counter fields, inherited ones among them."""
+    """Return the model's counter fields, including inherited fields."""
     names = {name: None for base in model.__mro__ for name in vars(base)}
     found = [getattr(model, name) for name in names if _is_field(model, name)]
     return [field for field in found if isinstance(field, CounterField)]
@@ -32,7 +32,7 @@ def declared() -> Iterator[tuple[type[Model], CounterField]]:
 def create_namespaces(*, using: str, apps: Any) -> list[str]:
     """Create the declared namespaces that are missing; return their names.
 
-    `apps` are those of the migrations' state, which may not have come to ours yet.
+    `apps` is the registry of the migrations that ran, which may not yet include ours.
     """
     try:
         namespace = apps.get_model("counters", "Namespace")
@@ -50,7 +50,7 @@ def create_namespaces(*, using: str, apps: Any) -> list[str]:
 
 
 def connect_deletions() -> None:
-    """Delete counters with their objects where a field asks for it."""
+    """Connect the deletion of counters to the deletion of objects, for on_delete="delete"."""
     for model in {model for model, field in declared() if field.on_delete == "delete"}:
         post_delete.connect(
             delete_counters_of,
@@ -74,9 +74,9 @@ def _delete_after_commit(counter: AttachedCounter, using: str) -> None:
                 namespace=counter.namespace, name=counter.name, confirm=counter.name
             )
         except CounterNotFound:
-            return  # nothing was ever added to it
+            return  # nothing was ever added
 
-    # Robust: the object is gone; what is left of its counter is no reason to fail.
+    # Robust: the object is already deleted, so an error here must not fail the request.
     transaction.on_commit(delete, using=using, robust=True)
 
 

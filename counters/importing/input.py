@@ -20,7 +20,7 @@ from counters.importing.options import STDIN, Options
 GZIP_MAGIC = b"\x1f\x8b"
 ZIP_MAGIC = b"PK\x03\x04"
 FINGERPRINT_BYTES = 64 * 1024
-# What wraps a file without making other rows of it.
+# Endings that do not change a file's rows.
 WRAPPINGS = {".gz", ".zip", ".rejects"}
 
 
@@ -35,11 +35,11 @@ class Input:
     raw: io.BufferedReader
     # The file's name without directories, .gz, .zip and .rejects; 'stdin' for a pipe.
     name: str
-    # Size of the file on the disk; None for a pipe.
+    # Size of the file on disk; None for a pipe.
     size: int | None
 
     def bytes_read(self) -> int:
-        """Return how far the file on the disk is read, to compare with `size`."""
+        """Return how many bytes of the file on disk were read, out of `size`."""
         return self.raw.tell() if self.size is not None else 0
 
     def peek(self) -> bytes:
@@ -50,7 +50,7 @@ class Input:
             raise InputBroken(f"after line 0: {error}") from error
 
     def fingerprint(self) -> str:
-        """Return what tells this file from another one, and from itself once changed."""
+        """Return a text that differs between files, and changes when a file changes."""
         about = os.fstat(self.raw.fileno())
         with Path(self.raw.name).open("rb") as beginning:
             digest = hashlib.sha256(beginning.read(FINGERPRINT_BYTES)).hexdigest()
@@ -86,7 +86,7 @@ def bare_name(file: str) -> str:
 
 def _raw(options: Options, stack: ExitStack) -> tuple[io.BufferedReader, int | None]:
     if options.file == STDIN:
-        # Django closes nothing here, and neither do we: standard input is not ours.
+        # Leave standard input open: it belongs to the caller.
         return io.BufferedReader(_Unclosed(sys.stdin.buffer)), None
     try:
         raw = Path(options.file).open("rb")  # noqa: SIM115 - the stack closes it
@@ -126,14 +126,14 @@ class _Unclosed(io.RawIOBase):
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        # read1, so that a slow producer's rows arrive when they are there.
+        # read1 returns what is there, so a slow producer's rows arrive without delay.
         read = getattr(self._stream, "read1", self._stream.read)
         data: bytes = read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
 
-# Far above what a field of the csv module may hold; a longer line is no row.
+# Far above the csv module's limit for a field; a longer line is not a row.
 LINE_BYTES = 1024 * 1024
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -141,9 +141,9 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 class Lines:
     """Iterate over decoded lines with their line ends.
 
-    `offset` and `number` say behind which byte and line it stands. `text` is what was
-    read since `begin`, for the report on a bad row: nothing is lost by decoding, because
-    bytes that are not text become surrogates and are written back as they were.
+    `offset` and `number` are the bytes and lines read so far. `text` is everything read since
+    `begin`, for the report of a bad row. Decoding loses nothing: bytes that are not text become
+    surrogates, which are encoded to the same bytes.
     """
 
     def __init__(self, stream: IO[bytes], encoding: str) -> None:
@@ -188,23 +188,23 @@ class Lines:
         return "".join(self._read)
 
     def begin(self) -> None:
-        """Say that a new row begins here."""
+        """Mark the beginning of a new row."""
         self._read.clear()
         self.problem = None
         self.first_number = self.number + 1
 
     def seek(self, offset: int, number: int) -> None:
-        """Go on behind this byte and line."""
+        """Continue after this byte and line."""
         try:
             self._stream.seek(offset)
         except DAMAGED as error:
             raise InputBroken(
-                f"the place to go on from is not there: {error}"
+                f"the place to continue from cannot be reached: {error}"
             ) from error
         self.offset, self.number = offset, number
 
     def _keep(self, raw: bytes) -> str:
-        """Decode what is not text, so that nothing of it is lost."""
+        """Decode bytes that are not text without losing any."""
         try:
             return raw.decode(self.encoding, "surrogateescape")
         except UnicodeDecodeError:

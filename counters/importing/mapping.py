@@ -46,7 +46,7 @@ class RowMapping:
         self.columns = list(dict.fromkeys(used))
 
     def events_of(self, row: Row) -> list[TokenedEvent]:
-        """Return the row's events, one a template; raise BadRow where one cannot be."""
+        """Return the row's events, one for each template; raise BadRow if one is not valid."""
         try:
             return self._events_of(row)
         except CountersError as error:
@@ -72,13 +72,13 @@ class RowMapping:
         return events
 
     def _check_not_ahead(self, event_time: datetime, now: datetime) -> None:
-        """Refuse events of the future: in an import they are mistakes."""
+        """Refuse future events: in an import they are mistakes."""
         if event_time > now + self._namespace.accept_future:
             raise BadRow(f"time {stamp(event_time)} is in the future")
 
 
 def _delta_reader(option: str) -> tuple[Callable[[dict[str, Any]], int], list[str]]:
-    """Return what reads a row's delta, and the columns that it reads."""
+    """Return a function that reads a row's delta, and the columns that it reads."""
     if WHOLE_NUMBER.fullmatch(option):
         constant = int(option)
         return (lambda values: constant), []
@@ -128,7 +128,7 @@ class Template:
     columns: tuple[str, ...]
 
     def fill(self, values: Mapping[str, Any]) -> str:
-        """Return the name for a row; raise BadRow where a column does not make one."""
+        """Return the counter's name for a row; raise BadRow if a column is not usable."""
         return self.pattern % tuple(
             [_text(name, values[name]) for name in self.columns]
         )
@@ -161,7 +161,7 @@ def parse(text: str) -> Template:
 def _text(column: str, value: object) -> str:
     if isinstance(value, str) and value:
         if value != value.strip():
-            # Stripped in silence, two different values would become one counter.
+            # If it were stripped silently, two different values would become one counter.
             raise BadRow(
                 f"column {column!r} holds {shown(value)}; remove the blanks around it"
             )
@@ -173,12 +173,11 @@ def _text(column: str, value: object) -> str:
     raise BadRow(f"column {column!r} is neither text nor a number")
 
 
-# Tokens derived from rows, so that importing a row again does not count again.
+# Tokens are derived from rows, so that a row that is imported again does not count again.
 #
-# An event is identified by (counter, token, event time). What identifies a row is, by
-# choice of the user: a column with a token, key columns, or else the row's whole content
-# together with its place (file name and line number), because equal rows may be different
-# events.
+# An event is identified by (counter, token, event time). The user chooses what identifies a
+# row: a token column or key columns. By default it is the row's whole content together with
+# its place (file name and line number), because equal rows may be different events.
 
 
 # access.log.1: the form of logrotate and others.
@@ -188,7 +187,7 @@ Identify = Callable[[Row], str]
 
 
 def identifier(options: Options, source: str) -> Identify:
-    """Return what gives each row of this source its token."""
+    """Return a function that returns a row's token."""
     if options.token is not None:
         column = options.token
         return lambda row: _given(row, column) or _by_place(row, source)
@@ -206,20 +205,20 @@ def _by_place(row: Row, source: str) -> str:
 
 
 def place_of(line: int, place: str | None, source: str) -> str:
-    """Return where a row was when it was first imported: file name and line."""
+    """Return the place of a row in the file of its first import: file name and line."""
     return place or f"{source}:{line}"
 
 
 def as_written(source: str, encoding: str) -> str:
-    """Return a source's name in a form that a rejects file of that encoding can hold.
+    """Return a source's name in a form that a rejects file in this encoding can hold.
 
-    A file's name may have characters that the encoding lacks, or bytes that are not text.
+    A file's name may contain characters that the encoding lacks, or bytes that are not text.
     """
     return source.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def doubt(options: Options, source: str) -> str | None:
-    """Return why different rows may be taken for one, or rows count again; None if unlikely."""
+    """Return a warning if different rows may get one token, or one row two tokens."""
     if options.token is not None or options.key or options.source is not None:
         return None
     known_by = (
@@ -245,7 +244,7 @@ def again(token: str, times: int) -> str:
 
 
 def _given(row: Row, column: str) -> str | None:
-    """Return the row's token; None where the column is empty, as in an export of events."""
+    """Return the row's token; None if the column is empty, as in an export of events."""
     value = row.values[column]
     if value is None or value == "":
         return None

@@ -14,7 +14,7 @@ from counters.importing.errors import CannotImport
 
 STDIN = "-"
 FORMATS = ("auto", "csv", "ndjson")
-# The names by which shells and people know characters that are hard to type.
+# Names of characters that are hard to type.
 DELIMITERS = {"tab": "\t", "\\t": "\t"}
 
 
@@ -36,9 +36,9 @@ class Options:
     format: str = "auto"
     delimiter: str | None = None
     encoding: str = "utf-8"
-    # False where a quote is an ordinary character.
+    # False: a quote is an ordinary character.
     quotes: bool = True
-    # True where a quoted value may hold line breaks.
+    # True: a quoted value may contain line breaks.
     multiline: bool = False
     batch_rows: int = 5_000
     rejects: Path | None = None
@@ -108,7 +108,7 @@ class Options:
         return not self.from_stdin and not self.dry_run and self.resume
 
     def digest(self, contents: str) -> str:
-        """Return a fingerprint of the file's contents and of the options that shape its events."""
+        """Return a fingerprint of the file's contents and the options that affect its events."""
         options = asdict(self) | {"contents": contents}
         for harmless in ("file", "batch_rows", "max_rejects", "resume"):
             del options[harmless]

@@ -1,8 +1,8 @@
 """Write rejected rows to a file that can be corrected and imported again.
 
-Each row is there as it was, with two columns in front: where it was, and what is wrong
-with it. Its place stays with it, so a corrected row gets the token that it would have had
-in its own file, and counts once wherever it is imported from.
+Each row is written unchanged, after two new columns: its place in the input file, and the
+reason. A corrected row keeps its place, so it gets the same token as in the input file, and
+counts once even if it is imported from both files.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Rejects:
         )
 
     def go_on(self, size: int | None) -> None:
-        """Go on with a file of an interrupted import; `size`: None to start again.
+        """Continue the file of an interrupted import at this size; None starts a new file.
 
-        A file of an earlier import is renamed, because it may contain corrections.
+        The file of an earlier import is renamed, because it may contain corrections.
         """
         if size is not None and self.path.exists():
             self._file = self.path.open("r+b")
@@ -52,7 +52,7 @@ class Rejects:
             self.path.replace(self.path.with_name(self.path.name + ".old"))
 
     def write(self, *, place: str, reason: str, text: str) -> None:
-        """Append a row; the text is the row as it was read."""
+        """Append a row; `text` is the row as it was read."""
         text = self._bare(text)
         if self._header_text is not None:
             self._put(self._mark(place, reason), text)
@@ -60,7 +60,7 @@ class Rejects:
             self._put(*_marked_json(place, reason, text))
 
     def size(self) -> int | None:
-        """Return the size of what is safely written; None where there is no file."""
+        """Flush the file and return its size; None if there is no file."""
         if self._file is None:
             return None
         self._file.flush()
@@ -75,7 +75,7 @@ class Rejects:
             self._file = self.path.open("wb")
             if self._header_text is not None:
                 self._put(self._mark(PLACE, REASON), self._bare(self._header_text))
-        # A reason may quote characters that the encoding lacks.
+        # A reason may contain characters that the encoding lacks.
         self._file.write(marks.encode(self._encoding, "backslashreplace"))
         line = text if text.endswith("\n") else text + "\n"
         self._file.write(line.encode(self._encoding, "surrogateescape"))

@@ -35,15 +35,15 @@ class Summary(TypedDict):
     file: str
     namespace: str
     dry_run: bool
-    # False where the import stopped at --max-rejects.
+    # False if the import stopped at --max-rejects.
     complete: bool
     rows: int
     events: int
     added: int
     duplicates: int
-    # Duplicates after a row that was new; 0 where --key or --token identifies rows.
+    # Duplicates after a row that was new; 0 if --key or --token identifies rows.
     late_duplicates: int
-    # The last line's number if it has no line end; None for NDJSON, where half an object is no row.
+    # The last line's number if it has no line end; None for NDJSON, where half an object is not a row.
     unfinished_line: int | None
     rejected_rows: int
     rejects_file: str | None
@@ -78,7 +78,7 @@ def summarise(options: Options, outcome: Outcome) -> Summary:
 
 
 def as_text(summary: Summary, namespace: Namespace) -> str:
-    """Return a table, and below it what to do next."""
+    """Return a table, followed by advice on what to do next."""
     added = "events that would be added" if summary["dry_run"] else "events added"
     figures = [
         ("rows read", f"{summary['rows']:,}"),
@@ -100,7 +100,7 @@ def _advice(summary: Summary, namespace: Namespace) -> list[str]:
     advice = []
     if not summary["complete"]:
         advice.append(
-            "Stopped at --max-rejects: the rows behind the last rejected one were not read."
+            "Stopped at --max-rejects: the rows after the last rejected row were not read."
         )
     if rejects := summary["rejects_file"]:
         command = f"manage.py counters import {Path(rejects)}"
@@ -131,7 +131,7 @@ def _advice(summary: Summary, namespace: Namespace) -> list[str]:
 
 
 class Quiet:
-    """Print messages as plain lines. Standard error is not a terminal."""
+    """Print messages as plain lines, if standard error is not a terminal."""
 
     def say(self, message: str) -> None:
         sys.stderr.write(f"{message}\n")
@@ -149,7 +149,7 @@ class Bar(Quiet):
         self._progress = progress
         self._task = task
         self._source = source
-        # Events of the interrupted import: not part of this run's rate.
+        # Events of the interrupted import do not belong to this run's rate.
         self._before = before
         self._started = time.monotonic()
 

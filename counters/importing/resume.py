@@ -1,7 +1,8 @@
 """Store the progress of an import, so that it can continue after Ctrl-C or a crash.
 
-The place is committed together with the rows before it. A file could be behind; and a row
-that is read again is a duplicate only as long as its event is kept.
+The place is committed in the transaction of the rows before it. A file on disk could lag
+behind the rows. The rows in between would be read again, and would count again if their events
+are no longer kept.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ class Totals:
     duplicates: int = 0
     # Duplicates after a row that was new.
     late_duplicates: int = 0
-    # Rows, not events: a row of which one event is refused counts once.
+    # Rows, not events: a row with several refused events counts once.
     rejected: int = 0
-    # Events that housekeeping may drop at once, with the memory of their tokens.
+    # Events that retention may drop at once, and their tokens with them.
     older_than_retention: int = 0
     seconds: float = 0.0
 
@@ -39,7 +40,7 @@ class Progress:
 
 
 def read(namespace: Namespace, digest: str) -> Progress | None:
-    """Return how far an import of these contents and options has come; None if never begun."""
+    """Return the progress of the import with this digest; None if it has not begun."""
     found = ImportProgress.objects.filter(namespace=namespace, digest=digest).first()
     if found is None:
         return None
@@ -47,7 +48,7 @@ def read(namespace: Namespace, digest: str) -> Progress | None:
 
 
 def keep(namespace: Namespace, digest: str, progress: Progress) -> None:
-    """Keep the progress, in the transaction that commits its rows."""
+    """Store the progress; call it in the transaction that commits the rows."""
     ImportProgress.objects.update_or_create(
         namespace=namespace, digest=digest, defaults={"place": asdict(progress)}
     )

@@ -13,21 +13,20 @@ from counters.importing.errors import CannotImport
 from counters.importing.input import Input, Lines
 from counters.importing.options import Options
 
-# The columns that a rejects file has in front: the row's place in the first file, and why
-# it was rejected.
+# The first two columns of a rejects file: the row's place in the input file, and the reason.
 PLACE, REASON = "_row", "_reason"
 
 
 class Row(NamedTuple):
     """One row of the file."""
 
-    # The physical line on which it starts.
+    # The number of its first line.
     line: int
-    # Where a rejects file says that the row was first; None in any other file.
+    # The row's place by the rejects file; None in any other file.
     place: str | None
-    # The columns that are asked for.
+    # The columns that the options name.
     values: dict[str, Any]
-    # All columns, as a text that tells different rows apart.
+    # All columns as one text; different rows have different texts.
     content: str
 
 
@@ -39,7 +38,7 @@ class Unreadable(NamedTuple):
     reason: str
 
 
-# What a reader does: rows in order, from where the lines stand.
+# Rows in order, from the current position of the lines.
 Rows = Iterator[Row | Unreadable]
 
 
@@ -71,7 +70,7 @@ class Dialect:
 def read_csv(
     lines: Lines, header: Sequence[str], wanted: Sequence[str], dialect: Dialect
 ) -> Rows:
-    """Yield the rows behind the header; blank lines are none."""
+    """Yield the rows after the header; skip blank lines."""
     places = [(name, header.index(name)) for name in wanted]
     marked = list(header[:2]) == [PLACE, REASON]
     first = 2 if marked else 0
@@ -143,7 +142,7 @@ def read_ndjson(lines: Lines, wanted: Sequence[str]) -> Rows:
 
 
 def read_header(lines: Lines, dialect: Dialect, wanted: Sequence[str]) -> list[str]:
-    """Return a CSV file's column names; raise CannotImport where one is wanting."""
+    """Return a CSV file's column names; raise CannotImport if a wanted one is missing."""
     lines.begin()
     try:
         header = dialect.next_row(lines)
@@ -154,7 +153,9 @@ def read_header(lines: Lines, dialect: Dialect, wanted: Sequence[str]) -> list[s
     if lines.problem:
         raise CannotImport(f"The header cannot be read: {lines.problem}.")
     if not header:
-        raise CannotImport("The file is empty, or its first line is: no column names.")
+        raise CannotImport(
+            "There are no column names: the file or its first line is empty."
+        )
     for name in wanted:
         if name not in header:
             raise CannotImport(_missing_column(name, header))
@@ -193,7 +194,7 @@ def _refuse_constant(text: str) -> None:
 
 
 def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object; raise ValueError for a key that is given twice, like the API."""
+    """Return an object; raise ValueError for a repeated key, as the API does."""
     found = dict(pairs)
     if len(found) != len(pairs):
         keys = [key for key, _ in pairs]
@@ -231,7 +232,7 @@ SUFFIXES = {".csv": "csv", ".tsv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson
 class Table:
     """The rows of a file, and the first lines of its rejects file."""
 
-    # Begins to read where the lines stand.
+    # Reads from the current position of the lines.
     read: Callable[[], Rows]
     # None for NDJSON, which has no header.
     header_text: str | None
@@ -241,7 +242,7 @@ class Table:
 def table(
     options: Options, source: Input, lines: Lines, wanted: Sequence[str]
 ) -> Table:
-    """Read the header, if the format has one; raise CannotImport if it is not usable."""
+    """Read the header of a CSV file; raise CannotImport if it is not usable."""
     separator = options.separator or (
         "\t" if Path(source.name).suffix == ".tsv" else ","
     )

@@ -30,7 +30,7 @@ from counters.recording.validation import TokenedEvent
 class Watcher:
     """Receives progress reports of an import."""
 
-    # The import goes on behind this line of the file.
+    # The import continues after this line of the file.
     resumed: Callable[[int], None] = lambda line: None
     rejected: Callable[[int, str], None] = lambda line, reason: None
     # After each batch.
@@ -42,7 +42,7 @@ class Outcome:
     """The result of an import."""
 
     totals: Totals
-    # False where it stopped at the allowed number of rejects.
+    # False if it stopped at --max-rejects.
     complete: bool
     partitions_made: int
     # The last line's number if it has no line end and may be half a row. NDJSON has no half rows.
@@ -54,7 +54,7 @@ class TooManyRejects(Exception):
 
 
 class Import:
-    """One import under way."""
+    """Run one import."""
 
     def __init__(self, options: Options, source: Input, watcher: Watcher) -> None:
         self._options = options
@@ -63,7 +63,7 @@ class Import:
         if self._namespace.counter_type == CounterType.BEST_EFFORT:
             raise CannotImport(
                 f"Namespace {options.namespace!r} is best-effort: its counters take no tokens,"
-                " so nothing would count only once."
+                " so repeated rows would count again."
             )
         self._reader = Reader(options, source, self._namespace)
         self._rejects = Rejects(
@@ -73,7 +73,7 @@ class Import:
             dialect=self._reader.table.dialect,
         )
         self._coverage = Coverage()
-        # None where no progress is kept.
+        # None if no progress is stored.
         self._digest = (
             options.digest(source.fingerprint()) if options.keeps_progress else None
         )
@@ -136,7 +136,7 @@ class Import:
             raise TooManyRejects
 
     def _commit(self, batch: Batch, started: float) -> None:
-        """Commit the batch together with the place behind its last row."""
+        """Commit the batch together with the place after its last row."""
         totals = self._totals
         totals.rows += batch.rows
         for origin, reason in batch.bad:
@@ -158,7 +158,7 @@ class Import:
         self._stop_at_max_rejects()
 
     def _write(self, batch: Batch) -> None:
-        # A row of which several events are refused is rejected once.
+        # A row with several refused events is rejected once.
         refused: dict[int, tuple[Origin, str]] = {}
 
         def refuse(index: int, error: CountersError) -> None:
@@ -192,12 +192,12 @@ class Reader:
         )
         self._mapping = RowMapping(options, namespace, self.source)
         self._batch_rows = options.batch_rows
-        # A read from a pipe may never return, and a thread in it cannot be stopped.
+        # A read from a pipe may never return, and its thread could not be stopped.
         self._reads_ahead = not options.from_stdin
         self.table = formats.table(options, source, self.lines, self._mapping.columns)
 
     def batches(self) -> Generator[Batch, None, None]:
-        """Yield what is left to import, from where the lines stand."""
+        """Yield the remaining batches, from the current position of the lines."""
         rows = self.table.read()
 
         def read() -> Batch:
@@ -230,9 +230,9 @@ class Reader:
 
 
 def _ahead(read: Callable[[], Batch]) -> Iterator[Batch]:
-    """Yield batches until an empty one; a thread reads the next while one is used.
+    """Yield batches until an empty one; a thread reads the next batch during the commit.
 
-    That thread touches no database: while PostgreSQL works, Python reads.
+    The thread does not use the database.
     """
     with ThreadPoolExecutor(max_workers=1) as thread:
         reading = thread.submit(read)
@@ -255,12 +255,12 @@ class Batch:
     """The rows of one commit: their events and their errors."""
 
     events: list[TokenedEvent] = field(default_factory=list)
-    # Of each event.
+    # The row of each event.
     origins: list[Origin] = field(default_factory=list)
     # Rows that cannot be imported, and why.
     bad: list[tuple[Origin, str]] = field(default_factory=list)
     rows: int = 0
-    # The place in the file behind the last of the rows.
+    # The place in the file after the last row.
     offset: int = 0
     line: int = 0
 

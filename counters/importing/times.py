@@ -27,7 +27,7 @@ PLAUSIBLE = range(1990, 2100)
 
 
 def reader(time_format: str, time_zone: str | None) -> ReadTime:
-    """Return a reader of times in that format: iso, one of UNITS_A_SECOND, or strptime's."""
+    """Return a function that parses times: iso, a key of UNITS_A_SECOND, or a strptime pattern."""
     zone = _zone(time_zone)
     if time_format in UNITS_A_SECOND:
         if zone is not None:
@@ -47,13 +47,13 @@ def _zoned(
     value: object, parse: Callable[[str], datetime], zone: ZoneInfo | None
 ) -> datetime:
     if not isinstance(value, str):
-        raise BadRow(f"time {shown(value)} is not a text")
+        raise BadRow(f"time {shown(value)} is not text")
     try:
         at = parse(value)
         if at.tzinfo is None:
             if zone is None:
                 raise BadRow(
-                    f"time {shown(value)} has no UTC offset; say where it is: --time-zone"
+                    f"time {shown(value)} has no UTC offset; name its zone with --time-zone"
                 )
             at = _local(at, zone)
         return at.astimezone(UTC)
@@ -62,7 +62,7 @@ def _zoned(
 
 
 def _local(at: datetime, zone: ZoneInfo) -> datetime:
-    """Put a local time into its zone; raise BadRow if that is not exactly one instant."""
+    """Add the zone to a local time; raise BadRow unless it is exactly one instant."""
     first, second = (at.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
     if first.utcoffset() == second.utcoffset():
         return first

@@ -1,4 +1,4 @@
-"""Commit batches. An event that the database refuses is rejected; the others are committed."""
+"""Write batches. Events that the database refuses are rejected; the others are written."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def _write(numbered: list[tuple[int, TokenedEvent]], refuse: Refuse) -> Written:
     except BatchRefused as refused:
         if not isinstance(refused.cause, TokenConflict):
             raise
-        # Nothing was written. Without the bad event the halves are tried: a few
-        # conflicts cost little, and a batch of nothing else takes no deep recursion.
+        # Nothing was written. Leave out the bad event and write the two halves. A few
+        # conflicts cost little, and even a batch of conflicts causes no deep recursion.
         index, _ = numbered.pop(refused.index)
         refuse(index, refused.cause)
         middle = len(numbered) // 2
@@ -69,13 +69,13 @@ def _write(numbered: list[tuple[int, TokenedEvent]], refuse: Refuse) -> Written:
 
 
 def _record(events: list[TokenedEvent]) -> list[Recorded]:
-    """Record all or none of them; an error leaves the caller's transaction usable."""
+    """Record all events or none; an error leaves the caller's transaction usable."""
     try:
         with transaction.atomic():
             return batch.add_all(events)
     except IntegrityError:
-        # retry_if_duplicate does not try again within a block, so try again here: an unseen duplicate
-        # made it fail.
+        # A duplicate that was not visible yet made it fail. retry_if_duplicate does not retry
+        # within a block, so retry here.
         with transaction.atomic():
             return batch.add_all(events)
 
@@ -88,7 +88,7 @@ class Coverage:
         self.made = 0
 
     def ensure(self, events: Iterable[TokenedEvent]) -> None:
-        """Make what is missing for these events: nothing for the days between them."""
+        """Create the missing partitions of these events' days, and of no other days."""
         missing = {event.event_time.date() for event in events} - self._days
         if not missing:
             return

@@ -38,8 +38,8 @@ _memory: Memory[tuple[Any, int], Rights] = Memory()
 def check(user: User, namespace: object, right: Right) -> Namespace:
     """Return the namespace if the user has the right in it.
 
-    Raises NamespaceNotFound where the user has no right in it at all: what one may not see
-    is not there. Raises AccessDenied where it is another right that the user has.
+    Raises AccessDenied if the user has only other rights in it. Raises NamespaceNotFound if the
+    user has no right in it, so that nobody learns which namespaces exist.
     """
     found = check_visible(user, namespace)
     if not getattr(rights_in(user, found), right):
@@ -56,7 +56,7 @@ def check_visible(user: User, namespace: object) -> Namespace:
 
 
 def rights_in(user: User, namespace: Namespace) -> Rights:
-    """Return the user's rights, by grants of their own and of their groups."""
+    """Return the rights that the user's own grants and the groups' grants give."""
     if is_superuser(user):
         return ALL
     key = (user.pk, namespace.pk)
@@ -96,7 +96,7 @@ def forget_all() -> None:
 
 
 def is_superuser(user: Any) -> bool:
-    """Tell whether the user may do everything; a project's user model may lack the field."""
+    """Tell whether the user is a superuser; a project's user model may lack the field."""
     return bool(getattr(user, "is_superuser", False))
 
 
@@ -116,7 +116,7 @@ RIGHTS: tuple[Right, ...] = ("read", "write", "manage")
 def grant(
     *, namespace: str, to: str, rights: Collection[Right], is_group: bool = False
 ) -> Grant:
-    """Grant rights on top of those that are there; works in every process in seconds.
+    """Add rights to a user's or group's grant. Every process sees them within seconds.
 
     Raises NamespaceNotFound, AccountNotFound.
     """
@@ -134,9 +134,9 @@ def grant(
 def revoke(
     *, namespace: str, of: str, rights: Collection[Right], is_group: bool = False
 ) -> Grant | None:
-    """Take rights back; return what is left, None where nothing is.
+    """Remove rights; return the grant, or None if it has no rights left.
 
-    What a user has by a group is the group's. Raises NamespaceNotFound, AccountNotFound.
+    A user keeps the rights of their groups. Raises NamespaceNotFound, AccountNotFound.
     """
     holder = _holder(of, is_group=is_group)
     with transaction.atomic():

@@ -1,6 +1,6 @@
-"""Create, list and revoke API tokens. knox stores them, and only as hashes.
+"""Create, list and revoke API tokens. knox stores them as hashes.
 
-The rest of the apps works without knox, so its model is looked up at each call.
+The other modules work without knox, so its model is looked up at each call.
 """
 
 from __future__ import annotations
@@ -18,22 +18,21 @@ from counters.errors import ApiTokenNotFound, InvalidValue
 from counters.namespaces.access import user_named
 from counters.ttl_cache import Memory
 
-# As many of a token's first characters as knox stores unhashed: TOKEN_KEY_LENGTH.
+# How many of a token's first characters knox stores unhashed: its TOKEN_KEY_LENGTH.
 PREFIX_LENGTH = 15
-# A slip of the keyboard revokes nothing.
+# Long enough that a typing error revokes nothing.
 LEAST_PREFIX = 8
 NEEDS_KNOX = (
     "API tokens are stored by knox. Install django-fold-counters[rest], and add"
     " 'rest_framework' and 'knox' to INSTALLED_APPS."
 )
-# The user and the row of a token, by the digest of the header that had it. A token itself is
-# kept nowhere.
+# The user and the row of a token, by the digest of its header. The token is not kept.
 remembered: Memory[bytes, Any] = Memory()
 
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """A token without its secret part; `prefix` is how it begins."""
+    """A token without its secret part."""
 
     prefix: str
     user: str
@@ -58,8 +57,8 @@ def list_all(*, user: str | None = None) -> list[ApiToken]:
 def revoke(prefix: str) -> ApiToken:
     """Delete the token that begins with `prefix`, which may be the whole token.
 
-    Other processes accept it for two seconds more at most. Raises InvalidValue for a
-    prefix that is too short, and ApiTokenNotFound unless exactly one token begins with it.
+    Other processes accept it for at most two more seconds. Raises InvalidValue for a prefix
+    that is too short, and ApiTokenNotFound unless exactly one token begins with it.
     """
     if len(prefix) < LEAST_PREFIX:
         raise InvalidValue(
@@ -81,7 +80,7 @@ def revoke(prefix: str) -> ApiToken:
 
 
 def digest(header: bytes) -> bytes:
-    """Return the key in `remembered` of an Authorization header."""
+    """Return the key of an Authorization header in `remembered`."""
     return hashlib.sha256(header).digest()
 
 

@@ -1,7 +1,7 @@
-"""Count in the shared cache only: fast, and not durable.
+"""Store best-effort counts in the shared cache only: fast, but not durable.
 
-They are not durable, know no tokens, and may be lost whenever the cache is restarted or
-runs full. A counter lives for its namespace's retention after its last add.
+The counts have no tokens. They are lost when the cache restarts, and may be lost when it is
+full. A counter expires after the retention of its namespace, counted from its last add.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def add(namespace: Namespace, name: str, delta: int) -> int:
         try:
             count = cache.incr(key, delta)
         except ValueError:
-            # Not there: of several first adds at once, one makes it and all add to it.
+            # The key is missing. Of several first adds at once, one creates it, and all add to it.
             cache.add(key, 0, lifetime_seconds)
             count = cache.incr(key, delta)
         cache.touch(key, lifetime_seconds)
@@ -39,14 +39,14 @@ def add(namespace: Namespace, name: str, delta: int) -> int:
 
 
 def read(namespace: Namespace, name: str) -> int | None:
-    """Return the count, None where there is no such counter; raise NoSharedCache."""
+    """Return the count, or None if there is no such counter; raise NoSharedCache."""
     with _shared_cache(namespace):
         count = cache.get(_key(namespace, name))
     return None if count is None else int(count)
 
 
 def read_many(namespace: Namespace, names: Collection[str]) -> dict[str, int]:
-    """Return the counts of those that are there, by name; raise NoSharedCache."""
+    """Return the counts of the existing counters, by name; raise NoSharedCache."""
     key_of = {name: _key(namespace, name) for name in names}
     with _shared_cache(namespace):
         counts = cache.get_many(key_of.values())
@@ -54,34 +54,36 @@ def read_many(namespace: Namespace, names: Collection[str]) -> dict[str, int]:
 
 
 def clear(namespace: Namespace, name: str) -> int | None:
-    """Set an existing counter to 0; return what it was, None where there is none.
+    """Subtract a counter's count from it; return that count, or None if there is no counter.
 
-    Taken off, not overwritten: adds at the same time survive. Two clears at the same time
-    may both take the count off.
+    It is not set to 0, so adds at the same time survive. Two clears at the same time may both
+    subtract the count.
     """
     count = read(namespace, name)
     if count:
         step = min(-count, CACHE_MAX)
         add(namespace, name, step)
         if step != -count:
-            # From -2^63 it is further than a cache adds at once.
+            # -2^63 is more than a cache subtracts at once.
             add(namespace, name, -count - step)
     return count
 
 
 def delete(namespace: Namespace, name: str) -> bool:
-    """Forget the counter; False where there is none."""
+    """Delete the counter; return False if there is none."""
     with _shared_cache(namespace):
         return bool(cache.delete(_key(namespace, name)))
 
 
 @contextmanager
 def _shared_cache(namespace: Namespace, delta: int = 0) -> Iterator[None]:
-    """Turn every trouble with the cache into NoSharedCache."""
-    # Each process has its own LocMemCache, and DummyCache keeps nothing: an add would be
-    # lost not at some time but at once.
+    """Turn every error of the cache into NoSharedCache."""
+    # Each process has its own LocMemCache, and DummyCache stores nothing: every add would be
+    # lost at once.
     if isinstance(caches[DEFAULT_CACHE_ALIAS], LocMemCache | DummyCache):
-        raise NoSharedCache(namespace.name, "the cache that is set up is none")
+        raise NoSharedCache(
+            namespace.name, "the configured cache is not shared between processes"
+        )
     try:
         yield
     except CountersError:
@@ -97,6 +99,6 @@ def _shared_cache(namespace: Namespace, delta: int = 0) -> Iterator[None]:
 
 
 def _key(namespace: Namespace, name: str) -> str:
-    # Caches take no spaces and no long keys.
+    # Caches refuse spaces and long keys.
     digest = hashlib.sha256(name.encode()).hexdigest()[:40]
     return f"counters.best-effort.{namespace.pk}.{digest}"

@@ -18,7 +18,7 @@ from counters.namespaces import best_effort, lookup
 from counters.recording import names
 from counters.signals import counters_deleting
 
-# Few enough that a transaction stays short, many enough that a namespace goes quickly.
+# Few enough for short transactions, many enough to delete a namespace quickly.
 BATCH_COUNTERS = 200
 # Without a limit in practice: connections do not wait for an answer for longer than a minute.
 _DELETED_WITHIN_SECONDS = 24 * 3600.0
@@ -66,14 +66,14 @@ def delete_namespace(
 ) -> Deleted:
     """Delete a namespace and all its counters, in batches; `confirm` must be its name.
 
-    An interruption leaves a namespace with fewer counters; call again. `within` bounds the
-    time: no batch begins after it. Raises NamespaceNotFound, NotConfirmed, and
-    DeletionUnfinished when the time is over.
+    After an interruption the namespace has fewer counters; call it again. No batch begins
+    after the time `within`. Raises NamespaceNotFound, NotConfirmed, and DeletionUnfinished if
+    counters are left after this time.
     """
     begun_at = time.monotonic()
     if confirm != lookup.get(namespace).name:
         raise NotConfirmed(namespace, confirm)
-    # Not the one remembered: that may be gone, and another have its name.
+    # Not the cached one: it may be deleted, and a new namespace may have its name.
     found = lookup.get_now(namespace)
     counters = events = 0
     while True:
@@ -96,7 +96,7 @@ def delete_namespace(
 
 
 def remove_orphans() -> int:
-    """Remove what adds left that came while their counter was deleted; return counters."""
+    """Remove rows of deleted counters, from adds during the deletion; return how many counters."""
     removed = 0
     while rows := fetch(connection, "counters", "find_orphans", most=BATCH_COUNTERS):
         _delete([counter_id for (counter_id,) in rows])
@@ -105,12 +105,12 @@ def remove_orphans() -> int:
 
 
 def remove_orphans_among(counter_ids: Collection[int]) -> int:
-    """Remove what is left of those of these counters that are gone; return how many.
+    """Remove the rows of those of these counters that were deleted; return how many counters.
 
-    For callers that found them waiting for a fold, although they cannot be folded. An id is never used
-    again, and a counter is committed no later than what is written of it.
+    For callers that found pending counters that cannot be folded. This is safe: an id is never
+    reused, and a counter is committed no later than its rows.
     """
-    # Never by a replica, which may not have it yet.
+    # Not from a replica, which may not have the counter yet.
     there = Counter.objects.using(DEFAULT_DB_ALIAS).filter(pk__in=counter_ids)
     gone = sorted(set(counter_ids) - set(there.values_list("pk", flat=True)))
     for first in range(0, len(gone), BATCH_COUNTERS):
@@ -121,25 +121,26 @@ def remove_orphans_among(counter_ids: Collection[int]) -> int:
 def _delete(counter_ids: list[int]) -> int:
     """Delete counters in one transaction; return how many events went with them.
 
-    Statement by statement, because each waits for another session and must then see what that
-    one has committed.
+    In several statements: each may wait for another session, and must then see what that
+    session has committed.
     """
     with own_transaction(), timeouts.at_most(_DELETED_WITHIN_SECONDS):
-        # A counter may have many events. Nothing waits for their deletion: adds and folds go on.
-        # Cut off by a web request's time-out it would start again with each retry and never end.
+        # No time-out, because a counter may have many events. If a web request's time-out ended
+        # the deletion, each retry would start again and never end. Adds and folds continue.
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL statement_timeout = 0")
-        # For a clear: it holds its counter. One that comes later finds no counter.
+        # Wait for a running clear, which locks its counter. A later clear finds no counter.
         list(
             Counter.objects.select_for_update()
             .filter(pk__in=counter_ids)
             .order_by("pk")
             .values_list("pk")
         )
-        # For a fold: it holds its rollups.
+        # Wait for a running fold, which locks its rollups.
         counters_deleting.send(sender=None, counter_ids=counter_ids)
-        # For an add whose connection wrote the counter before. Its last write goes here,
-        # so its event must go below: without a last write no orphan is ever found.
+        # Wait for a running add on a connection that has written the counter before. Its last
+        # write is deleted here, so its event must be deleted below: an event without a last
+        # write is never found.
         LastWrite.objects.filter(counter_id__in=counter_ids).delete()
         [(events,)] = fetch(
             connection, "counters", "delete_counters", counter_ids=counter_ids
@@ -148,9 +149,9 @@ def _delete(counter_ids: list[int]) -> int:
 
 
 def _delete_if_empty(namespace: Namespace) -> bool:
-    """Delete a namespace without counters; False where it has got one meanwhile."""
+    """Delete a namespace without counters; return False if it has a new counter."""
     with own_transaction():
-        # A transaction that creates a counter in it waits for this lock, and then finds no namespace.
+        # A transaction that creates a counter waits for this lock, and then finds no namespace.
         list(Namespace.objects.select_for_update().filter(pk=namespace.pk))
         if Counter.objects.using(DEFAULT_DB_ALIAS).filter(namespace=namespace).exists():
             return False

@@ -18,13 +18,13 @@ _memory: Memory[str, Namespace] = Memory()
 
 
 def get(name: object) -> Namespace:
-    """Return the namespace, a few seconds old at most; raise NamespaceNotFound."""
+    """Return the namespace as it was at most two seconds ago; raise NamespaceNotFound."""
     if not isinstance(name, str):
         raise InvalidValue("namespace", name, "the name of a namespace")
     known = _memory.get(name)
     if known is not None:
         return known
-    # No such name can be there, and some of them PostgreSQL cannot even be asked for.
+    # Such a name cannot exist, and PostgreSQL refuses some of them, such as a NUL.
     if not NAMESPACE.fullmatch(name):
         raise NamespaceNotFound(name)
     asked_at = datetime.now(UTC)
@@ -64,9 +64,9 @@ def forget_all() -> None:
 def check_event_time(
     namespace: Namespace, event_time: datetime, now: datetime, *, carried: bool = False
 ) -> None:
-    """Raise OutsideAcceptWindow unless the namespace takes an event of that time now.
+    """Raise OutsideAcceptWindow unless the namespace accepts an event of this time now.
 
-    `carried`: the time is the token's own, which a generation time would override.
+    `carried`: the token contains the time, and a generation time would override it.
     """
     since, until = now - namespace.accept_past, now + namespace.accept_future
     if not since <= event_time <= until:

@@ -15,7 +15,7 @@ from counters.errors import AlreadyExists, InvalidValue, MissingValue
 from counters.models import BucketSize, CounterType, Grant, Namespace
 from counters.namespaces import lookup
 
-# What callers say -> the model's field.
+# Name of the setting -> the model's field.
 DURATIONS = {
     "accept_past_seconds": "accept_past",
     "accept_future_seconds": "accept_future",
@@ -35,7 +35,7 @@ MOST_SECONDS = round(LONGEST.total_seconds())
 
 
 def create(settings: Mapping[str, Any], *, manager: Any = None) -> Namespace:
-    """Create a namespace; `manager`, a user, is granted everything in it.
+    """Create a namespace; the user `manager` gets all rights in it.
 
     Raises MissingValue, InvalidValue, AlreadyExists.
     """
@@ -79,10 +79,10 @@ def _apply(namespace: Namespace, settings: Mapping[str, Any]) -> None:
         raise InvalidValue(
             "counter_type",
             namespace.counter_type,
-            "a change that keeps the counts: best-effort counters live elsewhere; make"
+            "a type that this namespace can change to: best-effort counts are only in the cache. Create"
             " another namespace",
         )
-    # Again within full_clean, which is for forms and says less.
+    # full_clean checks it too, but its message is for forms and says less.
     namespace.check_change()
     try:
         namespace.full_clean()
@@ -122,10 +122,10 @@ def _is_utf8(value: str) -> bool:
 
 
 def _named(namespace: Namespace, error: ValidationError) -> Exception:
-    """Turn Django's error into ours, about the first field that it names."""
+    """Convert Django's error, for the first field that it names."""
     field, problems = next(iter(error.message_dict.items()))
     if field == "name":
-        # By its code: the text is in the project's language.
+        # Not by its text, which is in the project's language.
         if any(problem.code == "unique" for problem in error.error_dict["name"]):
             return AlreadyExists("name", namespace.name)
         return InvalidValue("name", namespace.name, NAME_WANTED)
@@ -133,7 +133,7 @@ def _named(namespace: Namespace, error: ValidationError) -> Exception:
         return InvalidValue(
             "accept_past_seconds",
             round(namespace.accept_past.total_seconds()),
-            "above 0: an event is at least as old as its way here",
+            "above 0: an event needs some time to arrive",
         )
     if field == "__all__":
         seconds = round(namespace.retention.total_seconds())
@@ -141,7 +141,7 @@ def _named(namespace: Namespace, error: ValidationError) -> Exception:
             "retention_seconds",
             seconds,
             "at least accept_past_seconds, which is"
-            f" {round(namespace.accept_past.total_seconds())}: an event must be kept as long"
-            " as it may be repeated",
+            f" {round(namespace.accept_past.total_seconds())}: an event must be kept while"
+            " its token may be repeated",
         )
     return InvalidValue(field, getattr(namespace, field), " ".join(problems))

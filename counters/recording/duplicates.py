@@ -25,7 +25,7 @@ from counters.recording.validation import TokenedEvent
 Given = ParamSpec("Given")
 Rows = TypeVar("Rows")
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
-# Errors that may not occur again in another try of the same statement.
+# Errors after which the same statement may succeed.
 _PASSING = (CheckViolation, DeadlockDetected, SerializationFailure, UniqueViolation)
 _MOST_DEADLOCKS = 5
 _DEADLOCK_PAUSE_SECONDS = 0.05
@@ -35,8 +35,8 @@ _DEADLOCK_PAUSE_SECONDS = 0.05
 class Recorded:
     """The answer to an add: the event that counts, and whether it existed before.
 
-    The token is None for an add without one. The id 0 is that of a best-effort add: nothing
-    durable was made.
+    The token is None for an add without one. The counter id is 0 for a best-effort add, which
+    writes nothing to the database.
     """
 
     counter_id: int
@@ -51,19 +51,22 @@ def retry_if_duplicate(
     *args: Given.args,
     **parameters: Given.kwargs,
 ) -> Rows:
-    """Run `record`; run it again if another add at the same time made it fail.
+    """Run `record`; run it again if another session at the same time made it fail.
 
-    ON CONFLICT asks the key's own index only. There is a second index while it is
-    rebuilt (REINDEX CONCURRENTLY of a past day). Of
-    two first uses of a token at the same moment both may find the key free, and one comes to
-    the second index too late. It fails when the other has committed, so its next try finds
-    the key taken. (A batch that meets two such tokens, one on each try, raises.) And an event
-    that was on its way into the default partition while the one of its day was attached fails
-    a check there; its next try finds that. Under a default isolation level above READ
-    COMMITTED, an add fails if the token's first use was committed after its snapshot. Two
-    batches that take their tokens in several steps (see counters.recording.batch) may deadlock, and
-    PostgreSQL ends one of them. Within a transaction block there is no next try: the error has
-    ended the block.
+    There are four such errors:
+
+    - UniqueViolation: a past day's index is being rebuilt (REINDEX CONCURRENTLY), so there is a
+      second index, which ON CONFLICT does not check. Two first uses of a token may both pass
+      the first index. The later one fails at the second index after the other has committed.
+      The retry finds the token. (A batch that meets two such tokens, one in each try, raises.)
+    - CheckViolation: an event was on its way into the default partition while the partition of
+      its day was attached. The retry writes to the new partition.
+    - SerializationFailure: above READ COMMITTED, the token's first use was committed after the
+      snapshot. The retry has a newer snapshot.
+    - DeadlockDetected: two batches took their tokens in several steps (counters.recording.batch),
+      and PostgreSQL ended one of them.
+
+    There is no retry inside a transaction block, because the error has ended the block.
     """
     tries = 1
     while True:
@@ -79,13 +82,13 @@ def retry_if_duplicate(
                 raise
         tries += 1
         if deadlocked:
-            # The victim's locks go to the add that waits for them. An immediate next try may
-            # take the first of them again before that add wakes up, and the two deadlock again.
+            # PostgreSQL gives the victim's locks to the waiting add. An immediate retry may take
+            # the first of them before that add wakes up, and both would deadlock again.
             time.sleep(_DEADLOCK_PAUSE_SECONDS)
 
 
 def answer_duplicate(event: TokenedEvent, counter_id: int) -> Recorded | None:
-    """Return the first event of the token; None if its counter has been deleted meanwhile.
+    """Return the first event of the token, or None if its counter was just deleted.
 
     Raises TokenConflict for another delta.
     """
@@ -104,8 +107,8 @@ def find_first_events(
 
     Both are None if the event was deleted with its counter.
 
-    To be called after the insert, as a statement of its own: the first event may have
-    been committed while the insert waited for it, after the insert's snapshot was taken.
+    Call it after the insert, as a statement of its own. The insert may have waited for the
+    first event, which was then committed after the insert's snapshot.
     """
     if not repeats:
         return []
@@ -124,10 +127,10 @@ def find_first_events(
 
 
 def _where_to_look(event: TokenedEvent) -> tuple[datetime, datetime]:
-    """Return the span of event times in which the first event lies.
+    """Return the span of event times that contains the first event.
 
-    For a token without a time, what add_event_of_untimed_token.sql takes for a first use:
-    if it were longer, an expired use would answer for a valid one.
+    For a token without a time it must equal the span in add_event_of_untimed_token.sql. If it
+    were longer, an expired event could answer for a valid one.
     """
     if not event.untimed:
         return event.event_time, event.event_time
@@ -138,7 +141,7 @@ BATCH_ROWS = 10_000
 
 
 def drop_expired(*, now: datetime | None = None, batch_rows: int = BATCH_ROWS) -> int:
-    """Drop expired claims in short transactions; return how many."""
+    """Delete expired claims in short transactions; return how many."""
     now = now or clock.database_now()
     dropped = 0
     while True:

@@ -13,8 +13,8 @@ from counters.models import Namespace
 from rollups.monitor import status
 from rollups.monitor.status import Status
 
-# A sample has this many counters, those written last. If more are written between two samples,
-# others may be as busy.
+# A sample has this many counters: those written last. If more counters are written between two
+# samples, busy ones may be missing.
 LOOKED_AT = 1_000
 
 
@@ -43,7 +43,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """A counter, and how many events a second were folded into it between two samples."""
+    """A counter, and its folded events per second between two samples."""
 
     counter: Seen
     events_per_second: float
@@ -60,7 +60,7 @@ class Top:
 
 
 def look(namespace: Namespace | None = None) -> Look:
-    """Take a sample; a few index look-ups for any number of counters."""
+    """Take a sample, with a few index look-ups for any number of counters."""
     rows = fetch(
         connection,
         "rollups",

@@ -1,8 +1,8 @@
 """Clear counters. The count becomes 0; no event is deleted.
 
-A compensating event subtracts the accurate total. The total is read, and the event written,
-under the rollup's lock, so clears run one after the other and no fold comes between. An add
-that commits meanwhile is not subtracted.
+A compensating event subtracts the accurate total. One lock on the rollup covers the read of the
+total and the write of the event, so no other clear and no fold runs in between. An add that
+commits in between is not subtracted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Cleared:
     token: str | None
     event_time: datetime
     duplicate: bool
-    # The count before; None for a duplicate: the first answer had it.
+    # None for a duplicate, because the first answer contained the count.
     count_before: int | None
 
 
@@ -120,12 +120,12 @@ def _event(
 
 
 def _first_time(marker: TokenedEvent, counter_id: int) -> datetime | None:
-    """Return when this token has cleared the counter, None if it has not."""
+    """Return the event time of the token's first clear, or None if there is none."""
     return find_first_events([(marker, counter_id)])[0][0]
 
 
 def _parts(total: int) -> Iterator[int]:
-    """Yield the total in pieces that each fit an event; 0 is one piece, for its token."""
+    """Yield the total in parts that each fit an event; 0 is one part, which stores the token."""
     if abs(total) > MOST_EVENTS * DELTA_MAX:
         raise InvalidValue("count", total, "a count that a clear can take off at once")
     if total == 0:

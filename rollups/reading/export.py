@@ -64,9 +64,9 @@ def rows(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Iterator[list[tuple[Any, ...]]]:
-    """Yield batches of rows, with the values of COLUMNS[kind], as of one snapshot.
+    """Yield batches of rows with the columns COLUMNS[kind], from one snapshot.
 
-    Only one batch is in memory. Totals have no span: they are current.
+    Only one batch is in memory. Totals are current, so they have no span.
     """
     parameters: dict[str, Any] = {"namespace_id": namespace.pk if namespace else None}
     if kind != "totals":
@@ -94,10 +94,10 @@ def _value(value: Any, its_type: Type) -> Any:
 
 
 FORMATS = ("csv", "ndjson", "parquet")
-# A spreadsheet runs text that begins with one of these as a formula. No name contains a tab
-# or a line end, which have the same effect.
+# A spreadsheet runs text that begins with one of these as a formula. A tab or a line end would
+# do the same, but no name contains them.
 FORMULA_STARTS = ("=", "+", "-", "@", "\N{FULLWIDTH EQUALS SIGN}")
-# As many digits as Parquet's readers agree on; a total of more is refused, not rounded.
+# The most digits that all readers of Parquet support; a longer total is refused, not rounded.
 _DIGITS = 38
 
 
@@ -118,7 +118,7 @@ def open_writer(
 ) -> Writer:
     """Return a writer of one of FORMATS; raise InvalidValue if it cannot be written.
 
-    `for_spreadsheets` is for CSV: a spreadsheet runs no text as a formula, and garbles none.
+    `for_spreadsheets` makes CSV safe: a spreadsheet runs no text as a formula and reads UTF-8.
     """
     if chosen == "csv":
         return _Csv(stream, columns, for_spreadsheets=for_spreadsheets)
@@ -186,7 +186,7 @@ class _Parquet:
     """Write Parquet: whole numbers as decimal(38, 0), instants as microseconds UTC."""
 
     def __init__(self, stream: IO[bytes], columns: Sequence[Column]) -> None:
-        # Large, and needed for this format only.
+        # Imported here because it is large and only this format needs it.
         self._arrow = import_module("pyarrow")
         types = {
             "text": self._arrow.string(),

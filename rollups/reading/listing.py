@@ -1,4 +1,4 @@
-"""List the counters of a namespace in pages. Every page costs the same."""
+"""List the counters of a namespace in pages, at the same cost for every page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from counters.recording import names
 from rollups.models import Rollup
 from rollups.reading.read import Reading
 
-# What callers order by -> the column. Each has an index that starts with the namespace.
+# Sort field -> column. Each column has an index that starts with the namespace.
 COLUMNS = {"name": "name", "count": "total", "last_write_at": "last_write_at"}
 ORDERINGS = [sign + name for name in COLUMNS for sign in ("", "-")]
 DEFAULT_LIMIT, MOST = 50, 500
@@ -48,10 +48,10 @@ class Page:
 
 
 class Row(Func):
-    """A row of values. PostgreSQL compares two rows by one index look-up."""
+    """A row of values. PostgreSQL compares two rows with one index look-up."""
 
     function = "ROW"
-    # Django asks for the type of what it compares; PostgreSQL looks at the values.
+    # Django needs a type to compare; PostgreSQL uses the types of the values.
     output_field = Field()
 
 
@@ -65,7 +65,8 @@ def list_counters(
 ) -> Page:
     """Return a page of the namespace's counters.
 
-    By name all counters are listed; by count or last write those that were ever folded.
+    Sorted by name, the list has all counters; sorted by count or last write, it has only
+    counters that were folded at least once.
     `search` keeps names that contain it. Raises NamespaceNotFound, InvalidValue,
     NotForBestEffort.
     """
@@ -83,8 +84,8 @@ def list_counters(
     if backwards:
         rows.reverse()
     readings = _readings(found, [counter_id for _, counter_id in rows])
-    # A fold may have run between the two statements. The page is ordered by the values that it
-    # shows. Its positions come from the first statement, so no counter is missed.
+    # A fold may have run between the two statements, so sort the page by the values that it
+    # shows. The positions come from the first statement, so no counter is missed.
     if by_shown := _BY_SHOWN.get(ordering.removeprefix("-")):
         readings.sort(key=by_shown, reverse=ordering.startswith("-"))
     return Page(
@@ -101,7 +102,7 @@ def list_counters(
 def _rows(
     namespace: Namespace, ordering: str, search: str, place: Place | None
 ) -> QuerySet[Model, tuple[Any, int]]:
-    """Return (ordered value, counter id) from the place on, in the direction to read."""
+    """Return pairs of sort value and counter id after the place, in the direction to read."""
     column = COLUMNS[ordering.removeprefix("-")]
     descending = ordering.startswith("-") != (place is not None and place.backwards)
     rows: QuerySet[Any]

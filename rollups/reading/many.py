@@ -32,8 +32,8 @@ def get_many(
 ) -> list[Reading]:
     """Return the counts in order; a counter that does not exist has the count 0.
 
-    One statement and one snapshot for all counters and namespaces. Best-effort counters come
-    from the cache, by one look-up for each namespace. Raises NamespaceNotFound, InvalidValue,
+    One statement reads all counters from one snapshot. Best-effort counts come from the
+    cache, with one look-up for each namespace. Raises NamespaceNotFound, InvalidValue,
     NoSharedCache, and for accurate counts NotAnchored.
     """
     wanted = [CounterName(one.namespace, names.check(one.name)) for one in wanted]
@@ -49,7 +49,7 @@ def get_many(
 
 
 def get_or_zero(*, namespace: str, name: str, accuracy: str | None = None) -> Reading:
-    """Read a counter as `reading.get` does, but return the count 0 if it does not exist."""
+    """Read a counter as `counts.get` does, but return the count 0 if it does not exist."""
     chosen = choose_accuracy(lookup.get(namespace), accuracy)
     [found] = get_many(
         [CounterName(namespace, name)],
@@ -99,7 +99,7 @@ def _best_effort(
     namespace: Namespace, wanted: Sequence[CounterName]
 ) -> dict[CounterName, Reading]:
     counters = [one for one in wanted if one.namespace == namespace.name]
-    # Taken before the read, so that it promises no more than the read saw.
+    # Before the read, so that every add before this time is in the counts.
     now = datetime.now(UTC)
     counts = best_effort.read_many(namespace, [one.name for one in counters])
     return {

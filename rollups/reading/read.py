@@ -1,4 +1,4 @@
-"""Read counts: eventual from the rollup, accurate with the pending events added."""
+"""Read counts: eventual ones from the rollup, accurate ones with the pending events."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ logger = logging.getLogger(__name__)
 
 Accuracy = Literal["eventual", "accurate", "best-effort"]
 
-# Where workers run, a counter waits for seconds only.
+# With a running worker a counter waits only for seconds.
 _HINT_AFTER = timedelta(seconds=30)
-# In DEBUG: counters that were read while pending -> their last fold, and when first seen so.
+# In DEBUG: pending counters -> the `as_of` of their last read, and when it was first seen.
 _unfolded: dict[int, tuple[datetime, datetime]] = {}
 _hinted = False
 
@@ -40,22 +40,21 @@ class Reading:
     namespace: str
     name: str
     count: int
-    # Everything committed up to this instant is in the count (UTC), and perhaps some more.
+    # The count includes everything committed up to this instant (UTC), perhaps also later events.
     as_of: datetime
-    # True if events wait for a fold; an accurate count includes them, an eventual one does
-    # not.
+    # True if events wait for a fold. An accurate count includes them; an eventual count does not.
     pending: bool
     accuracy: Accuracy
     last_write_at: datetime | None
-    # False for a counter that does not exist, in a read of many.
+    # False only in a read of many counters, if this one does not exist.
     exists: bool = True
 
 
 def get(*, namespace: str, name: str, accuracy: str | None = None) -> Reading:
-    """Return a counter's count, by the namespace's counter type if no accuracy is given.
+    """Return a counter's count. The default accuracy is that of the namespace's counter type.
 
-    One statement, so one snapshot; accurate reads see the caller's own uncommitted adds.
-    A read of a pending counter triggers its fold again. Raises
+    It is one statement, so it reads one snapshot. An accurate read includes the caller's own
+    uncommitted adds. A read of a pending counter requests its fold again. Raises
     NamespaceNotFound, CounterNotFound, InvalidValue, NotForBestEffort, NoSharedCache, and
     for an accurate read NotAnchored.
     """
@@ -84,10 +83,9 @@ def get(*, namespace: str, name: str, accuracy: str | None = None) -> Reading:
 
 
 def ask_for_folds(waiting: Sequence[tuple[int, datetime]]) -> None:
-    """Trigger pending counters that were read, given with their `as_of`.
+    """Request folds of pending counters; `waiting` has their ids and `as_of`.
 
-    A developer who runs no worker would see counts that never change. So in DEBUG the log
-    says so, once in each process.
+    Without a worker, eventual counts never change. In DEBUG each process logs this once.
     """
     request.request([counter_id for counter_id, _ in waiting])
     if settings.DEBUG and waiting:
@@ -118,7 +116,7 @@ def _hint(counter_id: int, as_of: datetime) -> None:
 def choose_accuracy(
     namespace: Namespace, accuracy: str | None, *, field: str = "accuracy"
 ) -> Accuracy:
-    """Return the requested accuracy, or the default of the namespace's type."""
+    """Return the requested accuracy, or by default that of the namespace's counter type."""
     if best_effort.applies_to(namespace):
         if accuracy is None or accuracy == "best-effort":
             return "best-effort"
@@ -132,7 +130,7 @@ def choose_accuracy(
 
 
 def _best_effort(namespace: Namespace, name: str) -> Reading:
-    # Taken before the read, so that it promises no more than the read saw.
+    # Before the read, so that every add before this time is in the count.
     now = datetime.now(UTC)
     count = best_effort.read(namespace, name)
     if count is None:
@@ -143,7 +141,7 @@ def _best_effort(namespace: Namespace, name: str) -> Reading:
 def of_best_effort(
     namespace: Namespace, name: str, count: int, *, as_of: datetime
 ) -> Reading:
-    """Return the reading of a best-effort counter; `as_of` is before the read."""
+    """Return a best-effort reading; `as_of` is a time before the read."""
     return Reading(
         counter_id=None,
         namespace=namespace.name,

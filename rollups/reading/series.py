@@ -1,4 +1,4 @@
-"""Read a counter's sums per minute, hour or day (UTC), and its total in a span."""
+"""Read a counter's sums per minute, hour or day (UTC), and its sum in a span."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Series:
 class Total:
     """The folded sum of one counter from `since` up to, but not including, `until`.
 
-    None is an open end. Everything committed up to `as_of` is in the sum.
+    None means without a limit. The sum includes everything committed up to `as_of`.
     """
 
     name: str
@@ -69,10 +69,10 @@ def series(
     until: datetime | None = None,
     with_gaps: bool = False,
 ) -> Series:
-    """Return a counter's folded sums per bucket, the last 60 unless a span is given.
+    """Return a counter's folded sums per bucket, by default of the last 60 buckets.
 
-    A span that cuts a bucket is widened to hold the whole of it. `with_gaps` adds buckets
-    of 0 where nothing happened. Raises NamespaceNotFound, CounterNotFound, InvalidValue,
+    A span that cuts a bucket is widened to the whole bucket. `with_gaps` adds the buckets
+    without events. Raises NamespaceNotFound, CounterNotFound, InvalidValue,
     NotForBestEffort.
     """
     found = lookup.get(namespace)
@@ -111,7 +111,7 @@ def total(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Total:
-    """Return the sum of a counter's folded events in a span; by default of all of them.
+    """Return the sum of a counter's folded events in a span, by default of all events.
 
     A span that cuts a bucket is widened to the whole bucket. Raises NamespaceNotFound,
     CounterNotFound, InvalidValue, NotForBestEffort.
@@ -147,7 +147,7 @@ def total(
 
 
 def span_of_data(counter: Counter) -> tuple[datetime, datetime] | None:
-    """Return the starts of the counter's first and last bucket; None where it has none."""
+    """Return the starts of the counter's first and last bucket, or None without buckets."""
     found = (
         models.Bucket.objects.using(DEFAULT_DB_ALIAS)
         .filter(counter_id=counter.pk)
@@ -172,7 +172,7 @@ def _length(namespace: Namespace, bucket: str) -> timedelta:
 def _span(
     since: datetime | None, until: datetime, length: timedelta
 ) -> tuple[datetime, datetime]:
-    """Return whole buckets that hold the span; the last ones where it has no start."""
+    """Widen the span to whole buckets; without a start, take the last DEFAULT_BUCKETS."""
     if since is not None and since >= until:
         raise InvalidValue("from", stamp(since), f"before {stamp(until)}")
     try:

@@ -59,7 +59,7 @@ def test_best_effort__refuses_what_a_cache_cannot_keep(
         api.post(f"{counter('hits')}/{path}", body), 400, "not-for-best-effort"
     )["detail"]
 
-    assert "cache only" in detail
+    assert "only in the cache" in detail
     assert answer(api.read("hits"))["count"] == 3
 
 
