@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -18,18 +20,44 @@ T = TypeVar("T")
 # A name, one with a leading dot for its subdomains, an IPv6 address, or everything.
 _HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]")
 
+# COUNTERS_PORT and COUNTERS_ROLE have 0.77.
+_SIMILAR = 0.85
+
 # The path of a Redis URL: the number of a database.
 _DATABASE = re.compile(r"(/[0-9]*)?")
 
 
+# The variables that the settings read.
+_known: set[str] = set()
+
+
+def _read(name: str) -> str | None:
+    _known.add(name)
+    return os.environ.get(name)
+
+
+def warnings_of_names(rows: Iterable[Setting[Any]]) -> Iterator[str]:
+    """Yield a warning for each variable that is not read, but was probably meant to be.
+
+    It has the name of an app's setting whose variable has another name, or nearly the name of
+    a variable. Others are ignored: Kubernetes sets COUNTERS_SERVICE_HOST, COUNTERS_PORT and
+    so on for a service `counters`.
+    """
+    variables = {row.name: row.variable for row in rows if row.variable}
+    for name in sorted(os.environ.keys() - _known):
+        meant = [variables[name]] if name in variables else []
+        if meant or (meant := get_close_matches(name, sorted(_known), 1, _SIMILAR)):
+            yield f"The environment variable {name} has no effect. Is {meant[0]} meant?"
+
+
 def text(name: str, default: str) -> str:
     """Return the variable, or `default` where it is unset or empty."""
-    return os.environ.get(name) or default
+    return _read(name) or default
 
 
 def integer(name: str, default: int, *, at_least: int = 0) -> int:
     """Return the variable as a whole number not below `at_least`."""
-    raw = os.environ.get(name) or str(default)
+    raw = _read(name) or str(default)
     try:
         value = int(raw)
     except ValueError as error:
@@ -45,7 +73,7 @@ def integer(name: str, default: int, *, at_least: int = 0) -> int:
 
 def number(name: str, default: float) -> float:
     """Return the variable as a finite number above zero."""
-    raw = os.environ.get(name) or str(default)
+    raw = _read(name) or str(default)
     try:
         value = float(raw)
     except ValueError as error:
@@ -60,13 +88,13 @@ def number(name: str, default: float) -> float:
 def setting(row: Setting[T]) -> T:
     """Return the variable of an app's setting, or its default where it is unset or empty."""
     name = row.variable or row.name
-    raw = os.environ.get(name)
+    raw = _read(name)
     return row.check(raw, name=name) if raw else row.default
 
 
 def flag(name: str, default: bool) -> bool:
     """Return the variable as a claim: 1/true/yes/on or 0/false/no/off."""
-    raw = (os.environ.get(name) or str(default)).lower()
+    raw = (_read(name) or str(default)).lower()
     if raw in {"1", "true", "yes", "on"}:
         return True
     if raw in {"0", "false", "no", "off"}:

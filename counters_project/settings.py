@@ -369,3 +369,9 @@ LOGGING = {
         "httpx": {"level": "WARNING"},
     },
 }
+
+# Now all variables are read. LOGGING is not in force yet, so the line goes to standard error.
+for _warning in env.warnings_of_names(
+    (*counters_conf.SETTINGS, *rollups_conf.SETTINGS)
+):
+    logging.getLogger("counters_project").warning(_warning)

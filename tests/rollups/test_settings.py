@@ -153,3 +153,25 @@ def test_process__does_not_start_with_a_setting_that_makes_no_sense(
     assert last.endswith(
         "ROLLUPS_SWEEP_COUNTERS='0' is not a whole number from 1 to 10,000,000."
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("COUNTERS_API_RATE_PER_MINUTE", "API_RATE_PER_MINUTE"),
+        ("ROLLUPS_METRICS_PORT", "METRICS_PORT"),
+        ("STATEMENT_TIMEOUT_SECOND", "STATEMENT_TIMEOUT_SECONDS"),
+        # Kubernetes sets these for a service `counters`.
+        ("COUNTERS_SERVICE_HOST", None),
+        ("COUNTERS_PORT", None),
+        ("COUNTERS_PORT_8000_TCP_ADDR", None),
+    ],
+)
+def test_process__warns_of_a_variable_with_a_wrong_name(
+    given: str, meant: str | None
+) -> None:
+    started = start(PROCESSES["command"], **{given: "5"})
+
+    said = f"The environment variable {given} has no effect. Is {meant} meant?"
+    assert (said in started.stderr) is (meant is not None)
+    assert ("has no effect" in started.stderr) is (meant is not None)
