@@ -57,7 +57,6 @@ def read(*, lasting: timedelta, step: timedelta) -> list[Reading]:
         since=datetime.now(UTC) - lasting,
         step=step,
     )
-    # Django decodes JSON only in its fields, so a raw statement returns text.
     return [
         Reading(at, pending, p50, p99, longest, inserted, json.loads(numbers))
         for at, pending, p50, p99, longest, inserted, numbers in rows
