@@ -48,7 +48,7 @@ class TokenForm(forms.Form):
         choices=list(LIFETIMES.items()),
         required=False,
         initial="90",
-        help_text="Revoke a token that never expires when nobody uses it.",
+        help_text="A token that never expires must be revoked when it is no longer used.",
     )
 
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
@@ -65,7 +65,7 @@ class TokenForm(forms.Form):
         # can act for every user but superusers: see docs/security.md.
         if access.is_superuser(user) and not access.is_superuser(self._request.user):
             raise forms.ValidationError(
-                "Only a superuser may hand out the token of a superuser."
+                "Only a superuser may create a token for a superuser."
             )
         return name
 
@@ -110,7 +110,7 @@ class TokenAdmin(BoundedListMixin, AdminBase):
             return format_html('<span class="badge badge-bad">expired {}</span>', when)
         return when
 
-    @admin.display(description="take back")
+    @admin.display(description="revoke")
     def revoke_link(self, token: Any) -> SafeString:
         return format_html(
             '<a href="{}">Revoke<span class="visually-hidden"> the token that begins'
@@ -136,13 +136,13 @@ class TokenAdmin(BoundedListMixin, AdminBase):
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = TokenForm(request.POST or None, request=request)
-        context = self._context(request, title="Hand out an API token", form=form)
+        context = self._context(request, title="Create an API token", form=form)
         if request.method == "POST" and form.is_valid():
             kept, token = api_tokens.create(
                 user=form.cleaned_data["user"],
                 expires_in=form.cleaned_data["expires"],
             )
-            _log(request, ADDITION, kept, "Handed out.")
+            _log(request, ADDITION, kept, "Created.")
             context |= {"title": "The API token", "kept": kept, "token": token}
         response = TemplateResponse(request, "counters/token.html", context)
         response["Cache-Control"] = "no-store"
@@ -166,8 +166,8 @@ class TokenAdmin(BoundedListMixin, AdminBase):
             title="Revoke an API token?",
             question=f"Revoke the token {token.token_key}… of {token.user}?",
             facts=[
-                "Requests with it are refused within two seconds.",
-                "It cannot be restored; you can hand out a new one.",
+                "Requests with this token are refused after at most two seconds.",
+                "It cannot be restored, but you can create a new one.",
             ],
             confirm="Revoke it",
             is_danger=True,

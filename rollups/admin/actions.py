@@ -106,11 +106,10 @@ def verify(model_admin: Any, request: HttpRequest, queryset: QuerySet[Counter]) 
     for one in wrong:
         model_admin.message_user(
             request,
-            f"The counter {one.name} differs: its rollup says {one.total:,}, its events"
-            f" {one.recounted_total:,}, its buckets {one.buckets_total:,};"
-            f" {counted(one.buckets_off, 'wrong bucket')},"
-            f" {counted(one.unseen_events, 'pending event')} that no fold finds. Repair it"
-            " with manage.py counters verify --repair.",
+            f"The counter {one.name} is wrong. Sum in the rollup: {one.total:,}, of the events:"
+            f" {one.recounted_total:,}, of the buckets: {one.buckets_total:,}. Wrong buckets:"
+            f" {one.buckets_off:,}. Pending events that no fold finds: {one.unseen_events:,}."
+            " To repair it, run manage.py counters verify --repair.",
             messages.ERROR,
         )
     if not wrong:

@@ -89,8 +89,8 @@ def why_not(error: CountersError | OperationalError) -> str:
         return error.message
     if isinstance(error.__cause__, QueryCanceled):
         return (
-            "There are too many events to recount here: it was broken off by the time-out"
-            " of a page's statements. manage.py counters verify recounts without one."
+            "The recount took longer than a page may take, because there are many events. Run"
+            " manage.py counters verify, which has no time limit."
         )
     raise error
 

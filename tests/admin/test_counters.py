@@ -230,7 +230,7 @@ def test_verify__of_those_ticked(admin: Client, add: Add) -> None:
     wrong = admin.post(LIST, chosen, follow=True).content.decode()
 
     assert "Recounted 2 counters: no difference." in right
-    assert "The counter hits differs: its rollup says 8, its events 1" in wrong
+    assert "hits is wrong. Sum in the rollup: 8, of the events: 1" in wrong
 
 
 def test_verify__that_takes_too_long_says_so(admin: Client, add: Add) -> None:
@@ -248,8 +248,8 @@ def test_verify__that_takes_too_long_says_so(admin: Client, add: Add) -> None:
         listed = admin.post(LIST, chosen, follow=True).content.decode()
         page = text(admin, f"{LIST}{counter_id}/change/?audit=1")
 
-    assert "manage.py counters verify recounts without one" in listed
-    assert "manage.py counters verify recounts without one" in page
+    assert "manage.py counters verify, which has no time limit" in listed
+    assert "manage.py counters verify, which has no time limit" in page
 
 
 def test_clear__needs_the_name_and_clears_once(admin: Client, add: Add) -> None:

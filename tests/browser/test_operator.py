@@ -141,16 +141,16 @@ def test_operator__shortens_a_retention_after_a_warning(
     assert committed_namespace.retention == timedelta(days=7)
 
 
-def test_operator__hands_out_a_token_and_revokes_it(
+def test_operator__creates_a_token_and_revokes_it(
     operator: Page, accessible: Check
 ) -> None:
     User.objects.create_user("reader")
     page = operator
     page.goto("/admin/knox/authtoken/")
-    page.get_by_role("link", name="Hand out an API token").click()
+    page.get_by_role("link", name="Create an API token").click()
     accessible(page)
     page.get_by_label("User").fill("reader")
-    page.get_by_role("button", name="Hand it out").click()
+    page.get_by_role("button", name="Create", exact=True).click()
     token = page.locator("#token").inner_text()
     accessible(page)
     assert len(token) > 40
@@ -179,7 +179,7 @@ def test_operator__looks_at_the_operations_page(
 
     expect(page.get_by_role("heading", name="WARNING")).to_be_visible()
     expect(page.get_by_text("none has reported")).to_have_count(1)
-    page.get_by_text("The same as a table").first.click()
+    page.get_by_text("Show as a table").first.click()
     accessible(page)
     # Nothing is wider than the screen, but in a box that scrolls by itself.
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
@@ -191,7 +191,7 @@ def test_operations_page__refreshes_itself(operator: Page) -> None:
     page.goto("/ops")
     first = page.locator(".tiles dd").first
     expect(first).to_have_text("1")
-    page.get_by_text("The same as a table").first.click()
+    page.get_by_text("Show as a table").first.click()
 
     events.add(namespace="test", name="another")
 

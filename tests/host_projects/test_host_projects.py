@@ -118,7 +118,7 @@ for path, shows in {
     "counters/grant/add/": 'id="id_user" class="vForeignKeyRawIdAdminField',
     "counters/namespace/1/change/": 'name="grants-0-group"',
     "knox/authtoken/?q=al": alice,
-    "knox/authtoken/add/": "Hand out an API token",
+    "knox/authtoken/add/": "Create an API token",
     "counters/counter/": "Counters",
 }.items():
     page = client.get(f"/admin/{path}")

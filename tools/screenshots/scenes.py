@@ -98,7 +98,7 @@ def _namespace_asked(page: Page) -> None:
 def _token(page: Page) -> None:
     page.goto("/admin/knox/authtoken/add/")
     page.get_by_label("User").fill("shop-frontend")
-    page.get_by_role("button", name="Hand it out").click()
+    page.get_by_role("button", name="Create", exact=True).click()
     page.locator("#token").wait_for()
     page.evaluate(_MASK)
 
