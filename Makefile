@@ -12,7 +12,7 @@ SLOW_LAYERS := acceptance browser demo examples faults fuzz harness host_project
 # what the API does before and after the statements, which the other tests run.
 ONCE := benchmarks browser client demo embedded examples fuzz harness host_projects ops security \
 	test_apps_stand_alone.py test_docs.py test_guide.py test_makefile.py \
-	$(addprefix api/test_,access.py description.py outages.py paths.py schemathesis.py) \
+	$(addprefix rest/test_,access.py description.py outages.py paths.py schemathesis.py) \
 	commands/test_without_a_database.py counters/importing/test_reading.py rollups/test_settings.py
 # Test files that run side by side, each process with servers of its own. Many tests wait for
 # programs; more than two, and those that break brokers would hold each other up.
@@ -94,7 +94,7 @@ audit: $(DEV_READY) ## Ask whether a package is withdrawn or has a known vulnera
 	@$(BIN)/python -m tools.audit
 
 fuzz: $(DEV_READY) ## Give the API and every parser all sorts of things, for some minutes.
-	@SCHEMATHESIS_EXAMPLES=1000 FUZZ_EXAMPLES=5000 $(BIN)/python -m pytest --timeout=3600 tests/api/test_schemathesis.py tests/fuzz $(ARGS)
+	@SCHEMATHESIS_EXAMPLES=1000 FUZZ_EXAMPLES=5000 $(BIN)/python -m pytest --timeout=3600 tests/rest/test_schemathesis.py tests/fuzz $(ARGS)
 
 bench: $(DEV_READY) ## Measure everything, and write the tables of docs/performance.md (40 min).
 	@$(BIN)/python -m benchmarks --publish $(ARGS)

@@ -1,6 +1,6 @@
 """A real web server whose PostgreSQL goes away: it answers, and is well when that is back.
 
-`tests/api/test_outages.py` goes through every call and every error, without a server.
+`tests/rest/test_outages.py` goes through every call and every error, without a server.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from counters import events as record
 from counters.models import Namespace
-from tests.api.conftest import Api, api, api_of  # noqa: F401 - fixtures
 from tests.fuzz.examples import almost, any_text, fuzzed, json_values
+from tests.rest.conftest import Api, api, api_of  # noqa: F401 - fixtures
 
 NAMES = st.sampled_from(["hits", "page/home", "50%"]) | any_text
 VALUES = any_text | almost

@@ -17,8 +17,8 @@ from pytest_django import DjangoDbBlocker
 from counters_project.runner.command_lines import Environment, web
 from rollups.models import Process
 from tests.acceptance.conftest import free_port
-from tests.api.conftest import api, api_of  # noqa: F401 - fixtures
 from tests.programs import running, test_database_url, wait_until
+from tests.rest.conftest import api, api_of  # noqa: F401 - fixtures
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from counters.models import Event, Namespace
-from tests.api.conftest import Api, answer, problem
+from tests.rest.conftest import Api, answer, problem
 
 NAMESPACES = "/api/v1/namespaces"
 

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from knox.models import AuthToken
 from pytest_django import DjangoAssertNumQueries
 
-from tests.api.conftest import Api, problem
+from tests.rest.conftest import Api, problem
 from tests.security.conftest import Server
 
 pytestmark = pytest.mark.django_db

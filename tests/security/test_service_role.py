@@ -31,7 +31,7 @@ from rollups import counts as reading
 from rollups.folding import audit, fold, sweep
 from rollups.worker import tasks
 from tests import programs
-from tests.api.conftest import Api, answer, counter
+from tests.rest.conftest import Api, answer, counter
 
 ROLE = "counters_test_service"
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -15,7 +15,7 @@ from psycopg_pool import PoolTimeout
 from counters.db import errors
 from counters.models import Event, Namespace
 from counters.namespaces import access, api_tokens, lookup
-from tests.api.conftest import Api, counter, named, problem
+from tests.rest.conftest import Api, counter, named, problem
 
 # What PostgreSQL says when another time is all that is needed.
 OUTAGES = {

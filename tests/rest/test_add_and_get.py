@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 
 from counters.models import Event, Namespace
 from counters.namespaces import lookup
-from tests.api.conftest import Api, answer, counter, problem
 from tests.factories import fold_all, grant
+from tests.rest.conftest import Api, answer, counter, problem
 
 
 def add(api: Api, get: str, body: object, **options: Any) -> Any:

@@ -32,10 +32,10 @@ from counters.recording.validation import CheckedEvent
 from counters.signals import counters_deleting
 from rollups.models import Bucket, Failure, Rollup
 from rollups.reading import clear as clearing
-from tests.api.conftest import Api, answer, counter, problem
 from tests.conftest import Threads
 from tests.factories import fold_all, grant
 from tests.races.waiting import TIMEOUT_SECONDS, wait_until_somebody_waits_for_a_lock
+from tests.rest.conftest import Api, answer, counter, problem
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

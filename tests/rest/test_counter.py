@@ -6,7 +6,7 @@ from django.test import Client
 
 from counters.models import Namespace
 from rollups.models import Rollup
-from tests.api.conftest import Api, problem
+from tests.rest.conftest import Api, problem
 
 
 def test_get__answers_count_and_freshness(api: Api) -> None:

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from counters.models import Counter, Event
-from tests.api.conftest import Api, answer, counter, problem
+from tests.rest.conftest import Api, answer, counter, problem
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 

@@ -23,8 +23,8 @@ from counters.namespaces import lookup
 from rollups.models import Rollup
 from rollups.reading import listing
 from rollups.rest import cursors
-from tests.api.conftest import Api, answer, problem
 from tests.factories import fold_all
+from tests.rest.conftest import Api, answer, problem
 
 ORDERINGS = ["name", "-name", "count", "-count", "last_write_at", "-last_write_at"]
 LIST = "namespaces/test/counters"

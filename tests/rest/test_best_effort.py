@@ -9,8 +9,8 @@ import pytest
 from django.test import override_settings
 
 from counters.models import Namespace
-from tests.api.conftest import Api, answer, counter, problem
 from tests.counters.test_best_effort import NOT_SHARED
+from tests.rest.conftest import Api, answer, counter, problem
 
 
 def test_best_effort__says_what_it_does_not_promise(api: Api, loose: Namespace) -> None:

@@ -14,8 +14,8 @@ from pytest_django import Settings
 
 from counters.rest.base_view import TokenRate, minute
 from rollups import counts
-from tests.api.conftest import Api, problem
 from tests.conftest import Threads
+from tests.rest.conftest import Api, problem
 
 # Well inside a minute.
 NOW = "2026-05-05T12:00:10Z"

@@ -10,8 +10,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from counters.models import Counter, Event
 from counters.rest.base_view import CountersView
-from tests.api.conftest import Api, counter, problem
-from tests.api.test_access import CALLS
+from tests.rest.conftest import Api, counter, problem
+from tests.rest.test_access import CALLS
 
 
 def patterns(of: Any) -> Any:

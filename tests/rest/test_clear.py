@@ -13,8 +13,8 @@ from django.contrib.auth.models import User
 
 from counters.models import Event, Namespace
 from counters.recording import tokens
-from tests.api.conftest import Api, answer, counter, problem
 from tests.factories import fold_all, grant, timed_and_untimed
+from tests.rest.conftest import Api, answer, counter, problem
 
 
 def clear(api: Api, body: object = None, name: str = "hits", **options: Any) -> Any:

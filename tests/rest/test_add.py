@@ -8,8 +8,8 @@ import pytest
 from django.db import OperationalError
 
 from counters.models import Event, LastWrite
-from tests.api.conftest import Api, counter, problem
 from tests.factories import every_kind
+from tests.rest.conftest import Api, counter, problem
 
 
 def test_add__answers_token_and_event_time(api: Api) -> None:

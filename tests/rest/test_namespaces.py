@@ -17,8 +17,8 @@ from counters import events
 from counters.errors import AlreadyExists, OutsideAcceptWindow
 from counters.models import Grant, Namespace
 from counters.namespaces import access, lookup, settings
-from tests.api.conftest import Api, answer, problem
 from tests.factories import grant
+from tests.rest.conftest import Api, answer, problem
 
 DEFAULTS = {
     "description": "",

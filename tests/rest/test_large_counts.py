@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import Api, answer, counter
 from tests.factories import fold_all
+from tests.rest.conftest import Api, answer, counter
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 
 from counters.models import Counter, Event, Namespace
 from rollups.rest.schemas import MOST_NAMES
-from tests.api.conftest import Api, answer, counter, problem
 from tests.factories import fold_all
+from tests.rest.conftest import Api, answer, counter, problem
 
 NAMES = [
     "hits",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from tests.api.conftest import Api, answer, problem
+from tests.rest.conftest import Api, answer, problem
 
 # One name, typed as one character and as a letter with an accent.
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"

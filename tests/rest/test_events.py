@@ -11,8 +11,8 @@ from django.contrib.auth.models import User
 
 from counters.models import Counter, Event, LastWrite, Namespace
 from counters.recording import tokens
-from tests.api.conftest import Api, answer, problem
 from tests.factories import fold_all, grant, timed_and_untimed
+from tests.rest.conftest import Api, answer, problem
 
 GOOD = {"namespace": "test", "name": "good", "delta": 1}
 

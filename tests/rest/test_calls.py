@@ -11,7 +11,7 @@ import time_machine
 from rest_framework.views import APIView
 
 from counters.models import Event
-from tests.api.conftest import Api, answer, counter, problem
+from tests.rest.conftest import Api, answer, counter, problem
 
 JSON = "application/json"
 HITS = counter("hits")

@@ -14,8 +14,8 @@ from counters.models import Event, Namespace
 from counters.namespaces import lookup
 from rollups.models import Rollup
 from rollups.reading import series
-from tests.api.conftest import Api, answer, counter, problem
 from tests.factories import fold_all
+from tests.rest.conftest import Api, answer, counter, problem
 
 # Noon two days ago: every test's events are within a window of three days.
 NOON = datetime.now(UTC).replace(

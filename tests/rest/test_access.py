@@ -21,8 +21,8 @@ from knox.models import AuthToken
 from counters import ttl_cache
 from counters.models import Counter, Event, Grant, Namespace
 from counters.namespaces import access, api_tokens, lookup
-from tests.api.conftest import Api, answer, counter, named, problem
 from tests.factories import grant
+from tests.rest.conftest import Api, answer, counter, named, problem
 
 # Call -> the rights that it needs in the namespace `secret`; its method, path, body.
 HITS = counter("hits", "secret")
