@@ -1,8 +1,8 @@
-"""What a worker does with one message: fold its counters, re-enqueue what it could not fold.
+"""Handle one message: fold its counters, and re-enqueue those that could not be folded.
 
-Re-enqueued messages are debounced: while a fold takes long, every message of its counter finds
-it held, and if each re-enqueued it, the queue would grow without end. A key in the cache says
-that a counter's re-enqueued message is on its way.
+Re-enqueued messages are debounced. During a long fold, every message of its counter finds the
+counter held. If each of them re-enqueued it, the queue would grow without end. So a key in the
+cache marks a counter that has a re-enqueued message on its way.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from rollups.trigger import request
 
 logger = logging.getLogger(__name__)
 
-# Then a task starts nothing new, and returns the rest to the queue.
+# After this time a task folds no further batch, and re-enqueues the rest.
 TASK_SECONDS = 2.0
-# Before another attempt at a counter that another fold held. That fold takes milliseconds,
-# or, if it holds the counter still at the second attempt, long.
+# The pause before the next attempt at a counter that another fold held. Most folds take
+# milliseconds. If the counter is still held at the second attempt, the fold is a long one.
 _PAUSE_SECONDS = 0.025
 _LONGER_PAUSE_SECONDS = 0.2
 # How long a key lasts, in case its message is lost.
@@ -42,13 +42,13 @@ def work(
 ) -> list[int]:
     """Fold the counters, those that are far behind in parts, for TASK_SECONDS.
 
-    Re-enqueues those that could not be folded, and returns them: those that another fold holds,
-    and those folded in parts. Leaves out counters whose re-enqueued message is on its way. A
-    counter that was written to meanwhile has a trigger of its own.
+    Re-enqueues and returns the counters that another fold holds, and those folded in parts, but
+    not those with a re-enqueued message on its way. A counter that was written during the fold
+    has its own trigger.
     """
     metrics.count_message(_source(reenqueued, sweep_id))
     if reenqueued:
-        # Before the fold's snapshot: who finds a claim relies on a fold that has not begun.
+        # Before the fold's snapshot: another worker that finds a claim relies on a later fold.
         _release(counter_ids)
     until = time.monotonic() + TASK_SECONDS
     held: set[int] = set()
@@ -71,7 +71,7 @@ def work(
         reenqueued=True,
         sweep_id=sweep_id,
     )
-    # So that the next trigger may re-enqueue them.
+    # These were not sent. The next trigger may re-enqueue them.
     _release(free[sent:])
     return free[:sent]
 
@@ -83,11 +83,11 @@ def _source(reenqueued: bool, sweep_id: int | None) -> str:
 
 
 def _count_healed(folded: Folded, sweep_id: int) -> None:
-    """Count the counters that no trigger got folded in time: the sweep had to.
+    """Count the counters that were folded only because of the sweep.
 
-    Not one whose trigger's message came first, however late: then there was nothing left
-    to fold, or only what was written within the grace. Not one whose fold failed: its
-    trigger had come. One that is folded in parts counts once, with the last part.
+    Three kinds do not count. If the trigger's message came first, however late, nothing was left
+    to fold, or only events within the grace. If the last fold failed, the trigger had come. A
+    counter folded in parts counts only with its last part.
     """
     grace = timedelta(seconds=conf.sweep_grace_seconds())
     healed = sum(
@@ -104,7 +104,7 @@ def _count_healed(folded: Folded, sweep_id: int) -> None:
 
 
 def _claim(counter_ids: Collection[int]) -> list[int]:
-    """Claim the counters of which no re-enqueued message is on its way; return them.
+    """Claim the counters without a re-enqueued message on its way; return them.
 
     If two workers claim a counter at the same instant, both enqueue it: one fold too many.
     """
@@ -113,7 +113,7 @@ def _claim(counter_ids: Collection[int]) -> list[int]:
         free = keys.keys() - (cache.get_many(keys) if keys else ())
         if free:
             cache.set_many(dict.fromkeys(free, 1), timeout=_CLAIM_SECONDS)
-    # Whatever the cache's client raises: folding does not depend on it.
+    # Any error of the cache's client: folding does not depend on the cache.
     except Exception as error:
         logger.warning("The cache fails, so the sweep must find counters: %s", error)
         return []
@@ -121,7 +121,7 @@ def _claim(counter_ids: Collection[int]) -> list[int]:
 
 
 def _release(counter_ids: Collection[int]) -> None:
-    """End the claims: their message is here, or could not be sent."""
+    """End the claims when their message has arrived, or could not be sent."""
     if counter_ids:
         try:
             cache.delete_many([_key(counter_id) for counter_id in counter_ids])

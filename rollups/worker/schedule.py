@@ -1,4 +1,4 @@
-"""What beat sends, for the settings of a project: CELERY_BEAT_SCHEDULE."""
+"""The tasks that beat sends: entries for CELERY_BEAT_SCHEDULE."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def beat_schedule(
 ) -> dict[str, dict[str, Any]]:
     """Return the entries for CELERY_BEAT_SCHEDULE; merge them with a project's own.
 
-    Settings cannot be asked while they are loaded: give ROLLUPS_QUEUE and
-    ROLLUPS_SWEEP_PERIOD_SECONDS where they are not the defaults.
+    This function is called while the settings load, so it cannot read them. If you change
+    ROLLUPS_QUEUE or ROLLUPS_SWEEP_PERIOD_SECONDS, pass the values.
     """
     every = {
         "sweep": timedelta(seconds=sweep_period_seconds),
@@ -28,7 +28,7 @@ def beat_schedule(
             "schedule": period,
             "options": {
                 "queue": queue,
-                # One that waited for a whole period is worth nothing: the next one is due.
+                # A message that waited for a whole period is useless, because the next one is due.
                 "expires": period.total_seconds(),
                 "ignore_result": True,
             },
