@@ -126,11 +126,12 @@ def _runs(numbered: Sequence[Tokened]) -> Iterator[Sequence[Tokened]]:
     """Cut the batch so that no run uses a token both with and without a time."""
     begin = 0
     untimed_in_run: dict[tuple[int, str, int], bool] = {}
-    for index, event in numbered:
+    # The place in this list: an index of the whole batch counts events without tokens too.
+    for place, (_, event) in enumerate(numbered):
         use = _use(event)
         if untimed_in_run.setdefault(use, event.untimed) != event.untimed:
-            yield numbered[begin:index]
-            begin = index
+            yield numbered[begin:place]
+            begin = place
             untimed_in_run = {use: event.untimed}
     yield numbered[begin:]
 

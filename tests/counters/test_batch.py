@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter as CounterOf
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -69,6 +70,24 @@ def test_add_many__of_events_with_and_without_tokens_answers_in_order(
     assert [one.duplicate for one in first] == [False, False, False, False, True]
     assert [one.duplicate for one in again] == [False, True, False, True, True]
     assert sorted(Event.objects.values_list("delta", flat=True)) == [1, 1, 2, 3, 3, 4]
+
+
+@pytest.mark.parametrize(("delta", "refused"), [(1, False), (2, True)])
+def test_add_many__knows_a_token_again_beside_events_without_one(
+    namespace: Namespace, delta: int, refused: bool
+) -> None:
+    """The index of an event in the batch is not its place among those with tokens."""
+    batch = [
+        NewEvent("test", "other"),
+        NewEvent("test", "hits", 1, "order 1", datetime.now(UTC)),
+        NewEvent("test", "hits", delta, "order 1"),
+    ]
+
+    if refused:
+        with pytest.raises(BatchRefused, match=r"^events\[2\]: token"):
+            record.add_many(batch)
+    else:
+        assert [one.duplicate for one in record.add_many(batch)] == [False, False, True]
 
 
 def test_add_many__with_a_conflict_records_nothing_without_a_token_either(
@@ -211,10 +230,10 @@ def test_add_many__asks_the_first_use_before_it_refuses_a_duplicate_within(
 
 
 # A token, hours before now (None: no generation time), and a delta.
-Use = tuple[str, int | None, int]
+Use = tuple[str | None, int | None, int]
 USES = st.lists(
     st.tuples(
-        st.sampled_from(["a", "b"]),
+        st.sampled_from(["a", "b", None]),
         st.sampled_from([None, 0, 1, 2, 30]),
         st.sampled_from([1, 2]),
     ),
@@ -271,7 +290,10 @@ def _checked(uses: Sequence[Use], name: str) -> list[CheckedEvent]:
             name=name,
             delta=delta,
             token=token,
-            generation_time=None if hours is None else now - timedelta(hours=hours),
+            # An event with neither has the database's time, which is never the same twice.
+            generation_time=None
+            if hours is None and token
+            else now - timedelta(hours=hours or 0),
             now=now,
             any_age=True,
         )
@@ -310,10 +332,10 @@ def _shown(answers: Sequence[Recorded]) -> list[tuple[datetime, bool]]:
     return [(one.event_time, one.duplicate) for one in answers]
 
 
-def _events(name: str) -> set[tuple[object, ...]]:
+def _events(name: str) -> CounterOf[tuple[object, ...]]:
     ids = Counter.objects.filter(name=name).values_list("pk", flat=True)
     found = Event.objects.filter(counter_id__in=ids)
-    return set(found.values_list("token", "event_time", "delta"))
+    return CounterOf(found.values_list("token", "event_time", "delta"))
 
 
 def test_add_many__names_the_index_of_a_bad_event(namespace: Namespace) -> None:
