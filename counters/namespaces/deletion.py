@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import DEFAULT_DB_ALIAS, connection
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
 
 from counters.db import timeouts
 from counters.db.statements import fetch
@@ -17,6 +17,7 @@ from counters.models import Counter, LastWrite, Namespace
 from counters.namespaces import best_effort, lookup
 from counters.recording import names
 from counters.signals import counters_deleting
+from counters.ttl_cache import REMEMBERED_SECONDS
 
 # Few enough for short transactions, many enough to delete a namespace quickly.
 BATCH_COUNTERS = 200
@@ -67,7 +68,8 @@ def delete_namespace(
     """Delete a namespace and all its counters, in batches; `confirm` must be its name.
 
     After an interruption the namespace has fewer counters; call it again. No batch begins
-    after the time `within`. Raises NamespaceNotFound, NotConfirmed, and DeletionUnfinished if
+    after the time `within`. Of a best-effort namespace it returns two seconds later, when no
+    process remembers it any more. Raises NamespaceNotFound, NotConfirmed, and DeletionUnfinished if
     counters are left after this time.
     """
     begun_at = time.monotonic()
@@ -92,7 +94,18 @@ def delete_namespace(
                 raise DeletionUnfinished(namespace, counters, events)
         elif _delete_if_empty(found):
             lookup.forget_all()
+            if best_effort.applies_to(found):
+                transaction.on_commit(_wait_for_other_processes, using=DEFAULT_DB_ALIAS)
             return Deleted(counters, events)
+
+
+def _wait_for_other_processes() -> None:
+    """Wait until no process remembers the namespace.
+
+    A process that does sends adds to the cache. They would be lost if the caller created an
+    ordinary namespace of this name meanwhile.
+    """
+    time.sleep(REMEMBERED_SECONDS)
 
 
 def remove_orphans() -> int:

@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 import pytest
 from django.core.cache import cache, caches
+from django.db.models.signals import pre_delete
 from django.test import override_settings
 
 from counters import events as record
@@ -19,7 +20,8 @@ from counters.errors import (
     NotForBestEffort,
 )
 from counters.models import Counter, Event, Namespace
-from counters.namespaces import best_effort
+from counters.namespaces import best_effort, deletion, lookup
+from counters.ttl_cache import Memory
 from rollups import counts as reading
 from rollups.reading import clear
 from tests.conftest import Threads
@@ -238,3 +240,24 @@ def test_clear__leaves_what_is_added_meanwhile(
         assert best_effort.clear(loose, "hits") == 10
 
     assert best_effort.read(loose, "hits") == meanwhile
+
+
+@pytest.mark.django_db(transaction=True)
+def test_delete_namespace__ends_when_no_process_remembers_it(
+    committed_namespace: Namespace,
+) -> None:
+    """Another process looked it up just before the deletion was committed."""
+    Namespace.objects.update(counter_type="best-effort")
+    lookup.forget_all()
+    other: Memory[str, Namespace] = Memory()
+
+    def look_up_last(**_: Any) -> None:
+        other.keep("test", Namespace.objects.get(name="test"))
+
+    pre_delete.connect(look_up_last, sender=Namespace)
+    try:
+        deletion.delete_namespace("test", confirm="test")
+    finally:
+        pre_delete.disconnect(look_up_last, sender=Namespace)
+
+    assert other.get("test") is None
