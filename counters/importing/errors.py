@@ -17,5 +17,9 @@ class InputBroken(Exception):
     """The input cannot be read further, for example a truncated .gz file."""
 
 
+class QuoteOpen(InputBroken):
+    """A quote is not closed, so no later line is known to begin a row."""
+
+
 class BadRow(Exception):
     """A row cannot be imported. The message is the reason."""

@@ -154,9 +154,14 @@ class Lines:
         # What is wrong with a line read since `begin`.
         self.problem: str | None = None
         self.first_number = 1
+        self.first_offset = 0
+        # A line read since `begin` is too long, and `text` has only its beginning.
+        self.is_cut = False
         self.encoding = "utf-8" if encoding.lower() == "utf-8-sig" else encoding
         self._stream = stream
         self._read: list[str] = []
+        # Quotes in the parts of lines that were too long for `text`.
+        self._quotes_skipped = 0
 
     def __iter__(self) -> Lines:
         return self
@@ -187,11 +192,19 @@ class Lines:
     def text(self) -> str:
         return "".join(self._read)
 
+    @property
+    def quotes(self) -> int:
+        """Return how many quote characters were read since `begin`."""
+        return self.text.count('"') + self._quotes_skipped
+
     def begin(self) -> None:
         """Mark the beginning of a new row."""
         self._read.clear()
+        self._quotes_skipped = 0
+        self.is_cut = False
         self.problem = None
         self.first_number = self.number + 1
+        self.first_offset = self.offset
 
     def seek(self, offset: int, number: int) -> None:
         """Continue after this byte and line."""
@@ -222,6 +235,8 @@ class Lines:
         return raw
 
     def _skip_rest(self, raw: bytes) -> None:
+        self.is_cut = True
         self.problem = f"a line of more than {LINE_BYTES:,} bytes"
         while raw and not raw.endswith(b"\n"):
             raw = self._readline()
+            self._quotes_skipped += raw.count(b'"')

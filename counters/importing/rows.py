@@ -6,15 +6,25 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from counters.importing.errors import CannotImport
-from counters.importing.input import Input, Lines
+from counters.importing.errors import CannotImport, QuoteOpen
+from counters.importing.input import LINE_BYTES, Input, Lines
 from counters.importing.options import Options
 
 # The first two columns of a rejects file: the row's place in the input file, and the reason.
 PLACE, REASON = "_row", "_reason"
+# Errors of the csv module, which has no codes for them.
+_OPEN_AT_THE_END = "unexpected end of data"
+_FIELD_TOO_LONG = "field larger than field limit"
+# How far a quote that is not closed on its line may be closed below, for the memory.
+_QUOTE_LINES, _QUOTE_BYTES = 1_000, LINE_BYTES
+_WHICH_OPTION = (
+    "If values contain line breaks, give --multiline; if quotes are ordinary characters in"
+    " this file, give --no-quotes"
+)
 
 
 class Row(NamedTuple):
@@ -70,7 +80,10 @@ class Dialect:
 def read_csv(
     lines: Lines, header: Sequence[str], wanted: Sequence[str], dialect: Dialect
 ) -> Rows:
-    """Yield the rows after the header; skip blank lines."""
+    """Yield the rows after the header; skip blank lines.
+
+    Raises QuoteOpen if no line can be told to begin a row.
+    """
     places = [(name, header.index(name)) for name in wanted]
     marked = list(header[:2]) == [PLACE, REASON]
     first = 2 if marked else 0
@@ -81,14 +94,18 @@ def read_csv(
         except StopIteration:
             return
         except csv.Error as error:
-            yield Unreadable(
-                lines.first_number, None, lines.problem or _explain(error, lines)
-            )
+            place = _place_of_damaged(lines.text, dialect) if marked else None
+            if _is_open(lines, dialect, error):
+                _pass_continuation(lines, dialect)
+            reason = lines.problem or _explain(error, lines, dialect)
+            yield Unreadable(lines.first_number, place, reason)
             continue
         if not fields:
             continue
         place = fields[0] if marked else None
         if lines.problem:
+            if _is_open(lines, dialect):
+                _pass_continuation(lines, dialect)
             yield Unreadable(lines.first_number, place, lines.problem)
         elif len(fields) != len(header):
             wrong = f"{len(fields) - first} columns, but the header has {len(header) - first}"
@@ -100,6 +117,51 @@ def read_csv(
                 {name: fields[index] for name, index in places},
                 "\0".join(fields[first:] if marked else fields),
             )
+
+
+def _place_of_damaged(text: str, dialect: Dialect) -> str | None:
+    """Return the first field of a row that cannot be parsed to its end."""
+    line = text.partition("\n")[0]
+    try:
+        return next(csv.reader([line], delimiter=dialect.separator))[0]
+    except (csv.Error, StopIteration, IndexError):
+        return None
+
+
+def _is_open(lines: Lines, dialect: Dialect, error: csv.Error | None = None) -> bool:
+    """Tell whether the line that was read ends within a quoted value, which is not allowed."""
+    if dialect.multiline or not dialect.quotes:
+        return False
+    if lines.is_cut or str(error).startswith(_FIELD_TOO_LONG):
+        # The parser did not reach the end of the line.
+        return lines.quotes % 2 == 1
+    return str(error) == _OPEN_AT_THE_END
+
+
+def _pass_continuation(lines: Lines, dialect: Dialect) -> None:
+    """Read up to the line on which the row with the open quote ends.
+
+    These lines are one row, as with --multiline: a part of it must not count as another row.
+    Raises QuoteOpen if the row does not end within the limits.
+    """
+
+    begin = lines.offset
+
+    def continuation() -> Iterator[str]:
+        yield '"'
+        for line in islice(lines, _QUOTE_LINES):
+            if lines.offset - begin > _QUOTE_BYTES:
+                return
+            yield line
+
+    try:
+        next(dialect.reader(continuation()))
+    except csv.Error as error:
+        if str(error).startswith((_OPEN_AT_THE_END, _FIELD_TOO_LONG)):
+            raise QuoteOpen(
+                f"line {lines.first_number:,}: a quote is not closed up to line"
+                f" {lines.number:,}. {_WHICH_OPTION}."
+            ) from error
 
 
 def read_ndjson(lines: Lines, wanted: Sequence[str]) -> Rows:
@@ -178,13 +240,13 @@ def _quoted(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names))
 
 
-def _explain(error: csv.Error, lines: Lines) -> str:
-    if lines.number > lines.first_number:
+def _explain(error: csv.Error, lines: Lines, dialect: Dialect) -> str:
+    if lines.number > lines.first_number and dialect.multiline:
         return f"{error}; is a quote left open? (it goes up to line {lines.number})"
-    if str(error) == "unexpected end of data":
+    if lines.number > lines.first_number:
         return (
-            "a quote is not closed. If quotes are ordinary characters in this file, give"
-            " --no-quotes; if values contain line breaks, give --multiline"
+            f"a quote is not closed on its line; the row goes up to line {lines.number:,}."
+            f" {_WHICH_OPTION}"
         )
     return str(error)
 

@@ -13,7 +13,7 @@ from counters.db.transactions import own_transaction
 from counters.errors import CountersError
 from counters.importing import mapping, resume, write
 from counters.importing import rows as formats
-from counters.importing.errors import BadRow, CannotImport
+from counters.importing.errors import BadRow, CannotImport, QuoteOpen
 from counters.importing.input import Input, Lines
 from counters.importing.mapping import RowMapping
 from counters.importing.options import Options
@@ -194,6 +194,8 @@ class Reader:
         self._batch_rows = options.batch_rows
         # A read from a pipe may never return, and its thread could not be stopped.
         self._reads_ahead = not options.from_stdin
+        # Raised after the rows before it are committed.
+        self._quote_open: QuoteOpen | None = None
         self.table = formats.table(options, source, self.lines, self._mapping.columns)
 
     def batches(self) -> Generator[Batch, None, None]:
@@ -211,7 +213,20 @@ class Reader:
 
     def _read(self, rows: Rows) -> Batch:
         """Return the next batch; it is empty at the end of the input."""
+        if self._quote_open is not None:
+            raise self._quote_open
         batch = Batch()
+        try:
+            self._fill(batch, rows)
+        except QuoteOpen as error:
+            if not batch.rows:
+                raise
+            self._quote_open = error
+            batch.offset = self.lines.first_offset
+            batch.line = self.lines.first_number - 1
+        return batch
+
+    def _fill(self, batch: Batch, rows: Rows) -> None:
         for row in rows:
             batch.rows += 1
             place = mapping.place_of(row.line, row.place, self.source)
@@ -226,7 +241,6 @@ class Reader:
             if max(len(batch.events), len(batch.bad)) >= self._batch_rows:
                 break
         batch.offset, batch.line = self.lines.offset, self.lines.number
-        return batch
 
 
 def _ahead(read: Callable[[], Batch]) -> Iterator[Batch]:

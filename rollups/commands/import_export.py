@@ -17,7 +17,7 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 from counters.durations import format_duration
 from counters.errors import BatchRefused, NamespaceNotFound
 from counters.importing import mapping, report
-from counters.importing.errors import CannotImport, InputBroken
+from counters.importing.errors import CannotImport, InputBroken, QuoteOpen
 from counters.importing.input import Input, opened
 from counters.importing.options import Options
 from counters.importing.run import Import, Outcome, Watcher
@@ -41,6 +41,7 @@ _WRONG_OPTIONS, _SOME_REJECTED, _STOPPED_BY_CTRL_C = 2, 1, 130
 # Rejected rows that are shown; all of them are in the rejects file.
 _SHOWN_REJECTS = 10
 _GC_THRESHOLD = 200_000
+_NOTHING_WRITTEN = "Nothing was written: this was a dry run."
 
 
 @subcommand(
@@ -90,6 +91,10 @@ def _import(out: Output, options: Options, source: Input) -> Outcome:
     except KeyboardInterrupt:
         out.warn(f"\nStopped. {_how_far(options, running)}")
         sys.exit(_STOPPED_BY_CTRL_C)
+    except QuoteOpen as error:
+        raise Refused(
+            f"The import stopped at {error}\n{_after_open_quote(options, running)}"
+        ) from error
     except (InputBroken, DatabaseError, BatchRefused, OSError) as error:
         raise Refused(
             f"The import was interrupted: {str(error).strip()}"
@@ -134,11 +139,24 @@ class _ImportReporter:
 
 def _how_far(options: Options, running: Import) -> str:
     if options.dry_run:
-        return "Nothing was written: this was a dry run."
+        return _NOTHING_WRITTEN
     far = f"Everything up to line {running.committed.line:,} is counted."
     if not options.keeps_progress:
         return f"{far} Run it again: rows that are already counted do not count again."
     return f"{far} Run the same command again to continue there."
+
+
+def _after_open_quote(options: Options, running: Import) -> str:
+    if options.dry_run:
+        return _NOTHING_WRITTEN
+    far = f"Everything up to line {running.committed.line:,} is counted"
+    if options.key or options.token:
+        return f"{far}, and does not count again."
+    # Without quotes, other values are read, and from them another token is made.
+    return (
+        f"{far}, and does not count again with --multiline. With --no-quotes, those of these"
+        " rows that have quotes count again."
+    )
 
 
 def _check_rejects_file(options: Options) -> None:

@@ -112,21 +112,6 @@ def test_import__line_numbers_pass_quoted_newlines(
     assert lines_rejected(file)[1].endswith('2025-03-01T10:00:00Z,"b')
 
 
-def test_import__open_quote_does_not_swallow_the_rest(
-    run: Run, write: Write, counts: Counts
-) -> None:
-    good = ["2025-03-01T10:00:00Z,good,1"] * 10
-    file = write('2025-03-01T10:00:00Z,"open,1', *good)
-
-    ran = run(file)
-
-    assert "line 2: a quote is not closed. If quotes are ordinary characters" in ran.err
-    assert "--no-quotes" in ran.err
-    assert "--multiline" in ran.err
-    assert ran.summary["rejected_rows"] == 1
-    assert counts() == {"good": 10}
-
-
 def test_import__open_quote_of_a_multiline_file_ends_with_the_field_limit(
     run: Run, write: Write, counts: Counts
 ) -> None:
@@ -144,18 +129,6 @@ def test_import__open_quote_of_a_multiline_file_ends_with_the_field_limit(
 STRAY = ('en "Heroes" 5', 'en "Heroes 6', "en Tom 7", 'en Foo" 8', "en Z 9")
 BY_BLANKS = ("--delimiter", " ")
 VIEWS = ("--at", "2025-03-01T00:00:00Z", "--counter", "{title}", "--delta", "views")
-
-
-def test_import__stray_quote_swallows_no_line(
-    run: Run, write: Write, counts: Counts
-) -> None:
-    file = write(*STRAY, header="project title views\n")
-
-    ran = run(file, *BY_BLANKS, mapping=VIEWS)
-
-    assert (ran.code, ran.summary["rejected_rows"]) == (1, 1)
-    assert "line 3: a quote is not closed" in ran.err
-    assert counts() == {"Heroes": 5, "Tom": 7, 'Foo"': 8, "Z": 9}
 
 
 def test_import__quotes_can_be_off(run: Run, write: Write, counts: Counts) -> None:
