@@ -164,8 +164,11 @@ def _pass_continuation(lines: Lines, dialect: Dialect) -> None:
             ) from error
 
 
-def read_ndjson(lines: Lines, wanted: Sequence[str]) -> Rows:
-    """Yield a row for each line that is not blank."""
+def read_ndjson(
+    lines: Lines, wanted: Sequence[str], optional: str | None = None
+) -> Rows:
+    """Yield a row for each line that is not blank; a missing optional key is null."""
+    needed = [name for name in wanted if name != optional]
     while True:
         lines.begin()
         text = next(lines, None)
@@ -188,7 +191,7 @@ def read_ndjson(lines: Lines, wanted: Sequence[str]) -> Rows:
         if REASON in found and isinstance(found.get(PLACE), str):
             place = found.pop(PLACE)
             del found[REASON]
-        if missing := [name for name in wanted if name not in found]:
+        if missing := [name for name in needed if name not in found]:
             yield Unreadable(
                 lines.first_number,
                 place,
@@ -198,7 +201,7 @@ def read_ndjson(lines: Lines, wanted: Sequence[str]) -> Rows:
         yield Row(
             lines.first_number,
             place,
-            {name: found[name] for name in wanted},
+            {name: found.get(name) for name in wanted},
             json.dumps(found, sort_keys=True, separators=(",", ":")),
         )
 
@@ -318,7 +321,9 @@ def table(
         ):
             if given:
                 raise CannotImport(f"{option} is for CSV, and the file is NDJSON.")
-        return Table(lambda: read_ndjson(lines, wanted), None, dialect)
+        # As in CSV, a row may have no token.
+        token = options.token
+        return Table(lambda: read_ndjson(lines, wanted, token), None, dialect)
     header = read_header(lines, dialect, wanted)
     text = lines.text
     return Table(lambda: read_csv(lines, header, wanted, dialect), text, dialect)

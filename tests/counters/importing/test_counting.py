@@ -264,6 +264,33 @@ def test_import__token_column_names_the_event(
     assert counts() == {"c": 2}
 
 
+def test_import__ndjson_may_lack_the_token_like_csv(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    mapping = ("--counter", "c", "--token", "t", "--at", "2025-03-01T10:00:00Z")
+    rows = ('{"t": "x"}', '{"t": null}', '{"t": ""}', '{"u": 1}', '{"u": 1}')
+    file = write(*rows, name="events.ndjson", header="")
+
+    ran = run(file, mapping=mapping)
+    again = run(file, mapping=mapping)
+
+    assert (ran.code, ran.summary["added"]) == (0, 5)
+    assert again.summary["duplicates"] == 5
+    assert counts() == {"c": 5}
+
+
+def test_import__ndjson_without_a_token_needs_the_other_columns(
+    run: Run, write: Write
+) -> None:
+    file = write('{"u": 1}', '{"t": "x"}', name="events.ndjson", header="")
+    at = ("--at", "2025-03-01T10:00:00Z")
+
+    ran = run(file, mapping=(*at, "--counter", "{t}", "--token", "t", "--delta", "u"))
+
+    assert "line 1: column 't' is empty, so the counter has no name" in ran.err
+    assert "line 2: no 'u'; it has 't'" in ran.err
+
+
 def test_import__several_templates_make_an_event_each(
     run: Run, write: Write, counts: Counts
 ) -> None:
