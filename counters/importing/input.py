@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import io
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from counters.importing.errors import DAMAGED, CannotImport, InputBroken
-from counters.importing.options import STDIN, Options
+from counters.importing.options import STDIN, UTF_8_WITH_MARK, Options
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZIP_MAGIC = b"PK\x03\x04"
@@ -157,7 +158,9 @@ class Lines:
         self.first_offset = 0
         # A line read since `begin` is too long, and `text` has only its beginning.
         self.is_cut = False
-        self.encoding = "utf-8" if encoding.lower() == "utf-8-sig" else encoding
+        # A mark at the beginning is allowed in UTF-8, and the codec would see one in any line.
+        has_mark = codecs.lookup(encoding).name == UTF_8_WITH_MARK
+        self.encoding = "utf-8" if has_mark else encoding
         self._stream = stream
         self._read: list[str] = []
         # Quotes in the parts of lines that were too long for `text`.

@@ -16,6 +16,9 @@ STDIN = "-"
 FORMATS = ("auto", "csv", "ndjson")
 # Names of characters that are hard to type.
 DELIMITERS = {"tab": "\t", "\\t": "\t"}
+UTF_8_WITH_MARK = "utf-8-sig"
+# Codecs for domain names and Python's source. Some lack the error handlers that rejects need.
+NOT_OF_FILES = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +121,14 @@ class Options:
 
 def _check_encoding(encoding: str) -> None:
     try:
-        codecs.lookup(encoding)
+        name = codecs.lookup(encoding).name
+        if name == UTF_8_WITH_MARK:
+            return
+        if name in NOT_OF_FILES:
+            raise CannotImport(
+                f"--encoding {encoding!r} is not an encoding of files. Use one such as utf-8,"
+                " latin-1 or cp1252."
+            )
         as_ascii = "\n".encode(encoding) == b"\n"
     # A NUL in the name is a ValueError.
     except (LookupError, ValueError) as error:

@@ -110,9 +110,9 @@ def _advice(summary: Summary, namespace: Namespace) -> list[str]:
         )
     if late := summary["late_duplicates"]:
         advice.append(
-            f"{late:,} duplicates came after rows that were new. A file that grew at its end has"
-            " its duplicates first. These may be different rows, of another file with the same"
-            " name: then give --key, --token or --source."
+            f"{counted(late, 'duplicate')} came after rows that were new. A file that grew at its"
+            " end has its duplicates first. Perhaps another file with the same name had an equal"
+            " row on the same line: then give --key, --token or --source."
         )
     if line := summary["unfinished_line"]:
         advice.append(
@@ -123,9 +123,9 @@ def _advice(summary: Summary, namespace: Namespace) -> list[str]:
     if old := summary["older_than_retention"]:
         advice.append(
             f"{counted(old, 'event')} older than the retention of namespace {namespace.name!r}"
-            f" ({format_duration(namespace.retention)}). They count, but housekeeping may drop them"
-            " once they are folded, and then importing them again counts again. To keep"
-            " them, raise the retention."
+            f" ({format_duration(namespace.retention)}). Such an event counts, but housekeeping may"
+            " drop it once it is folded, and then importing it again counts again. To keep"
+            " such events, raise the retention."
         )
     return advice
 

@@ -24,6 +24,7 @@ UNITS_A_SECOND = {
 }
 # The likely years of a Unix time. In the wrong unit it is decades off.
 PLAUSIBLE = range(1990, 2100)
+SOME_TIME = datetime(2025, 3, 1, 14, 30, 15, tzinfo=UTC)
 
 
 def reader(time_format: str, time_zone: str | None) -> ReadTime:
@@ -40,7 +41,20 @@ def reader(time_format: str, time_zone: str | None) -> ReadTime:
             f"--time-format {time_format!r} is unknown. Use iso, {', '.join(UNITS_A_SECOND)}, or"
             " a pattern such as '%d.%m.%Y %H:%M:%S'."
         )
+    _check_pattern(time_format)
     return lambda value: _zoned(value, lambda text: _strptime(text, time_format), zone)
+
+
+def _check_pattern(pattern: str) -> None:
+    """Refuse a pattern that cannot read even a time that was written with it."""
+    try:
+        datetime.strptime(SOME_TIME.strftime(pattern), pattern)  # noqa: DTZ007
+    # A directive that is given twice is a re.error.
+    except (ValueError, re.error) as error:
+        raise CannotImport(
+            f"--time-format {pattern!r} cannot read a time: {error}. Use a pattern such as"
+            " '%d.%m.%Y %H:%M:%S'."
+        ) from error
 
 
 def _zoned(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
+from counters.importing import report
 from counters.importing.errors import BadRow, CannotImport
 from counters.importing.mapping import parse
 from counters.importing.options import Options
+from counters.importing.resume import Totals
+from counters.importing.run import Outcome
 from counters.importing.times import reader
+from counters.models import Namespace
 
 
 def test_template__fills_columns() -> None:
@@ -141,6 +145,42 @@ def test_local_time__that_comes_twice_is_refused(text: str) -> None:
     with pytest.raises(BadRow, match=said):
         reader("iso", "Europe/Berlin")(text)
     assert reader("iso", "Europe/Berlin")(f"{text}+01:00").hour == 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("%d.%m.%y %I:%M %p %%", "01.03.25 02:30 PM %"),
+        ("%Y-%jT%H%M%S.%f%z", "2025-060T143000.5+0000"),
+        ("%G-W%V-%u %H:%M", "2025-W09-6 14:30"),
+        ("%a %b %d %H:%M:%S %Z %Y", "Sat Mar 01 14:30:00 UTC 2025"),
+    ],
+)
+def test_pattern__that_can_read_a_time_is_taken(pattern: str, text: str) -> None:
+    zone = None if "z" in pattern.lower() else "UTC"
+
+    read = reader(pattern, zone)(text)
+
+    assert (read.date(), read.hour, read.minute) == (date(2025, 3, 1), 14, 30)
+
+
+@pytest.mark.parametrize(
+    ("number", "late", "old"),
+    [
+        (1, "1 duplicate came after", "1 event older than"),
+        (2, "2 duplicates came after", "2 events older than"),
+    ],
+)
+def test_summary__counts_one_in_the_singular(number: int, late: str, old: str) -> None:
+    options = Options(file="f", namespace="n", counters=("c",))
+    totals = Totals(rows=number, late_duplicates=number, older_than_retention=number)
+    summary = report.summarise(options, Outcome(totals, True, 0, None))
+
+    said = report.as_text(summary, Namespace(name="n"))
+
+    assert late in said
+    assert old in said
+    assert "Such an event counts, but" in said
 
 
 def test_plan__digest_is_about_what_rows_become() -> None:

@@ -160,6 +160,16 @@ def test_import__gz_that_ends_before_its_first_line_is_refused(
     assert broken.value.returncode == 1
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "UTF_8_SIG", "utf-8"])
+def test_import__reads_a_byte_order_mark(
+    run: Run, write: Write, counts: Counts, encoding: str
+) -> None:
+    file = write("2025-03-01T10:00:00Z,a,1", header=f"\ufeff{HEADER}")
+
+    assert run(file, "--encoding", encoding).code == 0
+    assert counts() == {"a": 1}
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -175,6 +185,13 @@ def test_import__gz_that_ends_before_its_first_line_is_refused(
         (("--counter", "a", "--time-format", "rfc"), "is unknown. Use iso"),
         (("--counter", "a", "--encoding", "utf-16"), "iconv"),
         (("--counter", "a", "--encoding", "nope"), "not known"),
+        (("--counter", "a", "--encoding", "idna"), "not an encoding of files"),
+        (("--counter", "a", "--encoding", "Punycode"), "not an encoding of files"),
+        (("--counter", "a", "--encoding", "undefined"), "not an encoding of files"),
+        (("--counter", "a", "--time-format", "%Q"), "'Q' is a bad directive"),
+        (("--counter", "a", "--time-format", "%d %d"), "'%d %d' cannot read"),
+        (("--counter", "a", "--time-format", "%G-%m"), "'%G-%m' cannot read"),
+        (("--counter", "a", "--time-format", "100%"), "'100%' cannot read"),
         (("--counter", "a", "--delimiter", ";;"), "not one character"),
         (("--counter", "a", "--delimiter", ";"), "--delimiter ','"),
         (
