@@ -20,8 +20,7 @@ class RollupsConfig(AppConfig):
         super().__init__(app_name, app_module)
         refuse_bad_settings(conf.SETTINGS)
         # Before any model is loaded: prometheus_client reads it when it is imported.
-        if directory := conf.metrics_dir():
-            directory.mkdir(parents=True, exist_ok=True)
+        if directory := conf.make_metrics_dir():
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
 
     def ready(self) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Literal
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
@@ -85,6 +87,7 @@ sweep_counters = Whole(
     most=10_000_000,
     meaning="most counters that one sweep enqueues; the next sweep enqueues the others",
 )
+_PROMETHEUS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _metrics_directory = Text(
     name="ROLLUPS_METRICS_DIR",
     variable="METRICS_DIR",
@@ -146,5 +149,32 @@ def _forget_the_mode(**_: Any) -> None:
 
 def metrics_dir() -> Path | None:
     """Return the directory of this machine's metrics, or None if each process has its own."""
-    found = _metrics_directory() or os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    found = _metrics_directory() or os.environ.get(_PROMETHEUS_VARIABLE)
     return Path(found) if found else None
+
+
+def make_metrics_dir() -> Path | None:
+    """Create the directory of this machine's metrics, if there is one to be.
+
+    Raises ImproperlyConfigured if this process cannot create it, or no file in it.
+    """
+    directory = metrics_dir()
+    if directory is None:
+        return None
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        # Permissions do not tell everything, for example about /proc.
+        with TemporaryFile(dir=directory):
+            pass
+    # A NUL in the path is a ValueError.
+    except (OSError, ValueError) as error:
+        name, hint = _PROMETHEUS_VARIABLE, ""
+        if _metrics_directory():
+            name = _metrics_directory.name
+            hint = f" (in the service's environment: {_metrics_directory.variable})"
+        raise ImproperlyConfigured(
+            f"{name}={str(directory)!r} cannot be used:"
+            f" {getattr(error, 'strerror', None) or error}. Set it{hint} to a directory in"
+            " which this user may create files."
+        ) from error
+    return directory

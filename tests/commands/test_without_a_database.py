@@ -176,6 +176,8 @@ def test_command__says_in_one_line_that_there_is_no_such_database(
         ("CACHE_URL", "redis://:secret@host/one", "CACHE_URL is not the address"),
         ("DATA_DIR", "/dev/null", "The directory /dev/null/metrics cannot be created"),
         ("METRICS_DIR", "/dev/null", "The directory /dev/null cannot be created"),
+        ("METRICS_DIR", "/proc/nope", "The directory /proc/nope cannot be created"),
+        ("METRICS_DIR", "/proc", "ROLLUPS_METRICS_DIR='/proc' cannot be used"),
     ],
 )
 def test_command__names_a_setting_that_makes_no_sense(

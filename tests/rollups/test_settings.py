@@ -97,6 +97,24 @@ def test_setting__that_makes_no_sense_is_refused(
     assert str(refused.value) == f"{name}={value!r} is not {ROWS[name].wanted}."
 
 
+@pytest.mark.parametrize("value", ["/proc/nope", "/proc", "/dev/null", "a\0b"])
+@pytest.mark.parametrize("name", ["ROLLUPS_METRICS_DIR", "PROMETHEUS_MULTIPROC_DIR"])
+def test_metrics_directory__that_cannot_be_used_is_named(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    settings.ROLLUPS_METRICS_DIR = ""
+    if name == "ROLLUPS_METRICS_DIR":
+        settings.ROLLUPS_METRICS_DIR = value
+    else:
+        monkeypatch.setattr(os, "environ", dict(os.environ) | {name: value})
+
+    with pytest.raises(ImproperlyConfigured) as refused:
+        RollupsConfig("rollups", rollups)
+
+    assert str(refused.value).startswith(f"{name}={value!r} cannot be used: ")
+    assert "to a directory in which this user may create files" in str(refused.value)
+
+
 @pytest.mark.parametrize("value", BAD["ROLLUPS_METRICS_DIR"])
 def test_metrics_directory__is_not_made_of_a_bad_setting(
     settings: Settings,
