@@ -35,8 +35,9 @@ class Summary(TypedDict):
     file: str
     namespace: str
     dry_run: bool
-    # False if the import stopped at --max-rejects.
+    # False if the import stopped at --max-rejects, after this line.
     complete: bool
+    stopped_after_line: int | None
     rows: int
     events: int
     added: int
@@ -59,7 +60,8 @@ def summarise(options: Options, outcome: Outcome) -> Summary:
         "file": options.file,
         "namespace": options.namespace,
         "dry_run": options.dry_run,
-        "complete": outcome.complete,
+        "complete": outcome.stopped_after_line is None,
+        "stopped_after_line": outcome.stopped_after_line,
         "rows": totals.rows,
         "events": totals.events,
         "added": totals.added,
@@ -98,9 +100,13 @@ def as_text(summary: Summary, namespace: Namespace) -> str:
 
 def _advice(summary: Summary, namespace: Namespace) -> list[str]:
     advice = []
-    if not summary["complete"]:
+    if line := summary["stopped_after_line"]:
+        counted_rows = (
+            "" if summary["dry_run"] else " The good rows up to it are counted."
+        )
         advice.append(
-            "Stopped at --max-rejects: the rows after the last rejected row were not read."
+            f"Stopped at --max-rejects: the rows after line {line:,} were not read."
+            f"{counted_rows}"
         )
     if rejects := summary["rejects_file"]:
         command = f"manage.py counters import {Path(rejects)}"

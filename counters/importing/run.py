@@ -42,8 +42,8 @@ class Outcome:
     """The result of an import."""
 
     totals: Totals
-    # False if it stopped at --max-rejects.
-    complete: bool
+    # The last line that was read, if the import stopped at --max-rejects.
+    stopped_after_line: int | None
     partitions_made: int
     # The last line's number if it has no line end and may be half a row. NDJSON has no half rows.
     unfinished_line: int | None
@@ -95,6 +95,8 @@ class Import:
         started = time.monotonic() - self._totals.seconds
         complete = True
         try:
+            # An earlier run of this import may have reached the limit.
+            self._stop_at_max_rejects()
             # Closed at once when a commit fails, so that no thread reads on.
             with closing(self._reader.batches()) as batches:
                 for batch in batches:
@@ -110,7 +112,7 @@ class Import:
         unfinished = has_rows and is_csv and lines.unfinished
         return Outcome(
             self._totals,
-            complete,
+            None if complete else self._progress.line,
             self._coverage.made,
             lines.number if unfinished else None,
         )
@@ -138,10 +140,11 @@ class Import:
     def _commit(self, batch: Batch, started: float) -> None:
         """Commit the batch together with the place after its last row."""
         totals = self._totals
+        if (most := self._options.max_rejects) is not None:
+            batch = batch.with_bad_rows(most - totals.rejected + 1)
         totals.rows += batch.rows
-        for origin, reason in batch.bad:
-            self._reject(origin, reason)
-            self._stop_at_max_rejects()
+        for bad in batch.bad:
+            self._reject(bad.origin, bad.reason)
         if not self._options.dry_run:
             self._coverage.ensure(batch.events)
         with own_transaction(durable=True):
@@ -232,15 +235,21 @@ class Reader:
             place = mapping.place_of(row.line, row.place, self.source)
             origin = Origin(row.line, place, self.lines.text)
             if isinstance(row, Unreadable):
-                batch.bad.append((origin, row.reason))
+                self._add_bad(batch, origin, row.reason)
             else:
                 try:
                     batch.add(self._mapping.events_of(row), origin)
                 except BadRow as bad:
-                    batch.bad.append((origin, str(bad)))
+                    self._add_bad(batch, origin, str(bad))
             if max(len(batch.events), len(batch.bad)) >= self._batch_rows:
                 break
         batch.offset, batch.line = self.lines.offset, self.lines.number
+
+    def _add_bad(self, batch: Batch, origin: Origin, reason: str) -> None:
+        offset, line = self.lines.offset, self.lines.number
+        batch.bad.append(
+            Bad(origin, reason, len(batch.events), batch.rows, offset, line)
+        )
 
 
 def _ahead(read: Callable[[], Batch]) -> Iterator[Batch]:
@@ -264,6 +273,19 @@ class Origin:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A row that cannot be imported."""
+
+    origin: Origin
+    reason: str
+    # The events and the rows of the batch up to this row, and the place in the file after it.
+    events: int
+    rows: int
+    offset: int
+    line: int
+
+
 @dataclass(slots=True)
 class Batch:
     """The rows of one commit: their events and their errors."""
@@ -271,8 +293,7 @@ class Batch:
     events: list[TokenedEvent] = field(default_factory=list)
     # The row of each event.
     origins: list[Origin] = field(default_factory=list)
-    # Rows that cannot be imported, and why.
-    bad: list[tuple[Origin, str]] = field(default_factory=list)
+    bad: list[Bad] = field(default_factory=list)
     rows: int = 0
     # The place in the file after the last row.
     offset: int = 0
@@ -281,3 +302,17 @@ class Batch:
     def add(self, events: list[TokenedEvent], origin: Origin) -> None:
         self.events += events
         self.origins += [origin] * len(events)
+
+    def with_bad_rows(self, most: int) -> Batch:
+        """Return the batch up to this bad row; all of it if it has fewer of them."""
+        if len(self.bad) < most:
+            return self
+        last = self.bad[most - 1]
+        return Batch(
+            self.events[: last.events],
+            self.origins[: last.events],
+            self.bad[:most],
+            last.rows,
+            last.offset,
+            last.line,
+        )

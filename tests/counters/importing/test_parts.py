@@ -174,7 +174,7 @@ def test_pattern__that_can_read_a_time_is_taken(pattern: str, text: str) -> None
 def test_summary__counts_one_in_the_singular(number: int, late: str, old: str) -> None:
     options = Options(file="f", namespace="n", counters=("c",))
     totals = Totals(rows=number, late_duplicates=number, older_than_retention=number)
-    summary = report.summarise(options, Outcome(totals, True, 0, None))
+    summary = report.summarise(options, Outcome(totals, None, 0, None))
 
     said = report.as_text(summary, Namespace(name="n"))
 

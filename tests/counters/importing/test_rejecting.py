@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from counters.importing import report
+from counters.importing.options import Options
+from counters.importing.resume import Totals
+from counters.importing.run import Outcome
+from counters.models import Namespace
 from tests.counters.importing.conftest import (
     HEADER,
     TIMED,
@@ -359,16 +364,52 @@ def test_import__earlier_rejects_are_set_aside(run: Run, write: Write) -> None:
     assert Path(f"{file}.rejects.old").read_text().splitlines() == kept
 
 
-def test_import__stops_at_max_rejects(run: Run, write: Write, counts: Counts) -> None:
-    file = write(
-        "2025-03-01T10:00:00Z,a,1", "bad,a,1", "bad,a,1", "2025-03-01T10:00:00Z,a,1"
-    )
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("batch_rows", ["1", "2", "3", "5000"])
+def test_import__stops_at_max_rejects(
+    run: Run, write: Write, counts: Counts, batch_rows: str
+) -> None:
+    good = "2025-03-01T10:00:00Z,a,1"
+    file = write(good, "bad,a,1", good, "", "bad,a,1", good, "bad,a,1", good)
+    options = ("--batch-rows", batch_rows)
 
-    ran = run(file, "--max-rejects", "1")
+    ran = run(file, "--max-rejects", "1", *options)
+    counted = counts()
+    again = run(file, "--max-rejects", "1", *options)
+    counted_again = counts()
+    went_on = run(file, "--max-rejects", "3", *options)
 
-    assert ran.code == 1
-    assert (ran.summary["complete"], ran.summary["rejected_rows"]) == (False, 2)
-    assert counts() == {}
+    for stopped in (ran, again):
+        assert stopped.code == 1
+        assert (stopped.summary["rows"], stopped.summary["rejected_rows"]) == (4, 2)
+        assert stopped.summary["complete"] is False
+        assert stopped.summary["stopped_after_line"] == 6
+    assert counted == counted_again == {"a": 2}
+    assert "Continuing after line 6" in went_on.err
+    assert (went_on.summary["rows"], went_on.summary["rejected_rows"]) == (7, 3)
+    assert (went_on.summary["complete"], counts()) == (True, {"a": 4})
+    assert len(lines_rejected(file)) == 4
+
+
+def test_import__max_rejects_of_a_dry_run_counts_nothing(
+    run: Run, write: Write, counts: Counts
+) -> None:
+    good = "2025-03-01T10:00:00Z,a,1"
+
+    ran = run(write(good, "bad,a,1", good), "--max-rejects", "0", "--dry-run")
+
+    assert (ran.summary["rows"], ran.summary["events"], counts()) == (2, 1, {})
+
+
+@pytest.mark.parametrize("is_dry", [False, True])
+def test_summary__says_where_max_rejects_stopped(is_dry: bool) -> None:
+    options = Options(file="f", namespace="n", counters=("c",), dry_run=is_dry)
+    summary = report.summarise(options, Outcome(Totals(rows=4), 1_234, 0, None))
+
+    said = report.as_text(summary, Namespace(name="n"))
+
+    assert "Stopped at --max-rejects: the rows after line 1,234 were not read." in said
+    assert ("The good rows up to it are counted." in said) is not is_dry
 
 
 @pytest.mark.django_db(transaction=True)
