@@ -82,12 +82,23 @@ class AccessDenied(CountersError):
 
     code = "access-denied"
 
-    def __init__(self, namespace: str, right: str) -> None:
+    def __init__(self, namespace: str, right: str, *, message: str = "") -> None:
         super().__init__(
-            f"This needs the right to {right} in namespace {shown(namespace)}. A manager of"
+            message
+            or f"This needs the right to {right} in namespace {shown(namespace)}. A manager of"
             " the namespace can grant it.",
             namespace=namespace,
             right=right,
+        )
+
+    @classmethod
+    def to_create(cls) -> AccessDenied:
+        """Return the error of a caller who may not create namespaces."""
+        return cls(
+            "*",
+            "create namespaces",
+            message="To create namespaces, a user needs Django's permission"
+            " `counters.add_namespace`. An administrator of the site can give it.",
         )
 
 

@@ -196,7 +196,7 @@ create_namespace = operation(
         MissingValue("name", NAME_WANTED),
         InvalidValue("name", "two words", NAME_WANTED),
         *BAD_SETTINGS,
-        AccessDenied("*", "create namespaces"),
+        AccessDenied.to_create(),
         AlreadyExists("name", "demo"),
     ],
 )

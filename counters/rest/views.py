@@ -145,7 +145,7 @@ class NamespacesView(CountersView):
     def post(self, request: ApiRequest) -> Response:
         user = cast(access.User, request.user)
         if not access.may_create_namespaces(user):
-            raise AccessDenied("*", "create namespaces")
+            raise AccessDenied.to_create()
         settings = read_object(request.data, allowed=configuring.FIELDS)
         manager = None if access.is_superuser(user) else user
         created = configuring.create(settings, manager=manager)

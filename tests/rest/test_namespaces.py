@@ -262,8 +262,11 @@ def test_namespace__made_by_a_superuser_needs_no_grant(
 
 
 def test_namespace__is_made_only_with_the_permission(api: Api) -> None:
-    problem(api.post("namespaces", {"name": "new"}), 403, "access-denied")
+    body = problem(api.post("namespaces", {"name": "new"}), 403, "access-denied")
 
+    assert "Django's permission `counters.add_namespace`" in body["detail"]
+    assert "'*'" not in body["detail"]
+    assert (body["namespace"], body["right"]) == ("*", "create namespaces")
     assert Namespace.objects.count() == 1
 
 
