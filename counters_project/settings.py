@@ -188,6 +188,12 @@ if _database["ENGINE"] != "django.db.backends.postgresql":
         f"DATABASE_URL names {_database['ENGINE']}; the service needs PostgreSQL 15 or"
         " newer: postgresql://user:password@host:port/name."
     )
+if ROLE == "command" and not env.text("DATABASE_URL", ""):
+    # For the error if no server is there: see counters.db.errors.
+    _database["HINT"] = (
+        "DATABASE_URL is not set, so the database of `make run` is used, with its files in"
+        f" DATA_DIR={DATA_DIR}. Start `make run`, or set DATA_DIR or DATABASE_URL."
+    )
 _options: dict[str, Any] = _database.setdefault("OPTIONS", {})
 # Prepared statements need server-side binding; both together took a third off the time
 # of a one-row write. The threshold is psycopg's: prepared from the sixth use on.

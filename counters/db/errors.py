@@ -68,7 +68,9 @@ def log_missing_migrations() -> Iterator[None]:
 def explain(error: BaseException) -> str | None:
     """Return why the database cannot serve, and what to do; None for other errors."""
     if is_outage(error):
-        return f"The database cannot serve this now: {describe(error)}"
+        # Our service's settings have a hint; Django ignores it.
+        hint = connection.settings_dict.get("HINT", "")
+        return f"The database cannot serve this now: {describe(error)} {hint}".rstrip()
     if lacks_migrations(error):
         return (
             "The database lacks migrations of this version: run `manage.py migrate`."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
@@ -79,6 +80,18 @@ def test_status__is_critical_without_a_database() -> None:
     assert ended.returncode == 2
     assert ended.stdout.startswith("CRITICAL - The database cannot serve this now: ")
     assert ended.stderr == ""
+
+
+@pytest.mark.parametrize("command", ["status", "list-namespaces"])
+def test_command__says_where_it_looked_for_make_run(
+    tmp_path: Path, command: str
+) -> None:
+    ended = manage("counters", command, DATABASE_URL="", DATA_DIR=str(tmp_path))
+
+    [line] = (ended.stdout + ended.stderr).splitlines()
+    assert "The database cannot serve this now: " in line
+    assert "DATABASE_URL is not set, so the database of `make run` is used" in line
+    assert f"DATA_DIR={tmp_path}. Start `make run`" in line
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
