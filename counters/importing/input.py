@@ -48,7 +48,7 @@ class Input:
         try:
             return self.stream.peek(64)
         except DAMAGED as error:
-            raise InputBroken(f"after line 0: {error}") from error
+            raise _broken(error, after_line=0) from error
 
     def fingerprint(self) -> str:
         """Return a text that differs between files, and changes when a file changes."""
@@ -114,6 +114,17 @@ def _only_member(
         return cast("zipfile.ZipExtFile", archive.open(members[0]))
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         raise CannotImport(f"{options.file} cannot be unzipped: {error}.") from error
+
+
+def _broken(error: Exception, *, after_line: int) -> InputBroken:
+    # The gzip module looks for another member. Its name for other bytes misleads, and so
+    # would a line: the error comes before the lines that were read together with the bytes.
+    if isinstance(error, gzip.BadGzipFile) and "Not a gzipped file" in str(error):
+        return InputBroken(
+            "the file has extra bytes after its gzip data. Unpack it with gzip -d, and import"
+            " the unpacked file."
+        )
+    return InputBroken(f"after line {after_line}: {error}")
 
 
 class _Unclosed(io.RawIOBase):
@@ -231,7 +242,7 @@ class Lines:
         try:
             raw = self._stream.readline(LINE_BYTES + 1)
         except DAMAGED as error:
-            raise InputBroken(f"after line {self.number}: {error}") from error
+            raise _broken(error, after_line=self.number) from error
         self.offset += len(raw)
         if raw:
             self.unfinished = not raw.endswith(b"\n")

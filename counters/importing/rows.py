@@ -19,11 +19,16 @@ PLACE, REASON = "_row", "_reason"
 # Errors of the csv module, which has no codes for them.
 _OPEN_AT_THE_END = "unexpected end of data"
 _FIELD_TOO_LONG = "field larger than field limit"
+_RETURN_IN_A_LINE = "new-line character seen in unquoted field"
 # How far a quote that is not closed on its line may be closed below, for the memory.
 _QUOTE_LINES, _QUOTE_BYTES = 1_000, LINE_BYTES
 _WHICH_OPTION = (
     "If values contain line breaks, give --multiline; if quotes are ordinary characters in"
     " this file, give --no-quotes"
+)
+_ONLY_RETURNS = (
+    "a carriage return within the line. If carriage returns are the line ends, convert the"
+    " file with tr '\\r' '\\n' < FILE, and import the result"
 )
 
 
@@ -182,7 +187,10 @@ def read_ndjson(
         try:
             found = _decode(text)
         except (ValueError, RecursionError) as error:
-            yield Unreadable(lines.first_number, None, f"not JSON: {error}")
+            reason = f"not JSON: {error}"
+            if "\r" in text.strip():
+                reason += f"; it has {_ONLY_RETURNS}"
+            yield Unreadable(lines.first_number, None, reason)
             continue
         if not isinstance(found, dict):
             yield Unreadable(lines.first_number, None, "not a JSON object")
@@ -214,7 +222,8 @@ def read_header(lines: Lines, dialect: Dialect, wanted: Sequence[str]) -> list[s
     except StopIteration:
         header = []
     except csv.Error as error:
-        raise CannotImport(f"The header cannot be read: {error}.") from error
+        reason = _explain(error, lines, dialect)
+        raise CannotImport(f"The header cannot be read: {reason}.") from error
     if lines.problem:
         raise CannotImport(f"The header cannot be read: {lines.problem}.")
     if not header:
@@ -251,6 +260,10 @@ def _explain(error: csv.Error, lines: Lines, dialect: Dialect) -> str:
             f"a quote is not closed on its line; the row goes up to line {lines.number:,}."
             f" {_WHICH_OPTION}"
         )
+    if str(error) == _OPEN_AT_THE_END:
+        return f"a quote is not closed. {_WHICH_OPTION}"
+    if str(error).startswith(_RETURN_IN_A_LINE):
+        return _ONLY_RETURNS
     return str(error)
 
 

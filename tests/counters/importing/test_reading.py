@@ -145,6 +145,47 @@ def test_import__broken_gz_says_how_far_it_came(
         run(file, "--batch-rows", "10")
 
 
+@pytest.mark.parametrize("rows", [1, 5_000])
+def test_import__gz_with_extra_bytes_says_so(
+    run: Run, tmp_path: Path, rows: int
+) -> None:
+    file = tmp_path / "events.csv.gz"
+    content = HEADER + "2025-03-01T10:00:00Z,a,1\n" * rows
+    file.write_bytes(gzip.compress(content.encode()) + b"junk")
+
+    with pytest.raises(CommandError, match="extra bytes after its gzip data") as ended:
+        run(file)
+
+    assert ended.value.returncode == 1
+    assert "Unpack it with gzip -d" in str(ended.value)
+    assert "Not a gzipped file" not in str(ended.value)
+    assert "after line" not in str(ended.value)
+
+
+def test_import__carriage_returns_as_line_ends_are_explained(
+    run: Run, tmp_path: Path
+) -> None:
+    file, lines = tmp_path / "events.csv", tmp_path / "events.ndjson"
+    file.write_bytes(HEADER.replace("\n", "\r").encode() + b"2025-03-01T10:00Z,a,1\r")
+    lines.write_bytes(b'{"name": "a"}\r{"name": "b"}\r')
+
+    with pytest.raises(CommandError, match=r"header cannot be read: a carriage") as csv:
+        run(file)
+    ndjson = run(lines, mapping=("--counter", "{name}"))
+    # With one line end, it is not the header that has them.
+    file.write_bytes(HEADER.encode() + b"2025-03-01T10:00Z,a,1\r" * 2)
+    row = run(file)
+
+    for said in (str(csv.value), ndjson.err, row.err):
+        assert r"tr '\r' '\n' < FILE" in said
+    assert csv.value.returncode == 2
+
+
+def test_import__header_with_an_open_quote_is_explained(run: Run, write: Write) -> None:
+    with pytest.raises(CommandError, match=r"a quote is not closed.*--multiline"):
+        run(write(header='a,"b\nc"\n'))
+
+
 @pytest.mark.parametrize("name", ["events.csv.gz", "events.gz"])
 def test_import__gz_that_ends_before_its_first_line_is_refused(
     run: Run, tmp_path: Path, name: str
