@@ -79,6 +79,24 @@ def test_file__is_rows_and_rejects(
 
 
 @fuzzed
+@given(st.text(alphabet='"",x\n', max_size=40))
+def test_rows__without_multiline_are_rows_with_it(content: str) -> None:
+    """So a second import, with --multiline as the first one advises, counts no row twice."""
+
+    def found(*, multiline: bool) -> set[tuple[int, str]]:
+        lines = Lines(BytesIO(content.encode()), "utf-8")
+        dialect = rows.Dialect(",", quotes=True, multiline=multiline)
+        taken: set[tuple[int, str]] = set()
+        with suppress(InputBroken):
+            for row in rows.read_csv(lines, ["a", "b"], ["a"], dialect):
+                if isinstance(row, rows.Row):
+                    taken.add((row.line, row.content))
+        return taken
+
+    assert found(multiline=False) <= found(multiline=True)
+
+
+@fuzzed
 @given(
     any_text | almost | json_values,
     st.sampled_from(
