@@ -13,10 +13,10 @@ from django.db.models.functions import Now
 from counters.db.fields import CurrentTransactionId, Xid8Field
 from counters.durations import LONGEST
 from counters.errors import InvalidValue
+from counters.recording.names import COUNTER_NAME_LENGTH
 from counters.signals import window_widening
 
 NAMESPACE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-COUNTER_NAME_LENGTH = 200
 
 
 class CounterType(models.TextChoices):

@@ -29,7 +29,7 @@ def fetch(
     """
     # Without parameters psycopg looks for none: a statement may then hold a bare `%`.
     rows: list[tuple[Any, ...]] = _run(
-        connection, load(app, name), parameters or None
+        connection, app, name, parameters or None
     ).fetchall()
     return rows
 
@@ -44,9 +44,7 @@ def fetch_row(
 
     Give it `connections[alias]`: each attribute of `django.db.connection` is a look-up of its own.
     """
-    row: tuple[Any, ...] | None = _run(
-        connection, load(app, name), parameters
-    ).fetchone()
+    row: tuple[Any, ...] | None = _run(connection, app, name, parameters).fetchone()
     return row
 
 
@@ -61,10 +59,11 @@ def affect(
 
 def _run(
     connection: BaseDatabaseWrapper,
-    statement: str,
+    app: str,
+    name: str,
     parameters: tuple[Any, ...] | dict[str, Any] | None,
 ) -> Any:
-    """Execute a statement; return the cursor, which has all of its rows.
+    """Execute a statement file; return the cursor, which has all of its rows.
 
     Most calls use the driver's own cursor, one for each connection, and binary results. Making a
     cursor and passing through Django's wrappers costs the client nearly as much as a small
@@ -83,7 +82,7 @@ def _run(
         or not type(connection).__module__.startswith("django.")
     ):
         watched = connection.cursor()
-        watched.execute(statement, parameters)
+        watched.execute(load(app, name), parameters)
         return watched
     connection.validate_no_broken_transaction()
     # Kept on the driver's connection and not on Django's: a pool gives that to one thread after
@@ -94,7 +93,7 @@ def _run(
     except AttributeError:
         cursor = driver.counters_cursor = psycopg.Cursor(driver)
     try:
-        return cursor.execute(statement, parameters, binary=True)
+        return cursor.execute(load(app, name), parameters, binary=True)
     except psycopg.Error:
         with connection.wrap_database_errors:
             raise

@@ -24,7 +24,6 @@ from typing import (
 from counters.errors import stamp
 from counters.json_values import EXACT_IN_JAVASCRIPT
 from counters.models import (
-    COUNTER_NAME_LENGTH,
     NAMESPACE_PATTERN,
     BucketSize,
     CounterType,
@@ -33,6 +32,7 @@ from counters.models import (
 from counters.namespaces.settings import MOST_SECONDS
 from counters.recording.batch import BATCH_EVENTS
 from counters.recording.duplicates import Recorded
+from counters.recording.names import COUNTER_NAME_LENGTH
 from counters.recording.tokens import TOKEN_LENGTH
 from counters.recording.validation import DELTA_MAX, DELTA_MIN
 

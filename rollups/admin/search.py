@@ -12,8 +12,9 @@ from django.http import HttpRequest
 
 from counters.admin.pagination import MOST_ROWS
 from counters.db.statements import fetch
-from counters.models import COUNTER_NAME_LENGTH, Counter, Namespace
+from counters.models import Counter, Namespace
 from counters.recording import names
+from counters.recording.names import COUNTER_NAME_LENGTH
 from rollups.models import Failure
 
 # The sidebar offers no more; the others are reached from the list of namespaces.

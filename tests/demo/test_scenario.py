@@ -41,7 +41,7 @@ def play_demo(
 ) -> Callable[[], tuple[int, list[str]]]:
     """Plays the scenario; returns its exit code and what it printed."""
 
-    def fold_at_once(_: Publisher, counter_ids: Collection[int]) -> int:
+    def fold_at_once(_: Publisher, counter_ids: Collection[int], **__: object) -> int:
         fold(counter_ids)
         return len(counter_ids)
 

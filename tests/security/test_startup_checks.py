@@ -63,7 +63,7 @@ def test_check__warns_of_plain_http(tmp_path: Path) -> None:
     )
 
     assert checked.returncode == 1
-    assert "security.W012" in checked.stderr
+    assert "security.W010" in checked.stderr
 
 
 def test_server__loads_with_the_production_settings(tmp_path: Path) -> None:
