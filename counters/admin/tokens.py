@@ -61,8 +61,8 @@ class TokenForm(forms.Form):
             user = user_named(name)
         except AccountNotFound as error:
             raise forms.ValidationError(error.message) from error
-        # A token has all rights of its user. So with the permission to create tokens, a user
-        # can act for every user but superusers: see docs/security.md.
+        # A token has all rights of its user. So anyone who may create tokens can act as any
+        # user except a superuser: see docs/security.md.
         if access.is_superuser(user) and not access.is_superuser(self._request.user):
             raise forms.ValidationError(
                 "Only a superuser may create a token for a superuser."

@@ -49,7 +49,7 @@ def record(event: CheckedEvent) -> Recorded:
 
 
 def _append(connection: BaseDatabaseWrapper, event: UntokenedEvent) -> Recorded | None:
-    """Append an event without a token; return None without the counter."""
+    """Append an event without a token; return None if the counter does not exist."""
     parameters = event.event_time, event.delta, event.namespace.pk, event.name
     row = retry_if_duplicate(
         connection,
@@ -65,9 +65,9 @@ def _append(connection: BaseDatabaseWrapper, event: UntokenedEvent) -> Recorded 
 def _append_once(
     connection: BaseDatabaseWrapper, event: TokenedEvent
 ) -> Recorded | None:
-    """Append an event, or find the first one of its token; return None without the counter.
+    """Append an event, or find the first event of its token.
 
-    Raises TokenConflict.
+    Returns None if the counter does not exist. Raises TokenConflict.
     """
     statement = "add_event"
     parameters: dict[str, Any] = {

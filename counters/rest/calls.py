@@ -1,9 +1,9 @@
 """Ordinary calls of the API, which need no DRF request.
 
-DRF's negotiation, parsing and rendering cost about as much CPU time as an add. Nearly all calls
-need none of it: their API token is known, their body is JSON, and they accept a JSON answer.
-`ordinary_call` returns None for every other call, and DRF serves it. Both ways use the same
-handlers, rate limit, checks and errors, so the answers are the same.
+DRF's negotiation, parsing and rendering take about as much CPU time as an add. Most calls do
+not need them: the API token is in the cache, the body is JSON, and the client accepts JSON. For
+any other call `ordinary_call` returns None, and DRF handles it. Both paths share their handlers,
+rate limit, checks and errors, so they give the same answers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""List the counters of a namespace in pages, at the same cost for every page."""
+"""List the counters of a namespace in pages. A late page costs no more than the first."""
 
 from __future__ import annotations
 
